@@ -1,0 +1,112 @@
+/**
+ * Listening to an AbortSignal that many share. However many subscribe, the signal carries one
+ * event listener, added for the first and removed with the last: adding a listener costs 0.3 us,
+ * a link in a list 0.03.
+ *
+ * @module
+ */
+
+/** Told when the signal aborts. Called once, synchronously; must not throw. */
+export interface AbortTarget {
+  /** The signal that this target subscribed to has aborted with `reason`. */
+  aborted(reason: unknown): void;
+}
+
+// Invariant: a signal is in `hubs` exactly while its hub has subscriptions, and has our listener
+// exactly then. WeakMap: a signal that nobody keeps takes its hub along.
+const hubs = new WeakMap<AbortSignal, AbortHub>();
+
+/** One target's place in the list of a signal. Ended by `unsubscribe` or by the abort. */
+export class AbortSubscription {
+  /** @internal */
+  hub: AbortHub | undefined;
+  /** @internal */
+  previous: AbortSubscription | undefined = undefined;
+  /** @internal */
+  next: AbortSubscription | undefined = undefined;
+  /** @internal */
+  readonly target: AbortTarget;
+
+  constructor(hub: AbortHub, target: AbortTarget) {
+    this.hub = hub;
+    this.target = target;
+  }
+
+  /** Leaves the list; a second call does nothing. */
+  unsubscribe(): void {
+    this.hub?.remove(this);
+  }
+}
+
+class AbortHub {
+  readonly signal: AbortSignal;
+  #first: AbortSubscription | undefined = undefined;
+  #last: AbortSubscription | undefined = undefined;
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal;
+    hubs.set(signal, this);
+    signal.addEventListener("abort", this);
+  }
+
+  handleEvent(): void {
+    this.#close();
+    const { reason } = this.signal;
+    // Always the present first: a target may unsubscribe any other while it is told.
+    for (
+      let first = this.#first;
+      first !== undefined;
+      first = this.#first
+    ) {
+      this.#unlink(first);
+      first.target.aborted(reason);
+    }
+  }
+
+  add(target: AbortTarget): AbortSubscription {
+    const link = new AbortSubscription(this, target);
+    link.previous = this.#last;
+    if (this.#last === undefined) this.#first = link;
+    else this.#last.next = link;
+    this.#last = link;
+    return link;
+  }
+
+  remove(link: AbortSubscription): void {
+    this.#unlink(link);
+    if (this.#first === undefined) this.#close();
+  }
+
+  #unlink(link: AbortSubscription): void {
+    if (link.previous === undefined) this.#first = link.next;
+    else link.previous.next = link.next;
+    if (link.next === undefined) this.#last = link.previous;
+    else link.next.previous = link.previous;
+    link.previous = link.next = link.hub = undefined;
+  }
+
+  #close(): void {
+    this.signal.removeEventListener("abort", this);
+    // A target that is told may subscribe others to the same signal only through a new hub.
+    if (hubs.get(this.signal) === this) hubs.delete(this.signal);
+  }
+}
+
+/**
+ * Tells `target` when `signal` aborts, in the order of subscription. The caller looks at
+ * `signal.aborted` first: a signal that has aborted already tells nobody.
+ */
+export function subscribeAbort(
+  signal: AbortSignal,
+  target: AbortTarget,
+): AbortSubscription {
+  return (hubs.get(signal) ?? new AbortHub(signal)).add(target);
+}
+
+/** The same for a plain function. */
+export function onAbort(
+  signal: AbortSignal,
+  tell: (reason: unknown) => void,
+): AbortSubscription {
+  return subscribeAbort(signal, { aborted: tell });
+}

@@ -1,0 +1,6 @@
+/**
+ * Files: reading, writing, copying, walking and watching.
+ *
+ * @module
+ */
+export {};

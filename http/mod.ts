@@ -1,0 +1,6 @@
+/**
+ * An HTTP client on fetch that survives bad networks.
+ *
+ * @module
+ */
+export {};

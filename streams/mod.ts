@@ -1,0 +1,6 @@
+/**
+ * Composable streams on Web Streams.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Spans and metrics through OpenTelemetry.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,1 @@
+export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;

@@ -1,0 +1,1 @@
+export function ensureDir(dir: string | URL): Promise<void>;

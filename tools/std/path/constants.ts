@@ -1,0 +1,3 @@
+// deno-lint-ignore-file no-import-prefix -- the pin lives here, beside the only import of it
+// @ts-types="./constants.d.ts"
+export * from "npm:deno-std@1.3.0/path/constants.js";

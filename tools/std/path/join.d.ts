@@ -1,0 +1,1 @@
+export function join(path?: URL | string, ...paths: string[]): string;

@@ -1,0 +1,3 @@
+export function toArrayBuffer(
+  stream: ReadableStream<Uint8Array>,
+): Promise<ArrayBuffer>;

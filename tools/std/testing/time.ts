@@ -1,0 +1,2 @@
+// @ts-types="./time.d.ts"
+export * from "./_time.js";
