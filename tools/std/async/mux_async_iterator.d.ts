@@ -1,5 +1,5 @@
 export class MuxAsyncIterator<T> implements AsyncIterable<T> {
   add(iterable: AsyncIterable<T>): void;
   iterate(): AsyncIterableIterator<T>;
-  [Symbol.asyncIterator](): AsyncIterator<T>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<T>;
 }

@@ -10,3 +10,8 @@ export function copy(
   dest: string | URL,
   options?: CopyOptions,
 ): Promise<void>;
+export function copySync(
+  src: string | URL,
+  dest: string | URL,
+  options?: CopyOptions,
+): void;

@@ -1,1 +1,2 @@
 export function ensureDir(dir: string | URL): Promise<void>;
+export function ensureDirSync(dir: string | URL): void;

@@ -11,3 +11,7 @@ export function exists(
   path: string | URL,
   options?: ExistsOptions,
 ): Promise<boolean>;
+export function existsSync(
+  path: string | URL,
+  options?: ExistsOptions,
+): boolean;

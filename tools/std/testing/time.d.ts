@@ -16,10 +16,15 @@ export class FakeTime {
     options?: FakeTimeOptions,
   );
   static restore(): void;
+  static restoreFor<T>(
+    // deno-lint-ignore no-explicit-any
+    callback: (...args: any[]) => Promise<T> | T,
+    // deno-lint-ignore no-explicit-any
+    ...args: any[]
+  ): Promise<T>;
   get now(): number;
   set now(value: number);
   get start(): number;
-  set start(value: number);
   delay(
     ms: number,
     options?: { signal?: AbortSignal; persistent?: boolean },
