@@ -47,27 +47,53 @@ export function parseManifest(text: string, source: string): Manifest {
       `The manifest at ${source} has no list "files".`,
     );
   }
-  const seen = new Set<string>();
-  return {
-    files: files.map((file, index) => {
-      const problem = problemOf(file);
-      if (problem !== undefined) {
-        throw new BadInputError(
-          `The manifest at ${source} is wrong in files[${index}]: ${problem}.`,
-        );
-      }
-      const checked = file as ManifestFile;
-      // Case and Unicode form are folded: two such names are one file on macOS and Windows.
-      const key = checked.path.normalize("NFC").toLowerCase();
-      if (seen.has(key)) {
-        throw new BadInputError(
-          `The manifest at ${source} names ${checked.path} twice.`,
-        );
-      }
-      seen.add(key);
-      return checked;
-    }),
-  };
+  const paths = new Map<string, string>();
+  for (const [index, file] of files.entries()) {
+    const problem = problemOf(file);
+    if (problem !== undefined) {
+      throw new BadInputError(
+        `The manifest at ${source} is wrong in files[${index}]: ${problem}.`,
+      );
+    }
+    const { path } = file as ManifestFile;
+    if (paths.has(fold(path))) {
+      throw new BadInputError(`The manifest at ${source} names ${path} twice.`);
+    }
+    paths.set(fold(path), path);
+  }
+  for (const [folded, path] of paths) {
+    const other = clash(folded, paths);
+    if (other !== undefined) {
+      throw new BadInputError(
+        `The manifest at ${source} names ${other} and ${path}, which can't both be written.`,
+      );
+    }
+  }
+  return { files: files as ManifestFile[] };
+}
+
+/** Two names that differ in case or Unicode form are one file on macOS and Windows. */
+function fold(path: string): string {
+  return path.normalize("NFC").toLowerCase();
+}
+
+/** A file that is also a folder, or that stands where the part of another is kept. */
+function clash(
+  folded: string,
+  paths: ReadonlyMap<string, string>,
+): string | undefined {
+  if (folded.endsWith(".part")) {
+    const whole = paths.get(folded.slice(0, -".part".length));
+    if (whole !== undefined) return whole;
+  }
+  for (
+    let slash = folded.indexOf("/");
+    slash >= 0;
+    slash = folded.indexOf("/", slash + 1)
+  ) {
+    const parent = paths.get(folded.slice(0, slash));
+    if (parent !== undefined) return parent;
+  }
 }
 
 function problemOf(file: unknown): string | undefined {
