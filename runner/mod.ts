@@ -13,3 +13,20 @@ export type {
   TaskRunner,
   TaskState,
 } from "./types.ts";
+export {
+  AcquireTimeoutError,
+  LeaseLeakError,
+  LeaseReleasedError,
+  PoolFullError,
+  PoolTimeoutError,
+} from "./pool_errors.ts";
+export type {
+  AcquireOptions,
+  CloseOptions,
+  Lease,
+  LeaseInfo,
+  PoolFailure,
+  ResourcePoolOptions,
+  ResourcePoolStats,
+} from "./pool_types.ts";
+export { ResourcePool } from "./resource_pool.ts";
