@@ -11,6 +11,7 @@ import {
   integer,
   integerOrInfinity,
   show,
+  wrong,
 } from "../_internal/validate.ts";
 import { PoolCore } from "./pool_core.ts";
 import { PoolTimeoutError } from "./pool_errors.ts";
@@ -82,7 +83,7 @@ export class ResourcePool<R> implements AsyncDisposable {
         options.acquireTimeout ?? Infinity,
       ),
       idleTimeout: duration("idleTimeout", options.idleTimeout ?? Infinity),
-      maxLifetime: duration("maxLifetime", options.maxLifetime ?? Infinity),
+      maxLifetime: lifetime(options.maxLifetime ?? Infinity),
       maxWaiting: integerOrInfinity(
         "maxWaiting",
         options.maxWaiting ?? Infinity,
@@ -233,4 +234,14 @@ function optionalFunction<T>(
   value: T | undefined,
 ): T | undefined {
   return value === undefined ? undefined : functionNamed(name, value);
+}
+
+function lifetime(value: unknown): number {
+  if (typeof value === "number" && value > 0) return value;
+  throw wrong(
+    "maxLifetime",
+    "a positive number of milliseconds (Infinity for none)",
+    value,
+    typeof value === "number",
+  );
 }

@@ -13,7 +13,9 @@ export class FakeClock implements Disposable {
 
   constructor() {
     const start = this.#time.now;
-    const base = this.#realNow.call(performance);
+    // Whole: with a fraction, `now() + 500 - now()` is a hair above 500 at times, and whoever
+    // rounds a delay up waits 501.
+    const base = Math.ceil(this.#realNow.call(performance));
     performance.now = () => base + (this.#time.now - start);
   }
 
