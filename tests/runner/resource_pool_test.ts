@@ -1016,7 +1016,7 @@ Deno.test("ResourcePool keeps its counts through random acquires, aborts, failur
     }
   };
   const all: Promise<void>[] = [];
-  for (let step = 0; step < 600; step++) {
+  for (let step = 0; step < 300; step++) {
     if (random(3) > 0) all.push(hold());
     await clock.tick(random(3));
     assertConsistent(pool, maxResources);
