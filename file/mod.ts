@@ -3,4 +3,38 @@
  *
  * @module
  */
-export {};
+export {
+  CopyError,
+  type CopyRefusal,
+  DurabilityError,
+  FileTruncatedError,
+  InvalidEncodingError,
+  JsonLineError,
+  LineTooLongError,
+} from "./errors.ts";
+export {
+  asyncCopyFile,
+  type CopyFileOptions,
+  type CopyProgress,
+  type CopyResult,
+} from "./copy.ts";
+export type { WritableEncoding } from "./encode.ts";
+export { asyncFileExists, type FileExistsOptions } from "./exists.ts";
+export type { JsonLineOptions } from "./json_lines.ts";
+export type { LineOptions } from "./lines.ts";
+export type { FileLock } from "./lock.ts";
+export type { PathPattern } from "./matcher.ts";
+export { asyncMkdir, type MkdirOptions } from "./mkdir.ts";
+export { asyncReadFile, type ReadFileOptions } from "./read_file.ts";
+export {
+  AsyncFileReader,
+  type ByteRange,
+  type FileReaderOptions,
+} from "./reader.ts";
+export { walkAsync, type WalkEntry, type WalkOptions } from "./walk.ts";
+export {
+  asyncWriteFile,
+  type FileContent,
+  type WriteFileOptions,
+} from "./write_file.ts";
+export { AsyncFileWriter, type FileWriterOptions } from "./writer.ts";

@@ -1,0 +1,69 @@
+/**
+ * Does a path exist? Only "there is nothing" is false: being unable to look is an error.
+ *
+ * @module
+ */
+import { toPath } from "./paths.ts";
+
+/** Options for {@linkcode asyncFileExists}. */
+export interface FileExistsOptions {
+  /** Count only what is a regular file (`"file"`) or a directory (`"directory"`). @default {undefined} */
+  type?: "file" | "directory" | undefined;
+  /**
+   * Follow symbolic links, so that a dangling one does not exist. `false`: the link itself
+   * counts, wherever it points.
+   *
+   * @default {true}
+   */
+  followSymlinks?: boolean | undefined;
+  /** Rejects at once with the signal's own reason when it aborts. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Resolves to true when `path` exists. What it says may be outdated when you act on it: to create
+ * a file only where there is none, write it with `mode: "x"` instead.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.PermissionDenied} When the system does not let us look.
+ * @throws {Deno.errors.NotCapable} Without `--allow-read` for the path.
+ *
+ * @example
+ * ```ts
+ * import { asyncFileExists } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * console.log(await asyncFileExists(path)); // true
+ * console.log(await asyncFileExists(path, { type: "directory" })); // false
+ * await Deno.remove(path);
+ * console.log(await asyncFileExists(path)); // false
+ * ```
+ */
+export async function asyncFileExists(
+  path: string | URL,
+  options: FileExistsOptions = {},
+): Promise<boolean> {
+  const { type, followSymlinks = true, signal } = options;
+  const checked = toPath("path", path);
+  if (type !== undefined && type !== "file" && type !== "directory") {
+    throw new RangeError(
+      `type must be one of "file", "directory", got ${JSON.stringify(type)}`,
+    );
+  }
+  signal?.throwIfAborted();
+  let info: Deno.FileInfo;
+  try {
+    info = await (followSymlinks ? Deno.stat(checked) : Deno.lstat(checked));
+  } catch (error) {
+    // A file where a directory of the path should be: then there is nothing there either.
+    if (
+      error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory
+    ) return false;
+    throw error;
+  } finally {
+    signal?.throwIfAborted();
+  }
+  return type === undefined ||
+    (type === "file" ? info.isFile : info.isDirectory);
+}

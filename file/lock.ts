@@ -1,0 +1,34 @@
+/**
+ * Advisory locks that can be given up. `FsFile.lock()` waits in the system, where neither a signal
+ * nor a close reaches it, so this asks again and again, seldom when it takes long.
+ *
+ * @module
+ */
+import { sleep } from "../_internal/sleep.ts";
+import { oneOf } from "../_internal/validate.ts";
+
+/** `"shared"` beside other shared ones, `"exclusive"` alone. */
+export type FileLock = "shared" | "exclusive";
+
+const SHORTEST_WAIT = 1;
+const LONGEST_WAIT = 50;
+
+/** Checks a `lock` option. */
+export function lockOption(value: unknown): FileLock | undefined {
+  return value === undefined
+    ? undefined
+    : oneOf<FileLock>("lock", value, ["shared", "exclusive"]);
+}
+
+/** Locks `file`; rejects with `signal.reason` as soon as the signal aborts. Closing it unlocks. */
+export async function lockFile(
+  file: Deno.FsFile,
+  lock: FileLock,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  for (let wait = SHORTEST_WAIT;; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+    if (await file.tryLock(lock === "exclusive")) return;
+    await sleep(wait, signal);
+  }
+}

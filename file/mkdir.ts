@@ -1,0 +1,54 @@
+/**
+ * Creating directories.
+ *
+ * @module
+ */
+import { toPath } from "./paths.ts";
+import { checkPermissions } from "./permissions.ts";
+
+/** Options for {@linkcode asyncMkdir}. */
+export interface MkdirOptions {
+  /**
+   * Create the missing parents too, and take a directory that exists already as success.
+   *
+   * @default {false}
+   */
+  parents?: boolean | undefined;
+  /** Permission bits of what is created, before the umask. Ignored on Windows. @default {0o777} */
+  permissions?: number | undefined;
+  /** Rejects with the signal's own reason when it has aborted before. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Creates a directory.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.AlreadyExists} When something is there already; with `parents`, when it is
+ * no directory.
+ * @throws {Deno.errors.NotADirectory} When a parent is a file.
+ * @throws {Deno.errors.NotFound} When a parent is missing and `parents` is not set.
+ *
+ * @example
+ * ```ts
+ * import { asyncFileExists, asyncMkdir } from "@specify/async-core";
+ *
+ * const root = await Deno.makeTempDir();
+ * await asyncMkdir(`${root}/a/b/c`, { parents: true });
+ * console.log(await asyncFileExists(`${root}/a/b/c`, { type: "directory" })); // true
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
+export async function asyncMkdir(
+  path: string | URL,
+  options: MkdirOptions = {},
+): Promise<void> {
+  const { parents = false, permissions, signal } = options;
+  const checked = toPath("path", path);
+  checkPermissions(permissions);
+  signal?.throwIfAborted();
+  await Deno.mkdir(checked, {
+    recursive: parents,
+    ...(permissions === undefined ? undefined : { mode: permissions }),
+  });
+}

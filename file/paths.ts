@@ -1,0 +1,69 @@
+/**
+ * Checks of paths: a string or a file: URL in, a path string out, and a clear error for what is
+ * neither.
+ *
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+import { show } from "../_internal/validate.ts";
+
+/** `path` as a string; `name` is what the caller calls it in its errors. */
+export function toPath(name: string, path: string | URL): string {
+  if (path instanceof URL) {
+    if (path.protocol !== "file:") {
+      throw new TypeError(
+        `${name} must be a path or a file: URL, got ${show(path.href)}`,
+      );
+    }
+    return fromFileUrl(path);
+  }
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `${name} must be a path or a file: URL, got ${show(path)}`,
+    );
+  }
+  if (path === "") {
+    throw new TypeError(`${name} must not be empty, got ""`);
+  }
+  if (path.includes("\0")) {
+    throw new TypeError(
+      `${name} must not contain a NUL character, got ${show(path)}`,
+    );
+  }
+  return path;
+}
+
+/** The directory that `path` is in, and the last part of its name. */
+export function splitPath(path: string): { directory: string; base: string } {
+  let end = path.length;
+  while (end > 1 && isSeparator(path.charCodeAt(end - 1))) end--;
+  let start = end;
+  while (start > 0 && !isSeparator(path.charCodeAt(start - 1))) start--;
+  const base = path.slice(start, end);
+  if (start === 0) return { directory: ".", base };
+  let directoryEnd = start;
+  while (
+    directoryEnd > 1 && isSeparator(path.charCodeAt(directoryEnd - 1))
+  ) directoryEnd--;
+  return { directory: path.slice(0, directoryEnd), base };
+}
+
+/** `directory` and `name` as one path, without resolving anything. */
+export function joinPath(directory: string, name: string): string {
+  if (directory === "") return name;
+  return isSeparator(directory.charCodeAt(directory.length - 1))
+    ? directory + name
+    : `${directory}/${name}`;
+}
+
+const SLASH = 47;
+const BACKSLASH = 92;
+
+function isSeparator(code: number): boolean {
+  return code === SLASH || (code === BACKSLASH && isWindows());
+}
+
+/** True on Windows, where a backslash separates and an open file cannot be replaced. */
+export function isWindows(): boolean {
+  return Deno.build.os === "windows";
+}

@@ -1,0 +1,226 @@
+/**
+ * Reading a file: at once, or as a stream of bytes, text, lines or JSON values.
+ *
+ * The reader holds nothing by itself. Each read opens the file and closes it; each run of a stream
+ * too, so a stream can be run again and several at once do not disturb each other.
+ *
+ * @module
+ */
+import { DisposedError } from "../_internal/errors.ts";
+import { integer, integerOrInfinity, wrong } from "../_internal/validate.ts";
+import type { ChunkOptions } from "./chunks.ts";
+import { readableEncoding } from "./decode.ts";
+import {
+  checkOnError,
+  type JsonLineOptions,
+  JsonLineSource,
+} from "./json_lines.ts";
+import type { LineOptions } from "./lines.ts";
+import { type FileLock, lockOption } from "./lock.ts";
+import { toPath } from "./paths.ts";
+import { decodeAll } from "./read_file.ts";
+import {
+  ByteSource,
+  LineSource,
+  type OpenSources,
+  TextSource,
+} from "./sources.ts";
+import { streamOf } from "./stream_of.ts";
+
+/** Options for {@linkcode AsyncFileReader}. */
+export interface FileReaderOptions {
+  /** Bytes of each read. Twice as many are held by a stream that runs. @default {262144} */
+  chunkSize?: number | undefined;
+  /** How bytes become text: any encoding that TextDecoder knows. @default {"utf-8"} */
+  encoding?: string | undefined;
+  /** Invalid bytes are an InvalidEncodingError that says where, instead of U+FFFD. @default {false} */
+  fatal?: boolean | undefined;
+  /** Hold an advisory lock on the file while it is read. @default {undefined} */
+  lock?: FileLock | undefined;
+  /** Ends every read and stream with the signal's own reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A part of a file. */
+export interface ByteRange {
+  /** First byte. Beyond the end of the file there is nothing to read, which is no error. @default {0} */
+  start?: number | undefined;
+  /** Byte to stop before. @default {Infinity} */
+  end?: number | undefined;
+}
+
+const DEFAULT_CHUNK_SIZE = 256 * 1024;
+
+/**
+ * Reads one file. Streams are lazy: the file is opened when they are run, and closed when they end,
+ * fail, or are left early.
+ *
+ * @example
+ * ```ts
+ * import { AsyncFileReader } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "one\r\ntwo\nthree");
+ * await using reader = new AsyncFileReader(path);
+ * for await (const line of reader.streamLines()) console.log(line); // one, two, three
+ * console.log((await reader.readBytes()).byteLength); // 14
+ * await Deno.remove(path);
+ * ```
+ */
+export class AsyncFileReader implements AsyncDisposable {
+  /** The path as it was given. */
+  readonly path: string;
+  readonly #chunkSize: number;
+  readonly #encoding: string;
+  readonly #fatal: boolean;
+  readonly #lock: FileLock | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #sources: OpenSources = new Set();
+  #isDisposed = false;
+
+  /**
+   * Does not touch the file yet.
+   *
+   * @param path A path or a file: URL.
+   * @throws {RangeError | TypeError} When an option is wrong.
+   */
+  constructor(path: string | URL, options: FileReaderOptions = {}) {
+    this.path = toPath("path", path);
+    this.#chunkSize = integer(
+      "chunkSize",
+      options.chunkSize ?? DEFAULT_CHUNK_SIZE,
+      1,
+    );
+    this.#encoding = readableEncoding(options.encoding);
+    this.#fatal = options.fatal ?? false;
+    this.#lock = lockOption(options.lock);
+    this.#signal = options.signal;
+  }
+
+  /** The whole file as text. */
+  async read(): Promise<string> {
+    return decodeAll(
+      this.path,
+      await this.readBytes(),
+      this.#encoding,
+      this.#fatal,
+    );
+  }
+
+  /** The whole file as bytes. */
+  async readBytes(): Promise<Uint8Array<ArrayBuffer>> {
+    this.#checkOpen("readBytes");
+    this.#signal?.throwIfAborted();
+    if (this.#lock === undefined) {
+      const bytes = await Deno.readFile(
+        this.path,
+        this.#signal === undefined ? {} : { signal: this.#signal },
+      );
+      this.#checkOpen("readBytes");
+      return bytes;
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.streamBytes()) chunks.push(chunk);
+    return new Uint8Array(
+      await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer(),
+    );
+  }
+
+  /** The text in chunks as they are read; no character is split between two. */
+  stream(): AsyncIterable<string> {
+    this.#checkOpen("stream");
+    return streamOf(() =>
+      new TextSource(this.path, this.#chunks(), this.#sources, this.#text())
+    );
+  }
+
+  /**
+   * The bytes in chunks as they are read, of the whole file or of a part. Each chunk has a
+   * buffer of its own.
+   */
+  streamBytes(range: ByteRange = {}): AsyncIterable<Uint8Array> {
+    this.#checkOpen("streamBytes");
+    const start = integer("start", range.start ?? 0, 0);
+    const end = integerOrInfinity("end", range.end ?? Infinity, 0);
+    if (end < start) {
+      throw wrong("end", `at least start (${start})`, end, true);
+    }
+    return streamOf(() =>
+      new ByteSource(this.path, this.#chunks(start, end), this.#sources)
+    );
+  }
+
+  /**
+   * The lines, without their endings. LF and CRLF end a line; the last one needs no ending, and an
+   * empty file has no line.
+   */
+  streamLines(options: LineOptions = {}): AsyncIterable<string> {
+    this.#checkOpen("streamLines");
+    integerOrInfinity("maxLineLength", options.maxLineLength ?? Infinity, 1);
+    return streamOf(() =>
+      new LineSource(
+        this.path,
+        this.#chunks(),
+        this.#sources,
+        this.#text(),
+        options,
+      )
+    );
+  }
+
+  /**
+   * The values of a file of JSON Lines, one in each line. Blank lines are left out.
+   *
+   * @typeParam T What the values are; not checked.
+   * @throws {JsonLineError} From the stream, at a line that is not JSON, unless `onError` says otherwise.
+   */
+  streamJson<T = unknown>(options: JsonLineOptions = {}): AsyncIterable<T> {
+    this.#checkOpen("streamJson");
+    const { onError, maxLineLength } = options;
+    checkOnError(onError);
+    integerOrInfinity("maxLineLength", maxLineLength ?? Infinity, 1);
+    return streamOf(() =>
+      new JsonLineSource<T>(
+        new LineSource(
+          this.path,
+          this.#chunks(),
+          this.#sources,
+          this.#text(),
+          { maxLineLength },
+        ),
+        this.path,
+        onError,
+      )
+    );
+  }
+
+  /** Ends what is still being read; streams that run fail with a DisposedError. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    await Promise.all([...this.#sources].map((source) => source.dispose()));
+  }
+
+  #checkOpen(method: string): void {
+    if (this.#isDisposed) {
+      throw new DisposedError(
+        `AsyncFileReader.${method}() for ${this.path}`,
+        "Create a new reader.",
+      );
+    }
+  }
+
+  #chunks(start?: number, end?: number): ChunkOptions {
+    this.#checkOpen("stream");
+    return {
+      chunkSize: this.#chunkSize,
+      start,
+      end,
+      lock: this.#lock,
+      signal: this.#signal,
+    };
+  }
+
+  #text(): { encoding: string; fatal: boolean } {
+    return { encoding: this.#encoding, fatal: this.#fatal };
+  }
+}

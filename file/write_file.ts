@@ -1,0 +1,142 @@
+/**
+ * Writing a file in one call.
+ *
+ * @module
+ */
+import { show } from "../_internal/validate.ts";
+import { replaceContent, syncFile } from "./atomic.ts";
+import { syncParent } from "./durable.ts";
+import {
+  encodeText,
+  type WritableEncoding,
+  writableEncoding,
+} from "./encode.ts";
+import { toPath } from "./paths.ts";
+import { checkPermissions } from "./permissions.ts";
+import {
+  AsyncFileWriter,
+  checkMode,
+  type FileWriterOptions,
+} from "./writer.ts";
+
+/** What can be written. */
+export type FileContent =
+  | string
+  | Uint8Array
+  | Iterable<string | Uint8Array>
+  | AsyncIterable<string | Uint8Array>;
+
+/** Options for {@linkcode asyncWriteFile}. */
+export interface WriteFileOptions {
+  /**
+   * Write a temporary file beside the target and rename it over: the target is the old file or
+   * the new one at any moment, and the old one after any failure. The target's permission bits
+   * and owner are kept; a symbolic link stays and what it points at is replaced; another hard
+   * link to the old file keeps the old content.
+   *
+   * @default {false}
+   */
+  atomic?: boolean | undefined;
+  /**
+   * Resolve only when the content (with `atomic`, and the rename) would survive a power failure.
+   *
+   * @default {the value of `atomic`}
+   */
+  fsync?: boolean | undefined;
+  /**
+   * `"w"` replaces what is there, `"a"` appends, `"x"` fails when something is there.
+   *
+   * @default {"w"}
+   */
+  mode?: "w" | "a" | "x" | undefined;
+  /** Permission bits of the file; with `atomic` whatever the umask. Ignored on Windows. @default {0o666 less the umask, or the old file's} */
+  permissions?: number | undefined;
+  /** How text becomes bytes. @default {"utf-8"} */
+  encoding?: WritableEncoding | undefined;
+  /**
+   * Gives up with the signal's own reason. Without `atomic`, a part of the content may be written
+   * by then.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes `content` to the file `path`: text, bytes, or an iterable of both, which is written as it
+ * comes. Overlapping atomic writes to one path leave one of them whole: the last call's.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.AlreadyExists} With `mode: "x"`, when something is there.
+ * @throws {Deno.errors.IsADirectory} When `path` is a directory.
+ * @throws {DurabilityError} When the file was replaced and its directory could not be synchronised.
+ *
+ * @example
+ * ```ts
+ * import { asyncReadFile, asyncWriteFile } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * await asyncWriteFile(path, '{"port":8080}', { atomic: true });
+ * console.log(await asyncReadFile(path)); // {"port":8080}
+ * await Deno.remove(path);
+ * ```
+ */
+export async function asyncWriteFile(
+  path: string | URL,
+  content: FileContent,
+  options: WriteFileOptions = {},
+): Promise<void> {
+  const { atomic = false, fsync = atomic, permissions, signal } = options;
+  const checked = toPath("path", path);
+  const mode = checkMode(options.mode, atomic);
+  checkPermissions(permissions);
+  const encoding = writableEncoding(options.encoding);
+  signal?.throwIfAborted();
+  const bytes = typeof content === "string"
+    ? encodeText(content, encoding)
+    : content;
+  if (!(bytes instanceof Uint8Array)) {
+    return await writeIterable(checked, bytes, options);
+  }
+  if (atomic) {
+    return await replaceContent(checked, bytes, {
+      mode: permissions,
+      durable: fsync,
+      exclusive: mode === "x",
+      signal,
+    });
+  }
+  await Deno.writeFile(checked, bytes, {
+    append: mode === "a",
+    createNew: mode === "x",
+    ...(permissions === undefined ? undefined : { mode: permissions }),
+    ...(signal === undefined ? undefined : { signal }),
+  });
+  if (fsync) {
+    using file = await Deno.open(checked, { read: true, write: true });
+    await syncFile(file, checked);
+    await syncParent(checked);
+  }
+}
+
+async function writeIterable(
+  path: string,
+  content: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
+  options: FileWriterOptions,
+): Promise<void> {
+  if (
+    content === null || typeof content !== "object" ||
+    !(Symbol.asyncIterator in content || Symbol.iterator in content)
+  ) {
+    throw new TypeError(
+      `content must be a string, a Uint8Array, or an iterable of them, got ${
+        show(content)
+      }`,
+    );
+  }
+  await using writer = new AsyncFileWriter(path, options);
+  for await (const chunk of content) {
+    await (typeof chunk === "string"
+      ? writer.write(chunk)
+      : writer.writeBytes(chunk));
+  }
+  await writer.close();
+}

@@ -1,0 +1,411 @@
+/**
+ * Writing a file piece by piece.
+ *
+ * States: open; closing, from `close()`; committing, from where an abort comes too late; ended. From open
+ * or closing also aborted. They only change forwards, synchronously, and the file is released by
+ * whoever leaves the last of them: `#close` when it was called, the abort otherwise.
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { abortError, DisposedError } from "../_internal/errors.ts";
+import { integer, show, wrong } from "../_internal/validate.ts";
+import { AtomicFile, syncFile } from "./atomic.ts";
+import { syncParent } from "./durable.ts";
+import {
+  encodeText,
+  type WritableEncoding,
+  writableEncoding,
+} from "./encode.ts";
+import { withPath } from "./errors.ts";
+import { type FileLock, lockFile, lockOption } from "./lock.ts";
+import { toPath } from "./paths.ts";
+import { checkPermissions } from "./permissions.ts";
+import { DONE, WriteQueue } from "./write_queue.ts";
+
+/** Options for {@linkcode AsyncFileWriter}. */
+export interface FileWriterOptions {
+  /**
+   * `"w"` replaces what is there, `"a"` appends, `"x"` fails when something is there.
+   *
+   * @default {"w"}
+   */
+  mode?: "w" | "a" | "x" | undefined;
+  /**
+   * Write a temporary file beside the target; `close()` renames it over. Anything else (an
+   * abort, a failure, disposal without `close()`) leaves the old file as it was.
+   *
+   * @default {false}
+   */
+  atomic?: boolean | undefined;
+  /** How text becomes bytes. @default {"utf-8"} */
+  encoding?: WritableEncoding | undefined;
+  /** Bytes gathered before they go to the system; twice as many are held at most before a `write` waits. @default {262144} */
+  bufferSize?: number | undefined;
+  /**
+   * `close()` resolves only when the content would survive a power failure.
+   *
+   * @default {the value of `atomic`}
+   */
+  fsync?: boolean | undefined;
+  /** Permission bits of the file; with `atomic` whatever the umask. Ignored on Windows. @default {0o666 less the umask, or the old file's} */
+  permissions?: number | undefined;
+  /**
+   * Hold an advisory lock on the file while it is written. Mode "w" empties the file only when
+   * it has the lock. Not together with `atomic`, which replaces the file that a lock is on.
+   *
+   * @default {undefined}
+   */
+  lock?: FileLock | undefined;
+  /** Aborts the writer with the signal's own reason, waiting for a lock included. */
+  signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_BUFFER_SIZE = 256 * 1024;
+
+/**
+ * Writes a file piece by piece. Calls may overlap: the file has their content in the order of the
+ * calls. Awaiting `write` is what keeps memory bounded: it resolves at once while there is room in
+ * the buffer, and otherwise when there is room again.
+ *
+ * A failure (a full disk) is never silent: it rejects the calls that wait, every later call, and
+ * `close()`.
+ *
+ * @example
+ * ```ts
+ * import { asyncReadFile, AsyncFileWriter } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * {
+ *   await using writer = new AsyncFileWriter(path, { atomic: true });
+ *   await writer.write("one\n");
+ *   await writer.writeLines(["two", "three"]);
+ *   await writer.close(); // without it, an atomic writer discards its work
+ * }
+ * console.log(await asyncReadFile(path)); // one, two, three
+ * await Deno.remove(path);
+ * ```
+ */
+export class AsyncFileWriter implements AsyncDisposable {
+  /** The path as it was given. */
+  readonly path: string;
+  readonly #mode: "w" | "a" | "x";
+  readonly #isAtomic: boolean;
+  readonly #encoding: WritableEncoding;
+  readonly #fsync: boolean;
+  readonly #permissions: number | undefined;
+  readonly #lock: FileLock | undefined;
+  readonly #queue: WriteQueue;
+
+  #state: "open" | "closing" | "committing" | "ended" | "aborted" = "open";
+  /** Gives up the waiting for a lock. Made only when there is one to wait for. */
+  readonly #lockWait: AbortController | undefined;
+  #subscription: AbortSubscription | undefined;
+  #file: Deno.FsFile | undefined;
+  #atomicFile: AtomicFile | undefined;
+  #closing: Promise<void> | undefined;
+  #aborting: Promise<void> | undefined;
+
+  /**
+   * Does not touch the file yet: the first call that needs it does.
+   *
+   * @param path A path or a file: URL.
+   * @throws {RangeError | TypeError} When an option is wrong.
+   */
+  constructor(path: string | URL, options: FileWriterOptions = {}) {
+    this.path = toPath("path", path);
+    this.#isAtomic = options.atomic ?? false;
+    this.#mode = checkMode(options.mode, this.#isAtomic);
+    this.#encoding = writableEncoding(options.encoding);
+    this.#fsync = options.fsync ?? this.#isAtomic;
+    this.#permissions = options.permissions;
+    checkPermissions(this.#permissions);
+    this.#lock = lockOption(options.lock);
+    if (this.#lock !== undefined && this.#isAtomic) {
+      throw new TypeError(
+        "lock cannot be combined with atomic: an atomic write replaces the file that the lock is on. Lock another file, or write without atomic.",
+      );
+    }
+    if (this.#lock !== undefined) this.#lockWait = new AbortController();
+    this.#queue = new WriteQueue(
+      integer("bufferSize", options.bufferSize ?? DEFAULT_BUFFER_SIZE, 16),
+      () => this.#open(),
+      (error) => withPath(error, "write", this.path),
+    );
+    const { signal } = options;
+    if (signal?.aborted) {
+      this.#state = "aborted";
+      this.#queue.fail(signal.reason);
+    } else if (signal !== undefined) {
+      this.#subscription = onAbort(signal, (reason) => {
+        this.#subscription = undefined;
+        // Should the temporary file not be removable, abort() and the disposal tell.
+        this.#beginAbort(reason).catch(() => {});
+      });
+    }
+  }
+
+  /**
+   * Adds text. Resolves when the buffer has room again: at once, as a rule.
+   *
+   * @throws {DisposedError} After `close()`.
+   */
+  write(text: string): Promise<void> {
+    if (this.#state !== "open" || this.#queue.failure !== undefined) {
+      return this.#refuse("write");
+    }
+    if (typeof text !== "string") {
+      return Promise.reject(wrong("text", "a string", text, false));
+    }
+    if (this.#encoding === "utf-8") return this.#queue.writeText(text);
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeText(text, this.#encoding);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#queue.writeBytes(bytes);
+  }
+
+  /**
+   * Adds bytes. They are copied at once when they fit the buffer; a larger piece is not copied, so
+   * leave it as it is until the call resolves.
+   *
+   * @throws {DisposedError} After `close()`.
+   */
+  writeBytes(bytes: Uint8Array): Promise<void> {
+    if (this.#state !== "open" || this.#queue.failure !== undefined) {
+      return this.#refuse("writeBytes");
+    }
+    if (!(bytes instanceof Uint8Array)) {
+      return Promise.reject(wrong("bytes", "a Uint8Array", bytes, false));
+    }
+    return this.#queue.writeBytes(bytes);
+  }
+
+  /**
+   * Adds each line and a line feed. From an async iterable it reads no faster than the disk takes
+   * it; other calls made meanwhile come between its lines.
+   *
+   * @throws {DisposedError} After `close()`.
+   */
+  async writeLines(
+    lines: Iterable<string> | AsyncIterable<string>,
+  ): Promise<void> {
+    if (Symbol.asyncIterator in lines) {
+      for await (const line of lines) await this.write(`${line}\n`);
+      return;
+    }
+    for (const line of lines) {
+      const pending = this.write(`${line}\n`);
+      if (pending !== DONE) await pending;
+    }
+  }
+
+  /** Hands everything written so far to the system. */
+  flush(): Promise<void> {
+    if (this.#state !== "open" || this.#queue.failure !== undefined) {
+      return this.#refuse("flush");
+    }
+    return this.#queue.flush();
+  }
+
+  /** Flushes, and resolves when the content would survive a power failure. */
+  async sync(): Promise<void> {
+    await this.flush();
+    // An abort may have come after the flush.
+    if (this.#file === undefined) return await this.#refuse("sync");
+    try {
+      await syncFile(this.#file, this.path);
+    } catch (error) {
+      // After a failed fsync nobody knows what is on the disk: this writer is done for.
+      this.#queue.fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Writes what is left and closes the file; an atomic one takes the place of its target now. A
+   * second call returns the same promise.
+   *
+   * @throws Whatever went wrong with this writer, even when a `write` has told it before.
+   */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      if (this.#state === "aborted") return this.#refuse("close");
+      this.#state = "closing";
+      this.#closing = this.#close();
+    }
+    return this.#closing;
+  }
+
+  /**
+   * Gives up: what is still buffered is dropped, an atomic writer's temporary file is removed and
+   * the old file stays. Calls that wait, and later ones, reject with `reason`.
+   */
+  abort(reason?: unknown): Promise<void> {
+    if (this.#state === "ended") return DONE;
+    return this.#beginAbort(
+      reason ?? abortError(`The writing of ${this.path} was aborted`),
+    );
+  }
+
+  /**
+   * The same as a Web Streams sink, for `pipeTo`: text and bytes, with backpressure, closing and
+   * aborting this writer. Unlike `FsFile.writable`, it reports every error.
+   */
+  get writable(): WritableStream<string | Uint8Array> {
+    return new WritableStream({
+      write: (chunk) =>
+        typeof chunk === "string" ? this.write(chunk) : this.writeBytes(chunk),
+      close: () => this.close(),
+      abort: (reason) => this.abort(reason),
+    });
+  }
+
+  /**
+   * Closes the file; an atomic writer that was not closed by then discards its work, since an
+   * error may be why. A failure that a call has told already is not told again, so that it does
+   * not hide the error that ends the block.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing !== undefined) {
+      // Whoever called close() has its promise, and that tells.
+      return await this.#closing.catch(() => {});
+    }
+    if (this.#isAtomic || this.#state === "aborted") return await this.abort();
+    const wasTold = this.#queue.isFailureTold;
+    try {
+      await this.close();
+    } catch (error) {
+      if (!wasTold) throw error;
+    }
+  }
+
+  #refuse(method: string): Promise<never> {
+    const { failure } = this.#queue;
+    if (failure !== undefined) return this.#queue.refuse(failure);
+    return Promise.reject(
+      new DisposedError(
+        `AsyncFileWriter.${method}() for ${this.path}`,
+        "Create a new writer.",
+      ),
+    );
+  }
+
+  async #open(): Promise<Deno.FsFile> {
+    if (this.#isAtomic) {
+      this.#atomicFile = await AtomicFile.create(this.path, {
+        durable: this.#fsync,
+        exclusive: this.#mode === "x",
+        mode: this.#permissions,
+      });
+      return this.#file = this.#atomicFile.file;
+    }
+    const file = await Deno.open(this.path, {
+      ...openOptions(this.#mode, this.#lock !== undefined),
+      ...(this.#permissions === undefined
+        ? undefined
+        : { mode: this.#permissions }),
+    });
+    if (this.#lock !== undefined) {
+      try {
+        await lockFile(file, this.#lock, this.#lockWait?.signal);
+        if (this.#mode === "w") await file.truncate(0);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    }
+    return this.#file = file;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      const { failure } = this.#queue;
+      if (failure !== undefined) throw failure.error;
+      await this.#queue.finish();
+      // An abort that came while the flush resolved.
+      if (this.#queue.failure !== undefined) throw this.#queue.failure.error;
+      this.#state = "committing";
+      if (this.#atomicFile !== undefined) await this.#atomicFile.commit();
+      else if (this.#fsync && this.#file !== undefined) {
+        await syncFile(this.#file, this.path);
+        await syncParent(this.path);
+      }
+    } catch (error) {
+      await this.#queue.idle();
+      try {
+        await this.#release();
+      } catch (cleanupError) {
+        throw new AggregateError(
+          [error, cleanupError],
+          `Writing ${this.path} failed, and so did the clean-up`,
+        );
+      }
+      throw error;
+    }
+    await this.#release();
+  }
+
+  #beginAbort(reason: unknown): Promise<void> {
+    return this.#aborting ??= this.#abort(reason);
+  }
+
+  async #abort(reason: unknown): Promise<void> {
+    if (this.#state === "open" || this.#state === "closing") {
+      this.#state = "aborted";
+      this.#queue.fail(reason);
+      this.#lockWait?.abort(reason);
+    }
+    if (this.#closing !== undefined) {
+      // It releases the file, and tells its own caller.
+      return await this.#closing.catch(() => {});
+    }
+    await this.#queue.idle();
+    await this.#release();
+  }
+
+  /** Closes what is open; the old file stays when nothing was committed. */
+  async #release(): Promise<void> {
+    if (this.#state !== "aborted") this.#state = "ended";
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+    const file = this.#file;
+    const atomicFile = this.#atomicFile;
+    this.#file = this.#atomicFile = undefined;
+    if (atomicFile !== undefined) await atomicFile.discard();
+    else file?.close();
+  }
+}
+
+function openOptions(
+  mode: "w" | "a" | "x",
+  isLocked: boolean,
+): Deno.OpenOptions {
+  switch (mode) {
+    case "w":
+      // With a lock, it is emptied when we have the lock.
+      return { write: true, create: true, truncate: !isLocked };
+    case "a":
+      return { append: true, create: true };
+    case "x":
+      return { write: true, createNew: true };
+  }
+}
+
+/** Checks a `mode` option. */
+export function checkMode(value: unknown, isAtomic: boolean): "w" | "a" | "x" {
+  if (value === undefined) return "w";
+  if (value !== "w" && value !== "a" && value !== "x") {
+    throw new RangeError(
+      `mode must be one of "w", "a", "x", got ${show(value)}`,
+    );
+  }
+  if (value === "a" && isAtomic) {
+    throw new TypeError(
+      'mode "a" cannot be combined with atomic: an atomic write replaces the file as a whole. Use mode "w" or "x", or append without atomic.',
+    );
+  }
+  return value;
+}

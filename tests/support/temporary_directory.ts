@@ -1,0 +1,51 @@
+/**
+ * A directory for one test, removed at its end whatever is in it.
+ *
+ * @module
+ */
+
+/** `await using directory = await TemporaryDirectory.create()`. */
+export class TemporaryDirectory implements AsyncDisposable {
+  private constructor(readonly root: string) {}
+
+  static async create(): Promise<TemporaryDirectory> {
+    return new TemporaryDirectory(
+      await Deno.makeTempDir({ prefix: "async_core_" }),
+    );
+  }
+
+  /** The path of `name` in it. */
+  path(name: string): string {
+    return `${this.root}/${name}`;
+  }
+
+  /** Writes a file, its directories included, and returns its path. */
+  async write(
+    name: string,
+    content: string | Uint8Array = "",
+  ): Promise<string> {
+    const path = this.path(name);
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    if (typeof content === "string") await Deno.writeTextFile(path, content);
+    else await Deno.writeFile(path, content);
+    return path;
+  }
+
+  /** What is directly in it, sorted. */
+  async names(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of Deno.readDir(this.root)) names.push(name);
+    return names.sort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.root, { recursive: true });
+  }
+}
+
+/** All elements of an async iterable. */
+export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
