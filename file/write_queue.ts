@@ -129,8 +129,11 @@ export class WriteQueue {
     return this.flush();
   }
 
-  /** Drops what was not written; everybody who waits rejects with `error`. Only the first failure counts. */
-  fail(error: unknown): void {
+  /**
+   * Drops what was not written; everybody who waits rejects with `error`. Only the first failure
+   * counts. `isKnown`: whoever brought it about needs not be told by an unhandled rejection.
+   */
+  fail(error: unknown, isKnown = this.#isClosing): void {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
     this.#queue.clear();
@@ -138,7 +141,7 @@ export class WriteQueue {
     this.#spare.length = 0;
     // One rejection that nobody handles is enough to be loud; those after it would end the process
     // of somebody who awaits overlapping calls one after the other.
-    let isFirst = !this.#isClosing;
+    let isFirst = !isKnown;
     for (const waiters of [this.#producers, this.#flushers]) {
       for (
         let waiter = waiters.shift();

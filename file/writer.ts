@@ -355,7 +355,7 @@ export class AsyncFileWriter implements AsyncDisposable {
   async #abort(reason: unknown): Promise<void> {
     if (this.#state === "open" || this.#state === "closing") {
       this.#state = "aborted";
-      this.#queue.fail(reason);
+      this.#queue.fail(reason, true);
       this.#lockWait?.abort(reason);
     }
     if (this.#closing !== undefined) {

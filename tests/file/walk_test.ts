@@ -1,0 +1,328 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { walkAsync, type WalkOptions } from "../../file/mod.ts";
+import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
+import { testWith } from "../support/permissions.ts";
+
+const onUnix = { ignore: Deno.build.os === "windows" };
+
+async function found(root: string, options?: WalkOptions): Promise<string[]> {
+  const entries = await collect(walkAsync(root, options));
+  return entries.map(({ path }) => path.slice(root.length + 1)).sort();
+}
+
+async function tree(directory: TemporaryDirectory, ...paths: string[]) {
+  for (const path of paths) await directory.write(path);
+}
+
+testWith(
+  ["read", "write"],
+  "walkAsync() finds every file, and directories when asked",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a", "b/c", "b/d/e", "b/d/f");
+    await Deno.mkdir(directory.path("empty"));
+    assertEquals(await found(directory.root), ["a", "b/c", "b/d/e", "b/d/f"]);
+    assertEquals(await found(directory.root, { includeDirs: true }), [
+      "a",
+      "b",
+      "b/c",
+      "b/d",
+      "b/d/e",
+      "b/d/f",
+      "empty",
+    ]);
+    const [entry] = await collect(walkAsync(directory.root, { pattern: "a" }));
+    assertEquals(entry, {
+      path: directory.path("a"),
+      name: "a",
+      isFile: true,
+      isDirectory: false,
+      isSymlink: false,
+    });
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() goes no deeper than maxDepth",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a", "b/c", "b/d/e");
+    assertEquals(await found(directory.root, { maxDepth: 0 }), []);
+    assertEquals(await found(directory.root, { maxDepth: 1 }), ["a"]);
+    assertEquals(await found(directory.root, { maxDepth: 2 }), ["a", "b/c"]);
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() selects by glob and by RegExp",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(
+      directory,
+      "a.ts",
+      "b.js",
+      "src/c.ts",
+      "src/d.test.ts",
+      "lib/src/e.ts",
+    );
+    const select = (options: WalkOptions) => found(directory.root, options);
+    assertEquals(await select({ pattern: "*.ts" }), [
+      "a.ts",
+      "lib/src/e.ts",
+      "src/c.ts",
+      "src/d.test.ts",
+    ]);
+    assertEquals(await select({ pattern: "src/*.ts" }), [
+      "src/c.ts",
+      "src/d.test.ts",
+    ]);
+    assertEquals(await select({ pattern: "**/src/**" }), [
+      "lib/src/e.ts",
+      "src/c.ts",
+      "src/d.test.ts",
+    ]);
+    assertEquals(await select({ pattern: ["b.*", "lib/**/*.ts"] }), [
+      "b.js",
+      "lib/src/e.ts",
+    ]);
+    assertEquals(await select({ match: /^src\/.*\.ts$/ }), [
+      "src/c.ts",
+      "src/d.test.ts",
+    ]);
+    // A RegExp that remembers where it stopped must not skip every other entry.
+    assertEquals(await select({ match: /\.ts$/g }), [
+      "a.ts",
+      "lib/src/e.ts",
+      "src/c.ts",
+      "src/d.test.ts",
+    ]);
+    assertEquals(await select({ pattern: "*.ts", skip: "*.test.ts" }), [
+      "a.ts",
+      "lib/src/e.ts",
+      "src/c.ts",
+    ]);
+    assertEquals(await select({ skip: ["src", /^b/] }), ["a.ts"]);
+    assertThrows(() => walkAsync(".", { pattern: "" }), TypeError, "pattern");
+    assertThrows(
+      () => walkAsync(".", { skip: 1 as unknown as string }),
+      TypeError,
+      "skip",
+    );
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() names symbolic links and follows them only when asked",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "real/file");
+    await Deno.symlink("real", directory.path("directory-link"));
+    await Deno.symlink("real/file", directory.path("file-link"));
+    await Deno.symlink("nowhere", directory.path("dangling"));
+    assertEquals(await found(directory.root), [
+      "dangling",
+      "directory-link",
+      "file-link",
+      "real/file",
+    ]);
+    assertEquals(await found(directory.root, { followSymlinks: true }), [
+      "dangling",
+      "directory-link/file",
+      "file-link",
+      "real/file",
+    ]);
+  },
+  onUnix,
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() cuts loops of symbolic links",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a/b/file", "c/file");
+    await Deno.symlink("../..", directory.path("a/b/up"));
+    await Deno.symlink(".", directory.path("a/self"));
+    await Deno.symlink("../c", directory.path("a/to-c"));
+    await Deno.symlink("../a", directory.path("c/to-a"));
+    await Deno.symlink("loop", directory.path("loop"));
+    const paths = await found(directory.root, { followSymlinks: true });
+    assertEquals(paths, [
+      "a/b/file",
+      "a/to-c/file",
+      "c/file",
+      "c/to-a/b/file",
+      "loop",
+    ]);
+  },
+  onUnix,
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() skips a directory that vanishes while it walks",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (let i = 0; i < 300; i++) await tree(directory, `d${i}/file`);
+    let count = 0;
+    for await (
+      const _ of walkAsync(directory.root, {
+        concurrency: 1,
+        includeDirs: true,
+      })
+    ) {
+      if (count++ === 0) {
+        for (let i = 0; i < 300; i += 2) {
+          await Deno.remove(directory.path(`d${i}`), { recursive: true });
+        }
+      }
+    }
+    assert(count >= 300);
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() fails when the root is missing or no directory",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const file = await directory.write("file");
+    for (const onError of ["throw", "skip", "collect"] as const) {
+      await assertRejects(
+        () => found(directory.path("none"), { onError }),
+        Deno.errors.NotFound,
+        "none",
+      );
+      await assertRejects(
+        () => found(file, { onError }),
+        Deno.errors.NotADirectory,
+        file,
+      );
+    }
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() treats a directory that cannot be read as onError says",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a/file", "b/file", "c/file");
+    // Permissions do not stop root: a name too long for the system, reached by a link, does.
+    const readDir = Deno.readDir;
+    const denied = directory.path("b");
+    Deno.readDir = (path) => {
+      if (path === denied) {
+        throw new Deno.errors.PermissionDenied(
+          `Permission denied: readdir '${denied}'`,
+        );
+      }
+      return readDir(path);
+    };
+    try {
+      await assertRejects(
+        () => found(directory.root),
+        Deno.errors.PermissionDenied,
+        denied,
+      );
+      assertEquals(await found(directory.root, { onError: "skip" }), [
+        "a/file",
+        "c/file",
+      ]);
+      const paths: string[] = [];
+      const error = await assertRejects(async () => {
+        for await (
+          const { path } of walkAsync(directory.root, { onError: "collect" })
+        ) paths.push(path);
+      }, AggregateError);
+      assertEquals(paths.length, 2);
+      assertEquals(error.errors.length, 1);
+      const told: string[] = [];
+      await found(directory.root, { onError: (_, path) => told.push(path) });
+      assertEquals(told, [denied]);
+    } finally {
+      Deno.readDir = readDir;
+    }
+    assertThrows(
+      () => walkAsync(".", { onError: "never" as "skip" }),
+      TypeError,
+      "onError",
+    );
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() stops reading when a loop is left early",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (let i = 0; i < 100; i++) await tree(directory, `d${i}/file`);
+    for await (const _ of walkAsync(directory.root)) break;
+    for await (const _ of walkAsync(directory.root, { includeDirs: true })) {
+      break;
+    }
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() rejects with the signal's own reason",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (let i = 0; i < 100; i++) await tree(directory, `d${i}/file`);
+    const reason = { why: "test" };
+    assertStrictEquals(
+      await found(directory.root, { signal: AbortSignal.abort(reason) }).catch((
+        error,
+      ) => error),
+      reason,
+    );
+    const controller = new AbortController();
+    const walk = found(directory.root, { signal: controller.signal });
+    await Promise.resolve();
+    controller.abort(reason);
+    assertStrictEquals(await walk.catch((error) => error), reason);
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() takes '.', a trailing slash and a URL as the root",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a/b");
+    const paths = async (root: string | URL) =>
+      (await collect(walkAsync(root))).map(({ path }) => path);
+    assertEquals(await paths(`${directory.root}/`), [directory.path("a/b")]);
+    assertEquals(await paths(new URL(`file://${directory.root}/`)), [
+      directory.path("a/b"),
+    ]);
+    const before = Deno.cwd();
+    Deno.chdir(directory.root);
+    try {
+      assertEquals(await paths("."), ["a/b"]);
+    } finally {
+      Deno.chdir(before);
+    }
+    assertThrows(() => walkAsync(""), TypeError, "root");
+    assertThrows(
+      () => walkAsync(".", { concurrency: 0 }),
+      RangeError,
+      "concurrency",
+    );
+    assertThrows(
+      () => walkAsync(".", { maxDepth: -1 }),
+      RangeError,
+      "maxDepth",
+    );
+  },
+);
