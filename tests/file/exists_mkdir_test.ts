@@ -126,7 +126,7 @@ testWith(
     const text = new TextDecoder().decode(stdout).trim();
     assertEquals(text, "PermissionDenied", new TextDecoder().decode(stderr));
   },
-  { ignore: Deno.build.os === "windows" || Deno.uid() !== 0 },
+  { ignore: !isRoot() },
 );
 
 testWith(
@@ -177,3 +177,8 @@ testWith(
     await assertRejects(() => asyncMkdir(""), TypeError, "path");
   },
 );
+
+function isRoot(): boolean {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "uid" });
+  return state === "granted" && Deno.uid() === 0;
+}
