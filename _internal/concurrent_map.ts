@@ -12,7 +12,7 @@ import {
   isAsyncIterable,
 } from "./iterators.ts";
 import { Ring } from "./ring.ts";
-import { isThenable } from "./thenable.ts";
+import { isThenable, isTrustedThenable } from "./thenable.ts";
 
 /** How many at once, and in which order the results come. */
 export interface ConcurrentMapOptions {
@@ -266,8 +266,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     }
     if (!isThenable(result)) this.settle(slot, SUCCEEDED, result);
     else {
-      // Only a native promise is known to call back once, which a reused slot relies on.
-      (result instanceof Promise ? result : Promise.resolve(result))
+      // A reused slot relies on being called back once, which a foreign thenable may not do.
+      (isTrustedThenable(result) ? result : Promise.resolve(result))
         .then(slot.succeed, slot.fail);
     }
   }

@@ -4,15 +4,18 @@
  * @module
  */
 export { DisposedError } from "../_internal/errors.ts";
-export { TaskPriority } from "./priority.ts";
-export type {
-  SubmitOptions,
-  Task,
-  TaskContext,
-  TaskHandle,
-  TaskRunner,
-  TaskState,
-} from "./types.ts";
+export type { AdaptiveOptions } from "./adaptive_limit.ts";
+export {
+  AsyncRunner,
+  type GatherOptions,
+  type RaceOptions,
+  type RunnerMapOptions,
+  type RunnerOptions,
+  type SettledTaskResults,
+  type TaskResult,
+  type TaskResults,
+} from "./async_runner.ts";
+export { QueueFullError } from "./errors.ts";
 export {
   AcquireTimeoutError,
   LeaseLeakError,
@@ -30,3 +33,25 @@ export type {
   ResourcePoolStats,
 } from "./pool_types.ts";
 export { ResourcePool } from "./resource_pool.ts";
+export { TaskPriority } from "./priority.ts";
+export type { RateLimitOptions } from "./rate_limit.ts";
+export { TaskScheduler } from "./scheduler.ts";
+export type { OverflowPolicy, SchedulerOptions } from "./scheduler_options.ts";
+export type { ScopeOptions, TaskScope } from "./scope.ts";
+export type { ShutdownOptions, ShutdownReport } from "./shutdown.ts";
+export type { StallOptions, StallReport } from "./stall_watch.ts";
+export type {
+  LevelStatistics,
+  Percentiles,
+  SchedulerStatistics,
+} from "./statistics.ts";
+export type {
+  SubmitOptions,
+  Task,
+  TaskContext,
+  TaskHandle,
+  TaskInfo,
+  TaskObserver,
+  TaskRunner,
+  TaskState,
+} from "./types.ts";

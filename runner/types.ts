@@ -112,3 +112,36 @@ export interface TaskRunner {
   /** Resolves when a further task may be submitted. Look at `isFull` first: it is free. */
   ready(signal?: AbortSignal): Promise<void>;
 }
+
+/** A task as an observer sees it. */
+export interface TaskInfo {
+  /** Unique within the process. */
+  readonly id: string;
+  /** The name given at the submit, or the function's own, or the id. */
+  readonly name: string;
+  /** Where the task stands now. */
+  readonly state: TaskState;
+  /** The level it waits in, or was started from. */
+  readonly priority: TaskPriority;
+  /** How many slots it takes. */
+  readonly weight: number;
+  /** The key it shares a limit with, if any. */
+  readonly key: PropertyKey | undefined;
+  /** The id of the task that submitted it by `context.submit`, if any. */
+  readonly parentId: string | undefined;
+}
+
+/**
+ * Sees every change of every task, synchronously: keep it short. What it throws is reported on
+ * the console and changes nothing.
+ */
+export interface TaskObserver {
+  /** A task was accepted and waits. */
+  queued?(task: TaskInfo): void;
+  /** Its function is about to be called. */
+  started?(task: TaskInfo): void;
+  /** It has its outcome: `task.state` says which, `reason` is its error or cancel reason. */
+  settled?(task: TaskInfo, reason: unknown): void;
+  /** Its function has really ended and its slot is free; for a cancelled task later than `settled`. */
+  ended?(task: TaskInfo): void;
+}

@@ -1,0 +1,435 @@
+/**
+ * AsyncRunner: the scheduler with everything that one does with tasks.
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { environmentNumber } from "../_internal/environment.ts";
+import { DisposedError } from "../_internal/errors.ts";
+import { duration, functionNamed, show } from "../_internal/validate.ts";
+import { type BatchSettings, gatherAll } from "./gather.ts";
+import { JobHandle } from "./handle.ts";
+import { JobGroup } from "./job_group.ts";
+import { firstOf } from "./race.ts";
+import { RunnerMap } from "./runner_map.ts";
+import { coreOf, TaskScheduler } from "./scheduler.ts";
+import type { SchedulerCore } from "./scheduler_core.ts";
+import {
+  checkPriority,
+  concurrency,
+  DEFAULT_CONCURRENCY,
+  type SchedulerOptions,
+} from "./scheduler_options.ts";
+import { runScope, type ScopeOptions, type TaskScope } from "./scope.ts";
+import {
+  checkShutdownOptions,
+  Shutdown,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from "./shutdown.ts";
+import type { SchedulerStatistics } from "./statistics.ts";
+import type { TaskPriority } from "./priority.ts";
+import type {
+  SubmitOptions,
+  Task,
+  TaskContext,
+  TaskHandle,
+  TaskRunner,
+} from "./types.ts";
+
+/** How a runner works: the options of its scheduler, and defaults for its tasks. */
+export interface RunnerOptions extends Omit<SchedulerOptions, "maxConcurrent"> {
+  /** How many tasks may run at once. @default {SPECIFY_ASYNC_WORKERS, or 10} */
+  maxWorkers?: number | undefined;
+  /**
+   * Longest running time of a task that names none, in milliseconds.
+   * @default {SPECIFY_ASYNC_TIMEOUT (which is in seconds), or Infinity}
+   */
+  timeout?: number | undefined;
+  /** Level of a task that names none. @default {TaskPriority.NORMAL} */
+  priority?: TaskPriority | undefined;
+  /**
+   * A scheduler to share instead of an own one. The runner then ends only its own tasks at its
+   * shutdown, and takes no other option of a scheduler.
+   */
+  scheduler?: TaskScheduler | undefined;
+}
+
+/** What `gather` submits each task with. */
+export interface GatherOptions
+  extends Pick<SubmitOptions, "priority" | "signal" | "timeout" | "deadline"> {
+  /**
+   * `true`: never rejects for a task; gives what `Promise.allSettled` gives. @default {false}
+   */
+  settled?: boolean | undefined;
+}
+
+/** What `map` submits each call with. */
+export interface RunnerMapOptions
+  extends Pick<SubmitOptions, "priority" | "signal" | "timeout"> {
+  /** How many elements may be in work. @default {maxWorkers} */
+  concurrency?: number | undefined;
+  /** Results in the order of the source; `false` gives them as they end. @default {true} */
+  ordered?: boolean | undefined;
+}
+
+/** What `race` and `any` submit each task with. */
+export type RaceOptions = Pick<
+  SubmitOptions,
+  "priority" | "signal" | "timeout" | "deadline"
+>;
+
+/** What the tasks of a list give, place by place. */
+export type TaskResults<Tasks extends readonly unknown[]> = {
+  -readonly [Place in keyof Tasks]: TaskResult<Tasks[Place]>;
+};
+
+/** What `gather` gives with `settled`, place by place. */
+export type SettledTaskResults<Tasks extends readonly unknown[]> = {
+  -readonly [Place in keyof Tasks]: PromiseSettledResult<
+    TaskResult<Tasks[Place]>
+  >;
+};
+
+/** What a task gives. */
+export type TaskResult<T> = T extends Task<infer Result> ? Awaited<Result>
+  : never;
+
+/**
+ * Runs tasks: one at a time or many, in scopes, over sources, on worker threads; all under one
+ * limit and by one order of priorities.
+ *
+ * @example
+ * ```ts
+ * import { AsyncRunner } from "@specify/async-core";
+ *
+ * await using runner = new AsyncRunner({ maxWorkers: 5 });
+ * const doubled = await runner.gather(
+ *   [1, 2, 3].map((n) => async () => await Promise.resolve(n * 2)),
+ * );
+ * console.log(doubled); // [2, 4, 6]
+ * ```
+ */
+export class AsyncRunner implements TaskRunner, AsyncDisposable {
+  readonly #scheduler: TaskScheduler;
+  readonly #core: SchedulerCore;
+  /** Only with a shared scheduler: the tasks that are this runner's. */
+  readonly #group: JobGroup | undefined;
+  readonly #subscription: AbortSubscription | undefined;
+  /** What a submit without options is submitted with; `undefined` when there are no defaults. */
+  readonly #defaults: SubmitOptions | undefined;
+  #refusal: (() => unknown) | undefined;
+  #shutdown: Shutdown | undefined;
+
+  /**
+   * Makes a runner. It starts nothing until something is submitted.
+   *
+   * @throws {RangeError} or {TypeError} naming the option and the value when one is wrong.
+   */
+  constructor(options: RunnerOptions = {}) {
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(`options must be an object, got ${show(options)}`);
+    }
+    const { maxWorkers, timeout, priority, scheduler, ...rest } = options;
+    if (scheduler !== undefined) {
+      if (!(scheduler instanceof TaskScheduler)) {
+        throw new TypeError(
+          `scheduler must be a TaskScheduler, got ${show(scheduler)}`,
+        );
+      }
+      const { signal, ...others } = rest;
+      const [other] = Object.keys(others);
+      if (maxWorkers !== undefined || other !== undefined) {
+        throw new TypeError(
+          `${
+            maxWorkers === undefined ? other : "maxWorkers"
+          } must not be given together with scheduler: set it there`,
+        );
+      }
+      this.#scheduler = scheduler;
+      this.#group = new JobGroup();
+      if (signal?.aborted) this.#refusal = () => signal.reason;
+      this.#subscription = signal && onAbort(signal, (reason) => {
+        this.#refusal = () => reason;
+        this.#group?.cancel(this.#core, reason);
+      });
+    } else {
+      this.#scheduler = new TaskScheduler({
+        ...rest,
+        maxConcurrent: maxWorkers === undefined
+          ? environmentNumber("SPECIFY_ASYNC_WORKERS", DEFAULT_CONCURRENCY, {
+            least: 1,
+            whole: true,
+          })
+          : concurrency("maxWorkers", maxWorkers),
+      });
+    }
+    this.#core = coreOf(this.#scheduler);
+    const limit = timeout === undefined
+      ? environmentNumber("SPECIFY_ASYNC_TIMEOUT", Infinity, {
+        least: 0,
+        whole: false,
+      }) * 1000
+      : duration("timeout", timeout);
+    if (priority !== undefined) checkPriority(priority);
+    if (limit < Infinity || priority !== undefined) {
+      this.#defaults = { priority };
+      if (limit < Infinity) this.#defaults.timeout = limit;
+    }
+  }
+
+  /**
+   * Queues a task. It never throws for what happens to the task: after a shutdown, with an
+   * aborted signal or an expired deadline, the handle rejects.
+   *
+   * @throws {RangeError} or {TypeError} when the task or an option is wrong.
+   */
+  submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
+    const handle = new JobHandle(task, this.#core);
+    if (this.#refusal !== undefined) {
+      this.#core.refuse(handle, "failed", this.#refusal());
+    } else {
+      this.#core.submit(handle, this.#withDefaults(options), this.#group);
+    }
+    return handle;
+  }
+
+  /**
+   * Runs all tasks and gives their results in order. The source is read only as fast as tasks
+   * may run. The first failure cancels the rest, and the promise rejects with it when all have
+   * ended; failures that came after it are in its `suppressed` property.
+   *
+   * @throws {TypeError} When `tasks` is no iterable, or holds something that is no function.
+   */
+  gather<const Tasks extends readonly Task<unknown>[]>(
+    tasks: Tasks,
+    options: GatherOptions & { settled: true },
+  ): Promise<SettledTaskResults<Tasks>>;
+  /** The same for any iterable. */
+  gather<T>(
+    tasks: Iterable<Task<T>>,
+    options: GatherOptions & { settled: true },
+  ): Promise<PromiseSettledResult<Awaited<T>>[]>;
+  /** All results, or the first failure. */
+  gather<const Tasks extends readonly Task<unknown>[]>(
+    tasks: Tasks,
+    options?: GatherOptions & { settled?: false | undefined },
+  ): Promise<TaskResults<Tasks>>;
+  /** The same for any iterable. */
+  gather<T>(
+    tasks: Iterable<Task<T>>,
+    options?: GatherOptions & { settled?: false | undefined },
+  ): Promise<Awaited<T>[]>;
+  async gather(
+    tasks: Iterable<Task<unknown>>,
+    options: GatherOptions = {},
+  ): Promise<unknown> {
+    const { settled = false, ...submitOptions } = options;
+    this.#checkOpen();
+    options.signal?.throwIfAborted();
+    return await gatherAll(
+      this.#core,
+      tasks,
+      this.#settings(submitOptions),
+      settled,
+    );
+  }
+
+  /**
+   * Calls `fn` for each element of a source, several at once, each call a task of this runner.
+   * Lazy: nothing is read before the first result is asked for, and never further ahead than
+   * `concurrency`. Leaving the loop cancels what is in work, awaits it and closes the source.
+   *
+   * @example
+   * ```ts
+   * import { AsyncRunner } from "@specify/async-core";
+   *
+   * await using runner = new AsyncRunner({ maxWorkers: 2 });
+   * for await (const square of runner.map([1, 2, 3], (n) => n * n)) {
+   *   console.log(square); // 1, 4, 9
+   * }
+   * ```
+   */
+  map<T, U>(
+    source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+    fn: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
+    options: RunnerMapOptions = {},
+  ): AsyncIterableIterator<U> & AsyncDisposable {
+    functionNamed("fn", fn);
+    const { concurrency: limit, ordered = true, ...submitOptions } = options;
+    this.#checkOpen();
+    return new RunnerMap(this.#core, source, fn, {
+      ...this.#settings(submitOptions),
+      concurrency: limit === undefined
+        ? this.#core.maxConcurrent
+        : concurrency("concurrency", limit),
+      ordered,
+    });
+  }
+
+  /**
+   * The outcome of the task that ends first, result or failure. The others are cancelled and
+   * awaited.
+   *
+   * @throws {RangeError} When there are no tasks: it would never settle.
+   */
+  async race<T>(
+    tasks: Iterable<Task<T>>,
+    options: RaceOptions = {},
+  ): Promise<Awaited<T>> {
+    this.#checkOpen();
+    options.signal?.throwIfAborted();
+    return await firstOf(this.#core, tasks, this.#settings(options), false);
+  }
+
+  /**
+   * The result of the task that succeeds first. The others are cancelled and awaited.
+   *
+   * @throws {AggregateError} When all fail, with every failure, in the order of the tasks.
+   */
+  async any<T>(
+    tasks: Iterable<Task<T>>,
+    options: RaceOptions = {},
+  ): Promise<Awaited<T>> {
+    this.#checkOpen();
+    options.signal?.throwIfAborted();
+    return await firstOf(this.#core, tasks, this.#settings(options), true);
+  }
+
+  /**
+   * Structured concurrency: no task that is submitted to the scope outlives it. When one fails,
+   * or the body does, the others are cancelled; all are awaited, then the clean-ups run. One
+   * failure is thrown as it is, several as an AggregateError; cancellations that follow from a
+   * failure are not among them.
+   *
+   * @example
+   * ```ts
+   * import { AsyncRunner } from "@specify/async-core";
+   *
+   * await using runner = new AsyncRunner();
+   * const sum = await runner.scope(async (scope) => {
+   *   const a = scope.submit(() => 1);
+   *   const b = scope.submit(() => 2);
+   *   scope.defer(() => console.log("both have ended"));
+   *   return await a + await b;
+   * });
+   * console.log(sum); // 3
+   * ```
+   */
+  async scope<T>(
+    body: (scope: TaskScope) => T | PromiseLike<T>,
+    options: ScopeOptions = {},
+  ): Promise<T> {
+    this.#checkOpen();
+    return await runScope(this.#core, body, {
+      priority: this.#defaults?.priority,
+      ...options,
+    });
+  }
+
+  /** The scheduler underneath: pause, resume, clear, limits. */
+  get scheduler(): TaskScheduler {
+    return this.#scheduler;
+  }
+
+  /** How many tasks may run at once; may be changed while they run. */
+  get maxWorkers(): number {
+    return this.#core.maxConcurrent;
+  }
+
+  /** @throws {RangeError} When it is no positive integer or Infinity. */
+  set maxWorkers(value: number) {
+    this.#core.setMaxConcurrent(concurrency("maxWorkers", value));
+  }
+
+  /** Whether the queue holds `maxQueue` tasks or more. */
+  get isFull(): boolean {
+    return this.#core.isFull;
+  }
+
+  /** Resolves when the queue is below `maxQueue`; rejects with the reason of `signal`. */
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#scheduler.ready(signal);
+  }
+
+  /** Resolves when nothing of this runner waits or runs. */
+  onIdle(signal?: AbortSignal): Promise<void> {
+    return this.#group === undefined
+      ? this.#scheduler.onIdle(signal)
+      : this.#group.whenEmpty(signal);
+  }
+
+  /** Counts, and percentiles of wait and run times by level, of the scheduler. */
+  stats(): SchedulerStatistics {
+    return this.#core.statistics();
+  }
+
+  /** Lets a scheduler that was made with `paused` begin. */
+  start(): this {
+    this.#core.resume();
+    return this;
+  }
+
+  /**
+   * Stops accepting, lets accepted tasks finish, and cancels what is left after `timeout`.
+   * Calling it again joins the same shutdown; the most impatient options win. Awaiting it inside
+   * one of the runner's own tasks waits for that task too: give it a `timeout`, or do not await
+   * it there.
+   */
+  shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+    checkShutdownOptions(options);
+    this.#refusal ??= () => new DisposedError("AsyncRunner.submit()");
+    const group = this.#group;
+    if (group === undefined) return this.#scheduler.shutdown(options);
+    if (this.#shutdown === undefined) {
+      const core = this.#core;
+      this.#shutdown = new Shutdown({
+        get isIdle() {
+          return group.isEmpty;
+        },
+        get isShielded() {
+          return group.running().some((job) =>
+            (job.extras?.shields?.size ?? 0) > 0
+          );
+        },
+        whenIdle: (signal) => group.whenEmpty(signal),
+        cancelAll: (reason) => group.cancel(core, reason),
+        runningJobs: () => group.running(),
+      });
+      const release = () => this.#subscription?.unsubscribe();
+      this.#shutdown.report.then(release, release);
+    }
+    this.#shutdown.apply(options);
+    return this.#shutdown.report;
+  }
+
+  /** `shutdown()`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  #withDefaults(options: SubmitOptions | undefined): SubmitOptions | undefined {
+    const defaults = this.#defaults;
+    if (defaults === undefined) return options;
+    if (options === undefined) return defaults;
+    return {
+      ...options,
+      priority: options.priority ?? defaults.priority,
+      timeout: options.timeout ?? defaults.timeout,
+    };
+  }
+
+  #settings(options: SubmitOptions): BatchSettings {
+    return {
+      options: this.#withDefaults(
+        Object.keys(options).length === 0 ? undefined : options,
+      ),
+      group: this.#group,
+    };
+  }
+
+  #checkOpen(): void {
+    const refusal = this.#refusal ?? this.#core.refusal;
+    if (refusal !== undefined) throw refusal();
+  }
+}

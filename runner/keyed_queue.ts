@@ -1,0 +1,267 @@
+/**
+ * The order with limits by key: within a level the keys take turns, and a key whose places are
+ * all taken steps aside without holding up the others.
+ *
+ * @module
+ */
+import { now } from "../_internal/clock.ts";
+import { isActive, type Job, JobList } from "./job.ts";
+import type { TaskPriority } from "./priority.ts";
+import { elder, LEVELS, type WaitingQueue } from "./waiting_queue.ts";
+
+/** The waiting jobs of one key in one level. A job without a key is a group of its own. */
+export class KeyGroup {
+  readonly jobs: JobList = new JobList();
+  readonly level: number;
+  readonly state: KeyState | undefined;
+  next: KeyGroup | undefined = undefined;
+  previous: KeyGroup | undefined = undefined;
+  /** Stands in the turn of its level; false while its key has no free place. */
+  inTurn = false;
+  count = 0;
+
+  constructor(level: number, state: KeyState | undefined) {
+    this.level = level;
+    this.state = state;
+  }
+}
+
+/** One key: how many of its jobs run, and its groups by level. */
+interface KeyState {
+  readonly key: PropertyKey;
+  running: number;
+  readonly groups: (KeyGroup | undefined)[];
+}
+
+/** The groups of a level, in turn. */
+interface Turn {
+  first: KeyGroup | undefined;
+  last: KeyGroup | undefined;
+}
+
+/** Strict priority between levels, keys in turn within a level, at most `maxPerKey` of a key. */
+export class KeyedQueue implements WaitingQueue {
+  // Invariant: a group exists exactly while it has jobs, is in turn exactly while its key has a
+  // free place, and a key is in #keys exactly while it has a group or a running job; so a key
+  // without work holds no memory. #startable counts the jobs of the groups in turn.
+  readonly #turns: Turn[] = Array.from(
+    { length: LEVELS },
+    () => ({ first: undefined, last: undefined }),
+  );
+  readonly #keys = new Map<PropertyKey, KeyState>();
+  readonly #maxPerKey: number;
+  readonly #aging: number;
+  #size = 0;
+  #startable = 0;
+
+  constructor(maxPerKey: number, aging: number) {
+    this.#maxPerKey = maxPerKey;
+    this.#aging = aging;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get startable(): number {
+    return this.#startable;
+  }
+
+  push(job: Job): void {
+    const { key } = job;
+    let group: KeyGroup;
+    if (key === undefined) group = new KeyGroup(job.priority, undefined);
+    else {
+      let state = this.#keys.get(key);
+      if (state === undefined) {
+        state = { key, running: 0, groups: [] };
+        this.#keys.set(key, state);
+      }
+      group = state.groups[job.priority] ??= new KeyGroup(job.priority, state);
+    }
+    // Sorted by age, so that a job that changes its level keeps its age within its key.
+    group.jobs.insertByAge(job);
+    group.count++;
+    if (job.extras !== undefined) job.extras.keyGroup = group;
+    this.#size++;
+    if (group.inTurn) this.#startable++;
+    else if (this.#hasPlace(group)) this.#enterTurn(group);
+  }
+
+  remove(job: Job): void {
+    const group = this.#groupOf(job);
+    group.jobs.remove(job);
+    group.count--;
+    this.#size--;
+    if (group.inTurn) this.#startable--;
+    if (group.count === 0) {
+      if (group.inTurn) this.#leaveTurn(group);
+      const { state } = group;
+      if (state !== undefined) {
+        state.groups[group.level] = undefined;
+        this.#forget(state);
+      }
+    }
+    if (job.extras !== undefined) job.extras.keyGroup = undefined;
+  }
+
+  move(job: Job, priority: TaskPriority): void {
+    this.remove(job);
+    job.priority = priority;
+    this.push(job);
+  }
+
+  peek(): Job | undefined {
+    if (this.#startable === 0) return undefined;
+    if (this.#aging < Infinity) return this.#eldest();
+    for (const { first } of this.#turns) {
+      if (first !== undefined) return first.jobs.first;
+    }
+    return undefined;
+  }
+
+  take(job: Job): void {
+    const group = this.#groupOf(job);
+    const { state } = group;
+    if (state !== undefined) {
+      // Counted before the removal, so that the key is not forgotten in between.
+      state.running++;
+      this.remove(job);
+      // The key has had its turn: it goes behind the others, or aside if it has no place left.
+      for (const other of state.groups) {
+        if (other === undefined || !other.inTurn) continue;
+        if (!this.#hasPlace(other)) this.#stepAside(other);
+        else if (other === group) {
+          this.#leaveTurn(group);
+          this.#joinTurn(group);
+        }
+      }
+    } else this.remove(job);
+  }
+
+  admits(job: Job): boolean {
+    const { key } = job;
+    if (key === undefined || this.#groupOf(job).inTurn) return true;
+    // A place that an ancestor holds while it awaits this job is lent along with its slot.
+    for (
+      let lender = job.extras?.parent;
+      lender !== undefined;
+      lender = lender.extras?.parent
+    ) {
+      if (isActive(lender) && lender.key === key) return true;
+    }
+    return false;
+  }
+
+  ended(job: Job): void {
+    const { key } = job;
+    const state = key === undefined ? undefined : this.#keys.get(key);
+    if (state === undefined) return;
+    state.running--;
+    for (const group of state.groups) {
+      if (group !== undefined && !group.inTurn && this.#hasPlace(group)) {
+        this.#enterTurn(group);
+      }
+    }
+    this.#forget(state);
+  }
+
+  // The two below look at every group: with very many keys, prefer another overflow policy.
+  oldest(): Job | undefined {
+    let oldest: Job | undefined;
+    for (const { jobs: { first } } of this.#groups()) {
+      if (
+        first !== undefined &&
+        (oldest === undefined || first.sequence < oldest.sequence)
+      ) oldest = first;
+    }
+    return oldest;
+  }
+
+  lowest(): Job | undefined {
+    let lowest: Job | undefined;
+    for (const { jobs: { last } } of this.#groups()) {
+      if (
+        last !== undefined &&
+        (lowest === undefined || last.priority > lowest.priority ||
+          (last.priority === lowest.priority &&
+            last.sequence > lowest.sequence))
+      ) lowest = last;
+    }
+    return lowest;
+  }
+
+  *jobs(): Iterable<Job> {
+    for (const group of this.#groups()) yield* group.jobs;
+  }
+
+  /** Groups in turn are in the turns; those that stepped aside belong to a key. */
+  *#groups(): Iterable<KeyGroup> {
+    for (const turn of this.#turns) {
+      for (let group = turn.first; group; group = group.next) yield group;
+    }
+    for (const { groups } of this.#keys.values()) {
+      for (const group of groups) if (group && !group.inTurn) yield group;
+    }
+  }
+
+  #eldest(): Job | undefined {
+    const time = now();
+    let best: Job | undefined;
+    for (const turn of this.#turns) {
+      const first = turn.first?.jobs.first;
+      if (first !== undefined) best = elder(best, first, this.#aging, time);
+    }
+    return best;
+  }
+
+  #groupOf(job: Job): KeyGroup {
+    // A job of a keyed scheduler always has extras while it waits: see TaskScheduler.submit.
+    return job.extras!.keyGroup!;
+  }
+
+  #hasPlace(group: KeyGroup): boolean {
+    return group.state === undefined || group.state.running < this.#maxPerKey;
+  }
+
+  #enterTurn(group: KeyGroup): void {
+    this.#joinTurn(group);
+    this.#startable += group.count;
+  }
+
+  #stepAside(group: KeyGroup): void {
+    this.#leaveTurn(group);
+    this.#startable -= group.count;
+  }
+
+  #joinTurn(group: KeyGroup): void {
+    const turn = this.#turn(group.level);
+    group.previous = turn.last;
+    group.next = undefined;
+    if (turn.last === undefined) turn.first = group;
+    else turn.last.next = group;
+    turn.last = group;
+    group.inTurn = true;
+  }
+
+  #leaveTurn(group: KeyGroup): void {
+    const turn = this.#turn(group.level);
+    if (group.previous === undefined) turn.first = group.next;
+    else group.previous.next = group.next;
+    if (group.next === undefined) turn.last = group.previous;
+    else group.next.previous = group.previous;
+    group.next = group.previous = undefined;
+    group.inTurn = false;
+  }
+
+  #forget(state: KeyState): void {
+    if (state.running > 0) return;
+    for (const group of state.groups) if (group !== undefined) return;
+    this.#keys.delete(state.key);
+  }
+
+  #turn(level: number): Turn {
+    // Levels are checked where they come in: 0 to 4.
+    return this.#turns[level]!;
+  }
+}

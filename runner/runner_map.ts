@@ -1,0 +1,138 @@
+/**
+ * `runner.map`: a function over a source, several elements at once, each a task of the runner.
+ *
+ * @module
+ */
+import { abortError } from "../_internal/errors.ts";
+import { ConcurrentMap } from "../_internal/concurrent_map.ts";
+import { callsBackOnce } from "../_internal/thenable.ts";
+import type { BatchSettings } from "./gather.ts";
+import { isActive, type JobOwner, OwnedJob } from "./job.ts";
+import type { SchedulerCore } from "./scheduler_core.ts";
+import type { TaskContext, TaskState } from "./types.ts";
+
+/** A job whose outcome the concurrent map awaits. Lighter than a promise for each element. */
+class MapJob extends OwnedJob implements PromiseLike<unknown> {
+  readonly [callsBackOnce] = true;
+  succeed: ((value: unknown) => unknown) | undefined | null;
+  fail: ((error: unknown) => unknown) | undefined | null;
+  /** Why it was cut off, kept until its function has really ended. */
+  cutOffWith: { error: unknown } | undefined = undefined;
+
+  then<R1 = unknown, R2 = never>(
+    succeed?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
+    fail?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    this.succeed = succeed;
+    this.fail = fail;
+    // Whoever chains gets nothing: the concurrent map does not.
+    return this as unknown as PromiseLike<R1 | R2>;
+  }
+}
+
+/** How many at once, in which order. */
+export interface RunnerMapSettings extends BatchSettings {
+  concurrency: number;
+  ordered: boolean;
+}
+
+/** The results of `fn` over a source. Ends what is in flight when it is closed early. */
+export class RunnerMap<T, U>
+  implements AsyncIterableIterator<U>, AsyncDisposable, JobOwner {
+  // Invariant: #inFlight holds the jobs that were submitted and whose function has not ended;
+  // the concurrent map hears of an end only then, so it never closes over work that still runs.
+  readonly #core: SchedulerCore;
+  readonly #fn: (
+    value: T,
+    index: number,
+    context: TaskContext,
+  ) => U | PromiseLike<U>;
+  readonly #settings: RunnerMapSettings;
+  readonly #inFlight = new Set<MapJob>();
+  readonly #map: ConcurrentMap<T, U>;
+
+  constructor(
+    core: SchedulerCore,
+    source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+    fn: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
+    settings: RunnerMapSettings,
+  ) {
+    this.#core = core;
+    this.#fn = fn;
+    this.#settings = settings;
+    this.#map = new ConcurrentMap(source, this.#start, {
+      concurrency: settings.concurrency,
+      ordered: settings.ordered,
+      ready: () =>
+        core.isFull ? core.conditions.wait(() => !core.isFull) : undefined,
+    });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<U>> {
+    return this.#map.next();
+  }
+
+  async return(): Promise<IteratorResult<U>> {
+    this.#cancelFrom(
+      0,
+      "The consumer of the map stopped, so this task was cancelled",
+    );
+    return await this.#map.return();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  readonly #start = (value: T, index: number): PromiseLike<U> => {
+    const fn = this.#fn;
+    const job = new MapJob(
+      (context) => fn(value, index, context),
+      this,
+      index,
+    );
+    this.#inFlight.add(job);
+    const { options, group } = this.#settings;
+    this.#core.submit(job, options, group, index > 0);
+    // It gives what fn returned, awaited.
+    return job as PromiseLike<unknown> as PromiseLike<U>;
+  };
+
+  settled(job: OwnedJob, state: TaskState, value: unknown): void {
+    const mapJob = job as MapJob;
+    if (state === "succeeded") {
+      this.#inFlight.delete(mapJob);
+      mapJob.succeed?.(value);
+    } else if (isActive(job)) mapJob.cutOffWith = { error: value };
+    else this.#fail(mapJob, value);
+  }
+
+  ended(job: OwnedJob, _failed: boolean, _value: unknown): void {
+    const mapJob = job as MapJob;
+    this.#fail(mapJob, mapJob.cutOffWith?.error);
+  }
+
+  #fail(job: MapJob, error: unknown): void {
+    this.#inFlight.delete(job);
+    // In order, what came before the failed element is still delivered.
+    this.#cancelFrom(
+      this.#settings.ordered ? job.index : 0,
+      "Another task of the same map failed, so this one was cancelled",
+    );
+    // Settled within submit (a refused job): the map has not called `then` yet.
+    if (job.fail === undefined) queueMicrotask(() => job.fail?.(error));
+    else job.fail?.(error);
+  }
+
+  #cancelFrom(index: number, why: string): void {
+    if (this.#inFlight.size === 0) return;
+    const reason = abortError(why);
+    for (const job of [...this.#inFlight]) {
+      if (job.index >= index) this.#core.end(job, "cancelled", reason);
+    }
+  }
+}

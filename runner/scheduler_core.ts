@@ -1,0 +1,778 @@
+/**
+ * Priority scheduling: decides which waiting job starts next and keeps at most `maxConcurrent`
+ * slots in use. Knows nothing of HTTP, files or streams, and nothing of the public classes.
+ *
+ * What must always hold:
+ * - A job that was accepted is in exactly one place: the waiting queue, the running list, or
+ *   neither, and then it is settled. Only `#next` (queue to running), `#finish` (running to
+ *   nowhere) and `end` (queue to nowhere) move it.
+ * - `#used` is the sum of `slots` over the running list. It rises above the limit only when the
+ *   limit is lowered below it.
+ * - While a slot is free and a job may start, either a drain is scheduled, or one is going on, or
+ *   the scheduler is held (paused, or in a turn for timers and I/O), or a timer waits for the
+ *   rate limit.
+ *
+ * Everything happens synchronously in one thread; user code is only called where the state is
+ * complete (task functions, abort listeners, observers), so whatever it calls back is safe.
+ *
+ * @module
+ */
+import { contextAccess } from "../_internal/async_context.ts";
+import { now } from "../_internal/clock.ts";
+import { abortError, report, timeoutError } from "../_internal/errors.ts";
+import { afterMacrotask } from "../_internal/macrotask.ts";
+import { Ring } from "../_internal/ring.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
+import { AdaptiveLimit } from "./adaptive_limit.ts";
+import { Conditions } from "./conditions.ts";
+import { JobContext } from "./context.ts";
+import { QueueFullError } from "./errors.ts";
+import { ChildHandle } from "./handle.ts";
+import {
+  ended,
+  isActive,
+  isOpen,
+  type Job,
+  JobExtras,
+  JobList,
+  JobTiming,
+  settle,
+} from "./job.ts";
+import { JobGroup } from "./job_group.ts";
+import { KeyedQueue } from "./keyed_queue.ts";
+import type { TaskPriority } from "./priority.ts";
+import { RateLimit } from "./rate_limit.ts";
+import {
+  checkPriority,
+  checkSchedulerOptions,
+  checkSubmitOptions,
+  concurrency,
+  DEFAULT_CONCURRENCY,
+  type SchedulerOptions,
+} from "./scheduler_options.ts";
+import { type StallReport, StallWatch } from "./stall_watch.ts";
+import { type SchedulerStatistics, Statistics } from "./statistics.ts";
+import type {
+  SubmitOptions,
+  Task,
+  TaskHandle,
+  TaskInfo,
+  TaskObserver,
+  TaskState,
+} from "./types.ts";
+import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
+
+/** After this many ends the clock is read … */
+const ENDS_BETWEEN_LOOKS = 128;
+/** … and after this many milliseconds timers and I/O get a turn. */
+const TURN_BUDGET = 4;
+/** How many waiting tasks a stall report names. */
+const STALL_REPORT_LENGTH = 100;
+
+/** The mechanism behind TaskScheduler, AsyncRunner and their scopes. */
+export class SchedulerCore {
+  readonly conditions: Conditions = new Conditions();
+  /** Why submits are refused now; `undefined` while they are accepted. */
+  refusal: (() => unknown) | undefined = undefined;
+  readonly #queue: WaitingQueue;
+  readonly #keyed: boolean;
+  readonly #measuresAll: boolean;
+  readonly #maxQueue: number;
+  readonly #overflow: SchedulerOptions["overflow"];
+  readonly #rate: RateLimit | undefined;
+  readonly #adaptive: AdaptiveLimit | undefined;
+  readonly #observer: TaskObserver | undefined;
+  readonly #stall: StallWatch | undefined;
+  readonly #statistics = new Statistics();
+  readonly #contexts = contextAccess();
+  readonly #running = new JobList();
+  #runningCount = 0;
+  #limit: number;
+  #used = 0;
+  #paused: boolean;
+  #yielding = false;
+  #drainScheduled = false;
+  /** A worker is between the end of one job and the start of the next: it will take what comes. */
+  #handingOver = false;
+  #endsSinceLook = 0;
+  #turnStart = 0;
+  #rateTimer: TimerEntry | undefined;
+  /** Running tasks that await queued children, whose slot may be lent. */
+  readonly #lenders = new Set<Job>();
+
+  constructor(options: SchedulerOptions) {
+    checkSchedulerOptions(options);
+    const { aging = Infinity, maxPerKey = Infinity, adaptive } = options;
+    this.#limit = options.maxConcurrent ?? DEFAULT_CONCURRENCY;
+    this.#maxQueue = options.maxQueue ?? Infinity;
+    this.#overflow = options.overflow ?? "wait";
+    this.#rate = options.rateLimit && new RateLimit(options.rateLimit);
+    this.#observer = options.observer;
+    this.#stall = options.onStall && new StallWatch(options.onStall, this);
+    this.#paused = options.paused ?? false;
+    this.#keyed = maxPerKey < Infinity;
+    this.#queue = this.#keyed
+      ? new KeyedQueue(maxPerKey, aging)
+      : new LevelQueue(aging);
+    if (adaptive) {
+      const bounds = adaptive === true ? {} : adaptive;
+      this.#adaptive = new AdaptiveLimit(
+        bounds,
+        options.maxConcurrent ?? DEFAULT_CONCURRENCY,
+      );
+      this.#limit = this.#adaptive.limit;
+    }
+    this.#measuresAll = aging < Infinity || this.#adaptive !== undefined;
+  }
+
+  // --- What can be seen -------------------------------------------------------------------
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  get running(): number {
+    return this.#runningCount;
+  }
+
+  get isIdle(): boolean {
+    return this.#runningCount === 0 && this.#queue.size === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#queue.size >= this.#maxQueue;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  get maxConcurrent(): number {
+    return this.#limit;
+  }
+
+  get hasBlockedWork(): boolean {
+    return this.#queue.size > 0 && !this.#paused &&
+      this.#rateTimer === undefined;
+  }
+
+  describe(stalledFor: number): StallReport {
+    const queued: TaskInfo[] = [];
+    for (const job of this.#queue.jobs()) {
+      if (queued.push(job) === STALL_REPORT_LENGTH) break;
+    }
+    return { stalledFor, running: this.runningJobs(), queued };
+  }
+
+  runningJobs(): Job[] {
+    const jobs: Job[] = [];
+    for (let job = this.#running.first; job; job = job.next) jobs.push(job);
+    return jobs;
+  }
+
+  statistics(): SchedulerStatistics {
+    const { submitted, succeeded, failed, cancelled } = this.#statistics;
+    return {
+      queued: this.#queue.size,
+      running: this.#runningCount,
+      maxConcurrent: this.#limit,
+      submitted,
+      succeeded,
+      failed,
+      cancelled,
+      byPriority: this.#statistics.byPriority(),
+    };
+  }
+
+  // --- What can be changed ----------------------------------------------------------------
+
+  setMaxConcurrent(value: number): void {
+    this.#limit = concurrency("maxConcurrent", value);
+    this.#scheduleDrain();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#stopRateTimer();
+    this.#stall?.stop();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#scheduleDrain();
+  }
+
+  /** Cancels everything that waits now. */
+  clear(reason: unknown): void {
+    // A copy: whoever is told may submit or cancel others.
+    for (const job of [...this.#queue.jobs()]) {
+      this.end(job, "cancelled", reason);
+    }
+  }
+
+  /** Cancels everything, queued and running; returns what had no outcome yet. */
+  cancelAll(reason: unknown): Job[] {
+    // The waiting ones first, so that none of them starts meanwhile.
+    const open = [...this.#queue.jobs(), ...this.runningJobs()]
+      .filter(isOpen);
+    for (const job of open) this.end(job, "cancelled", reason);
+    return open;
+  }
+
+  // --- Submitting -------------------------------------------------------------------------
+
+  /**
+   * Accepts a job, or settles it at once. `accepted` jobs are part of something that was accepted
+   * before a shutdown began (a gather, a child) and still let in during it.
+   */
+  submit(
+    job: Job,
+    options: SubmitOptions | undefined,
+    group?: JobGroup,
+    accepted = false,
+    parent?: Job,
+  ): void {
+    if (typeof job.task !== "function") throw notATask(job.task);
+    if (options !== undefined) this.#takeOptions(job, options);
+    const context = this.#contexts.capture();
+    if (context !== undefined) this.#extrasOf(job).context = context;
+    if (parent !== undefined) this.#extrasOf(job).parent = parent;
+    if (this.refusal !== undefined && !accepted) {
+      this.refuse(job, "failed", this.refusal());
+    } else this.#accept(job, options, group);
+  }
+
+  #takeOptions(job: Job, options: SubmitOptions): void {
+    const { priority, weight } = options;
+    if (priority !== undefined) job.priority = checkPriority(priority);
+    checkSubmitOptions(options, this.#limit);
+    if (needsExtras(options)) this.#extrasOf(job).options = options;
+    if (weight !== undefined && weight > 1) {
+      this.#extrasOf(job).weight = weight;
+    }
+  }
+
+  #accept(
+    job: Job,
+    options: SubmitOptions | undefined,
+    group: JobGroup | undefined,
+  ): void {
+    if (options !== undefined && !this.#applyOptions(job, options)) return;
+    if (this.#queue.size >= this.#maxQueue && !this.#makeRoom(job)) return;
+    if (this.#keyed) this.#extrasOf(job);
+    if (group !== undefined) {
+      this.#extrasOf(job).group = group;
+      group.add(job);
+    }
+    if (this.#measuresAll || this.#statistics.measures()) {
+      job.timing = new JobTiming(now());
+    }
+    this.#statistics.submitted++;
+    this.#queue.push(job);
+    if (this.#observer !== undefined) this.#observe("queued", job);
+    if (this.#used < this.#limit) this.#scheduleDrain();
+    if (this.#stall !== undefined) this.#stall.queueChanged();
+  }
+
+  /** Sets what the options ask for; false when the job has met its end by that. */
+  #applyOptions(job: Job, options: SubmitOptions): boolean {
+    const { signal, deadline = Infinity, timeout } = options;
+    if (signal?.aborted) {
+      this.refuse(job, "cancelled", signal.reason);
+      return false;
+    }
+    if (timeout === 0 || (deadline < Infinity && deadline <= now())) {
+      this.refuse(job, "failed", this.#expiry(job));
+      return false;
+    }
+    if (signal !== undefined) this.#extrasOf(job).watch(signal);
+    if (deadline < Infinity) this.#extrasOf(job).limit(deadline);
+    return true;
+  }
+
+  /** The queue is full: applies the overflow policy; false when the newcomer is turned away. */
+  #makeRoom(job: Job): boolean {
+    if (this.#overflow === "wait") return true;
+    // What a free slot is waiting for does not wait: it starts now.
+    if (this.#drainScheduled && !this.#handingOver) this.#drain();
+    if (this.#queue.size < this.#maxQueue) return true;
+    let victim: Job | undefined;
+    if (this.#overflow === "drop-oldest") victim = this.#queue.oldest();
+    else if (this.#overflow === "drop-lowest") {
+      const lowest = this.#queue.lowest();
+      if (lowest && lowest.priority > job.priority) victim = lowest;
+    }
+    const error = new QueueFullError((victim ?? job).name, this.#maxQueue);
+    if (victim === undefined) {
+      this.refuse(job, "failed", error);
+      return false;
+    }
+    this.end(victim, "failed", error);
+    return true;
+  }
+
+  /** Ends a job that was never accepted. */
+  refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
+    job.extras?.release();
+    job.state = state;
+    job[settle](state, reason);
+  }
+
+  // --- Starting ---------------------------------------------------------------------------
+
+  /** Lets waiting jobs start in a microtask, so that submits of one tick compete by priority. */
+  #scheduleDrain(): void {
+    if (
+      this.#drainScheduled || this.#handingOver || this.#paused ||
+      this.#yielding || this.#queue.size === 0
+    ) return;
+    this.#drainScheduled = true;
+    queueMicrotask(this.#drain);
+  }
+
+  readonly #drain = (): void => {
+    this.#drainScheduled = false;
+    for (let job = this.#next(); job !== undefined; job = this.#next()) {
+      // Never rejects: whatever a task throws is its outcome.
+      void this.#work(job);
+    }
+  };
+
+  /** One slot: runs a job, then the next, as long as one may start. */
+  async #work(job: Job | undefined): Promise<void> {
+    while (job !== undefined) {
+      let failed = false;
+      let value: unknown;
+      try {
+        // An observer may have cancelled it just now.
+        if (job.state === "running") {
+          value = this.#contexts.run(
+            job.extras?.context,
+            job.task,
+            new JobContext(job, this),
+          );
+          if (isThenable(value)) value = await value;
+        }
+      } catch (error) {
+        failed = true;
+        value = error;
+      }
+      const shields = job.extras?.shields;
+      while (shields !== undefined && shields.size > 0) {
+        await Promise.allSettled(shields);
+      }
+      // The slot changes hands within this turn: nothing that is submitted by whoever is told
+      // of the end can come before what waits already.
+      this.#handingOver = true;
+      this.#finish(job, failed, value);
+      job = this.#next();
+      this.#handingOver = false;
+      if (this.#used < this.#limit || this.#lenders.size > 0) {
+        this.#scheduleDrain();
+      }
+    }
+  }
+
+  /** Takes the next job that may start and gives it its slot; `undefined` when none may. */
+  #next(): Job | undefined {
+    if (this.#paused || this.#yielding) return undefined;
+    if (this.#lenders.size > 0) {
+      const borrower = this.#nextBorrower();
+      if (borrower !== undefined) return borrower;
+    }
+    if (this.#used >= this.#limit) return undefined;
+    const job = this.#queue.peek();
+    if (job === undefined) return undefined;
+    // A heavy job at the head waits for its slots and nothing overtakes it. One that has become
+    // heavier than the limit, since that was lowered, runs alone.
+    const { extras } = job;
+    const weight = extras === undefined ? 1 : extras.weight;
+    if (this.#used + weight > this.#limit && this.#used > 0) return undefined;
+    if (!this.#rateAllows()) return undefined;
+    this.#queue.take(job);
+    this.#used += weight;
+    if (extras !== undefined) extras.slots = weight;
+    this.#start(job);
+    return job;
+  }
+
+  #start(job: Job): void {
+    job.state = "running";
+    this.#running.push(job);
+    this.#runningCount++;
+    const { timing, extras } = job;
+    if (timing !== undefined) timing.startedAt = now();
+    this.#statistics.started(job);
+    if (extras !== undefined) {
+      const { timeout = Infinity, deadline = Infinity } = extras.options ?? {};
+      if (timeout < Infinity) {
+        extras.limit(
+          Math.min((timing?.startedAt ?? now()) + timeout, deadline),
+        );
+      }
+    }
+    if (this.#observer !== undefined) this.#observe("started", job);
+    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#stall !== undefined) this.#stall.moved();
+  }
+
+  #rateAllows(): boolean {
+    if (this.#rate === undefined) return true;
+    const time = this.#rate.nextStart();
+    if (time === 0) {
+      this.#rate.started();
+      return true;
+    }
+    this.#rateTimer ??= timers.add(time, {
+      timeUp: () => {
+        this.#rateTimer = undefined;
+        this.#scheduleDrain();
+      },
+    });
+    return false;
+  }
+
+  #stopRateTimer(): void {
+    if (this.#rateTimer !== undefined) timers.remove(this.#rateTimer);
+    this.#rateTimer = undefined;
+  }
+
+  // --- Ending -----------------------------------------------------------------------------
+
+  /** The function of a running job has really ended: its slot is free. */
+  #finish(job: Job, failed: boolean, value: unknown): void {
+    this.#running.remove(job);
+    this.#runningCount--;
+    const { extras, timing } = job;
+    if (extras === undefined) this.#used--;
+    else {
+      if (extras.cutOff !== undefined) extras.cutOff.isActive = false;
+      this.#returnSlots(extras);
+      extras.release();
+    }
+    if (this.#keyed) this.#queue.ended(job);
+    if (timing !== undefined) this.#measure(job, timing, failed);
+    if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
+    else job[ended]?.(failed, value);
+    if (extras !== undefined) this.#endFamily(job, extras);
+    if (this.#observer !== undefined) this.#observe("ended", job);
+    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#stall !== undefined) this.#stall.moved();
+    if (++this.#endsSinceLook >= ENDS_BETWEEN_LOOKS) this.#look();
+  }
+
+  #measure(job: Job, timing: JobTiming, failed: boolean): void {
+    const ran = now() - timing.startedAt;
+    this.#statistics.ended(job.priority, ran);
+    if (this.#adaptive === undefined) return;
+    if (job.state === "failed") this.#adaptive.timedOut();
+    // A failure is often fast and says nothing about how long the work takes.
+    else if (!failed && job.state === "running") {
+      this.#adaptive.succeeded(ran, this.#used + job.weight);
+    }
+    this.#limit = this.#adaptive.limit;
+  }
+
+  /** Tasks that never leave the microtask queue would keep timers and I/O waiting for ever. */
+  #look(): void {
+    this.#endsSinceLook = 0;
+    if (this.#yielding || now() - this.#turnStart < TURN_BUDGET) return;
+    this.#yielding = true;
+    afterMacrotask(() => {
+      this.#yielding = false;
+      this.#turnStart = now();
+      this.#scheduleDrain();
+    });
+  }
+
+  #settle(job: Job, state: TaskState, value: unknown): void {
+    job.state = state;
+    const statistics = this.#statistics;
+    if (state === "succeeded") statistics.succeeded++;
+    else if (state === "failed") statistics.failed++;
+    else statistics.cancelled++;
+    job[settle](state, value);
+    if (this.#observer !== undefined) {
+      this.#observe("settled", job, state === "succeeded" ? undefined : value);
+    }
+  }
+
+  /** Cancels a job for its owner. */
+  cancel(job: Job, reason: unknown): void {
+    if (!isOpen(job)) return;
+    this.end(
+      job,
+      "cancelled",
+      reason === undefined
+        ? abortError(`Task ${job.name} was cancelled`)
+        : reason,
+    );
+  }
+
+  /** A time limit of the job has run out. */
+  expire(job: Job): void {
+    this.end(job, "failed", this.#expiry(job));
+  }
+
+  #expiry(job: Job): DOMException {
+    const { timeout = Infinity, deadline = Infinity } = job.extras?.options ??
+      {};
+    if (job.state === "queued" && timeout > 0) {
+      return timeoutError(
+        `Task ${job.name} was still queued at its deadline and was not started`,
+      );
+    }
+    const limit = timeout < Infinity && (deadline > now() || timeout === 0)
+      ? `timeout of ${timeout} ms`
+      : "deadline";
+    return timeoutError(
+      `Task ${job.name} did not end within its ${limit} and was aborted`,
+    );
+  }
+
+  /**
+   * Gives a job an outcome before its function has ended. Queued: it leaves the queue and never
+   * starts. Running: its signal aborts, and its slot stays taken until `#finish`. Settled: nothing.
+   */
+  end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+    if (!isOpen(job)) return;
+    const { extras } = job;
+    const wasQueued = job.state === "queued";
+    // Made while the job counts as running, since only then they know of its slot.
+    const running = wasQueued ? undefined : this.#extrasOf(job);
+    if (wasQueued) this.#queue.remove(job);
+    extras?.release();
+    if (running !== undefined) running.cutOff = { reason, isActive: true };
+    // From here on the job is settled for everybody, also for whom it is told below.
+    this.#settle(job, state, reason);
+    if (running === undefined) {
+      extras?.group?.delete(job);
+      if (this.conditions.hasWaiters) this.conditions.check();
+      if (this.#queue.size === 0) this.#stopRateTimer();
+      // It may have been the heavy one at the head that held up the others.
+      else if (this.#used < this.#limit) this.#scheduleDrain();
+      if (this.#stall !== undefined) this.#stall.queueChanged();
+      return;
+    }
+    running.controller?.abort(reason);
+    this.#cancelChildren(running, reason);
+  }
+
+  #endFamily(job: Job, extras: JobExtras): void {
+    extras.group?.delete(job);
+    if (extras.children !== undefined && !extras.children.isEmpty) {
+      this.#cancelChildren(
+        extras,
+        abortError(
+          `Task ${job.name} ended before this task, which it had submitted`,
+        ),
+      );
+    }
+  }
+
+  #cancelChildren(extras: JobExtras, reason: unknown): void {
+    extras.children?.cancel(this, reason);
+  }
+
+  // --- Children, and the slots that are lent to them ----------------------------------------
+
+  submitChild<T>(
+    parent: Job,
+    task: Task<T>,
+    options?: SubmitOptions,
+  ): TaskHandle<T> {
+    const handle = new ChildHandle<T>(task, this);
+    const weight = options?.weight ?? 1;
+    if (weight > parent.weight) {
+      throw new RangeError(
+        `weight must not be above that of the parent task (${parent.weight}), whose slots a child may have to use, got ${weight}`,
+      );
+    }
+    const extras = this.#extrasOf(parent);
+    if (parent.state !== "running") {
+      this.refuse(
+        handle,
+        "cancelled",
+        extras.cutOff?.reason ??
+          abortError(`Task ${parent.name} has ended: it can submit no more`),
+      );
+      return handle;
+    }
+    this.submit(
+      handle,
+      options?.priority === undefined
+        ? { ...options, priority: parent.priority }
+        : options,
+      extras.children ??= new JobGroup(),
+      true,
+      parent,
+    );
+    return handle;
+  }
+
+  /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */
+  awaited(job: Job): void {
+    const parent = job.extras?.parent;
+    if (job.state !== "queued" || parent === undefined || !isActive(parent)) {
+      return;
+    }
+    const extras = this.#extrasOf(parent);
+    const rings = extras.awaited ??= [];
+    (rings[job.priority] ??= new Ring()).push(job);
+    this.#lenders.add(parent);
+    this.#scheduleDrain();
+  }
+
+  /** The next child that may run in the slot of the parent that awaits it. */
+  #nextBorrower(): Job | undefined {
+    for (const parent of this.#lenders) {
+      // Only jobs with awaited children are here.
+      const extras = parent.extras!;
+      const child = isActive(parent) && extras.borrower === undefined
+        ? firstQueued(extras)
+        : undefined;
+      if (child === undefined) {
+        this.#lenders.delete(parent);
+        continue;
+      }
+      if (!this.#queue.admits(child)) continue;
+      if (!this.#rateAllows()) return undefined;
+      this.#queue.take(child);
+      this.#lenders.delete(parent);
+      const borrowing = this.#extrasOf(child);
+      borrowing.slots = 0;
+      borrowing.lender = parent;
+      extras.borrower = child;
+      this.#start(child);
+      return child;
+    }
+    return undefined;
+  }
+
+  /** A job has ended: its slots go back to where they came from. */
+  #returnSlots(extras: JobExtras): void {
+    const { borrower, lender, slots } = extras;
+    extras.borrower = extras.lender = undefined;
+    if (borrower !== undefined) {
+      // A child still runs in this job's slot, and now owns it: it was cancelled and has not
+      // noticed yet, so the slot is not free.
+      const borrowing = this.#extrasOf(borrower);
+      borrowing.lender = lender;
+      if (lender !== undefined) this.#extrasOf(lender).borrower = borrower;
+      borrowing.slots = Math.min(slots, borrowing.weight);
+      this.#used -= slots - borrowing.slots;
+      return;
+    }
+    this.#used -= slots;
+    if (lender === undefined) return;
+    const lending = this.#extrasOf(lender);
+    lending.borrower = undefined;
+    if (isActive(lender) && firstQueued(lending) !== undefined) {
+      this.#lenders.add(lender);
+    }
+  }
+
+  // --- What a running task asks for ---------------------------------------------------------
+
+  signalOf(job: Job): AbortSignal {
+    const extras = this.#extrasOf(job);
+    if (extras.controller === undefined) {
+      extras.controller = new AbortController();
+      if (extras.cutOff !== undefined) {
+        extras.controller.abort(extras.cutOff.reason);
+      }
+    }
+    return extras.controller.signal;
+  }
+
+  progress(job: Job, value: unknown): void {
+    const listener = job.extras?.options?.onProgress;
+    if (listener === undefined || job.state !== "running") return;
+    try {
+      listener(value);
+    } catch (error) {
+      report(`onProgress of task ${job.name} threw`, error);
+    }
+  }
+
+  shield<T>(
+    job: Job,
+    fn: (signal: AbortSignal) => T | PromiseLike<T>,
+  ): Promise<T> {
+    const work = (async () => await fn(new AbortController().signal))();
+    if (isActive(job)) {
+      const shields = this.#extrasOf(job).shields ??= new Set();
+      shields.add(work);
+      const done = () => shields.delete(work);
+      work.then(done, done);
+    }
+    return work;
+  }
+
+  /** Whether work runs that must not be cut off. */
+  get isShielded(): boolean {
+    return this.runningJobs().some((job) =>
+      (job.extras?.shields?.size ?? 0) > 0
+    );
+  }
+
+  // --- Small parts --------------------------------------------------------------------------
+
+  setPriority(job: Job, priority: TaskPriority): void {
+    checkPriority(priority);
+    if (job.state !== "queued" || job.priority === priority) return;
+    this.#queue.move(job, priority);
+    if (this.#used < this.#limit) this.#scheduleDrain();
+  }
+
+  #extrasOf(job: Job): JobExtras {
+    if (job.extras !== undefined) return job.extras;
+    const extras = new JobExtras(job, this);
+    // Asked for by a running task: it took one slot when it started without extras.
+    if (job.state === "running") extras.slots = 1;
+    return extras;
+  }
+
+  #observe(
+    event: "queued" | "started" | "settled" | "ended",
+    job: Job,
+    reason?: unknown,
+  ): void {
+    try {
+      this.#observer?.[event]?.(job, reason);
+    } catch (error) {
+      report(`observer.${event} threw at task ${job.name}`, error);
+    }
+  }
+}
+
+/** The first of the awaited children that is still queued; others are forgotten. */
+function firstQueued(extras: JobExtras): Job | undefined {
+  for (const ring of extras.awaited ?? []) {
+    if (ring === undefined) continue;
+    for (let job = ring.at(0); job !== undefined; job = ring.at(0)) {
+      if (job.state === "queued") return job;
+      ring.shift();
+    }
+  }
+  return undefined;
+}
+
+function needsExtras(options: SubmitOptions): boolean {
+  const { timeout, deadline, signal, name, key, onProgress } = options;
+  return timeout !== undefined || deadline !== undefined ||
+    signal !== undefined || name !== undefined || key !== undefined ||
+    onProgress !== undefined;
+}
+
+function notATask(value: unknown): TypeError {
+  const advice = isThenable(value)
+    ? " A promise has already started: pass a function that makes it, () => work()."
+    : "";
+  return new TypeError(
+    `task must be a function (context) => value or promise, got ${
+      isThenable(value) ? "a promise" : String(value)
+    }.${advice}`,
+  );
+}

@@ -1,0 +1,152 @@
+/**
+ * The options of a scheduler and of a submit, and their checks.
+ *
+ * @module
+ */
+import {
+  duration,
+  finiteDuration,
+  functionNamed,
+  integer,
+  integerOrInfinity,
+  oneOf,
+  show,
+  wrong,
+} from "../_internal/validate.ts";
+import type { AdaptiveOptions } from "./adaptive_limit.ts";
+import type { RateLimitOptions } from "./rate_limit.ts";
+import type { StallOptions } from "./stall_watch.ts";
+import type { TaskPriority } from "./priority.ts";
+import type { SubmitOptions, TaskObserver } from "./types.ts";
+
+/** What happens to a submit when the queue is full. */
+export type OverflowPolicy = "wait" | "reject" | "drop-oldest" | "drop-lowest";
+
+/** How a scheduler works. What is left out costs nothing. */
+export interface SchedulerOptions {
+  /** How many tasks may run at once; may be changed later. @default {10} */
+  maxConcurrent?: number | undefined;
+  /**
+   * Milliseconds of waiting that raise a task by one level, so that BACKGROUND work is never
+   * starved. @default {Infinity}
+   */
+  aging?: number | undefined;
+  /** How many tasks may wait. @default {Infinity} */
+  maxQueue?: number | undefined;
+  /**
+   * What happens to a submit when `maxQueue` tasks wait. `"wait"`: it is accepted, and
+   * whoever submits is asked to await `ready()` first. `"reject"`: it rejects with
+   * QueueFullError. `"drop-oldest"`: the task that has waited longest does.
+   * `"drop-lowest"`: the youngest task of the least urgent level does, the newcomer itself when
+   * nothing less urgent waits. @default {"wait"}
+   */
+  overflow?: OverflowPolicy | undefined;
+  /** How many tasks may start in a stretch of time. */
+  rateLimit?: RateLimitOptions | undefined;
+  /** How many tasks of the same `key` may run at once. @default {Infinity} */
+  maxPerKey?: number | undefined;
+  /** Lets measured latency set `maxConcurrent`, within bounds. @default {false} */
+  adaptive?: boolean | AdaptiveOptions | undefined;
+  /** Starts paused. @default {false} */
+  paused?: boolean | undefined;
+  /** Cancels everything with its own reason when it aborts; later submits reject with it. */
+  signal?: AbortSignal | undefined;
+  /** Sees every change of every task. */
+  observer?: TaskObserver | undefined;
+  /** Told when nothing has started or ended for a while although work waits. */
+  onStall?: StallOptions | undefined;
+}
+
+/** The default of `maxConcurrent` and of `maxWorkers`. */
+export const DEFAULT_CONCURRENCY = 10;
+
+const OVERFLOW_POLICIES = [
+  "wait",
+  "reject",
+  "drop-oldest",
+  "drop-lowest",
+] as const;
+
+/** Checks a limit of concurrency. */
+export function concurrency(name: string, value: unknown): number {
+  if (value === 0) {
+    throw new RangeError(
+      `${name} must be a positive integer or Infinity, got 0. To stop tasks from starting, use pause().`,
+    );
+  }
+  return integerOrInfinity(name, value, 1);
+}
+
+/** Checks every option that is not checked by the part that it configures. */
+export function checkSchedulerOptions(options: SchedulerOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`options must be an object, got ${show(options)}`);
+  }
+  const { maxConcurrent, aging, maxQueue, overflow, maxPerKey } = options;
+  if (maxConcurrent !== undefined) concurrency("maxConcurrent", maxConcurrent);
+  if (aging !== undefined && aging !== Infinity) finiteDuration("aging", aging);
+  if (maxQueue !== undefined) integerOrInfinity("maxQueue", maxQueue, 0);
+  if (overflow !== undefined) oneOf("overflow", overflow, OVERFLOW_POLICIES);
+  if (maxPerKey !== undefined) integerOrInfinity("maxPerKey", maxPerKey, 1);
+  if (options.signal !== undefined) checkSignal("signal", options.signal);
+  for (const name of ["queued", "started", "settled", "ended"] as const) {
+    const listener = options.observer?.[name];
+    if (listener !== undefined) functionNamed(`observer.${name}`, listener);
+  }
+}
+
+/** Checks a level. */
+export function checkPriority(value: unknown): TaskPriority {
+  if (
+    value === 0 || value === 1 || value === 2 || value === 3 || value === 4
+  ) return value;
+  throw wrong(
+    "priority",
+    "a TaskPriority (0 CRITICAL to 4 BACKGROUND)",
+    value,
+    typeof value === "number",
+  );
+}
+
+/** Checks a signal. */
+export function checkSignal(name: string, value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value;
+  throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
+}
+
+/** Checks the options of a submit, all but the priority. */
+export function checkSubmitOptions(
+  options: SubmitOptions,
+  maxConcurrent: number,
+): void {
+  const { timeout, deadline, signal, key, weight, name, onProgress } = options;
+  if (timeout !== undefined) duration("timeout", timeout);
+  if (deadline !== undefined) {
+    if (typeof deadline !== "number" || Number.isNaN(deadline)) {
+      throw wrong(
+        "deadline",
+        "a point on the performance.now() line",
+        deadline,
+        typeof deadline === "number",
+      );
+    }
+  }
+  if (signal !== undefined) checkSignal("signal", signal);
+  if (name !== undefined && typeof name !== "string") {
+    throw new TypeError(`name must be a string, got ${show(name)}`);
+  }
+  if (
+    key !== undefined && typeof key !== "string" && typeof key !== "symbol" &&
+    typeof key !== "number"
+  ) {
+    throw new TypeError(
+      `key must be a string, a number or a symbol, got ${show(key)}`,
+    );
+  }
+  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
+  if (weight !== undefined && integer("weight", weight, 1) > maxConcurrent) {
+    throw new RangeError(
+      `weight must not be above maxConcurrent (${maxConcurrent}), got ${weight}: the task could never start`,
+    );
+  }
+}
