@@ -71,6 +71,9 @@ class ScopeHandle<T> extends JobHandle<T> {
   }
 }
 
+// As for its superclass: a subclass has a `constructor` of its own, and `then` would call it.
+Object.defineProperty(ScopeHandle.prototype, "constructor", { value: Promise });
+
 class Scope implements TaskScope {
   // Invariant: #tasks holds every task that has not really ended, #scopes every inner scope;
   // once #isEnding, both only shrink. #errors holds each failure once, in the order of arrival.
