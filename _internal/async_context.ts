@@ -9,11 +9,16 @@
 /** What `capture` returns: nothing to look into. */
 export type AsyncContext = unknown;
 
+/** What is run in a context: an object with a method, so that no closure is needed. */
+export interface Runnable<A> {
+  run(argument: A): unknown;
+}
+
 interface ContextAccess {
   /** The present context; `undefined` when there is none. */
   capture(): AsyncContext;
-  /** Calls `fn(argument)` with `context` as the present one, and restores it afterwards. */
-  run<A, R>(context: AsyncContext, fn: (argument: A) => R, argument: A): R;
+  /** Calls `work.run(argument)` with `context` as the present one, and restores it afterwards. */
+  run<A>(context: AsyncContext, work: Runnable<A>, argument: A): unknown;
 }
 
 interface DenoCore {
@@ -36,12 +41,12 @@ function denoAccess(): ContextAccess | undefined {
   const { getAsyncContext, setAsyncContext } = core as DenoCore;
   return {
     capture: getAsyncContext,
-    run(context, fn, argument) {
+    run(context, work, argument) {
       const previous = getAsyncContext();
-      if (previous === context) return fn(argument);
+      if (previous === context) return work.run(argument);
       setAsyncContext(context);
       try {
-        return fn(argument);
+        return work.run(argument);
       } finally {
         setAsyncContext(previous);
       }
@@ -54,7 +59,7 @@ function nodeAccess(): ContextAccess | undefined {
     process?: {
       getBuiltinModule?: (name: string) => {
         AsyncLocalStorage?: {
-          snapshot?: () => <A, R>(fn: (argument: A) => R, argument: A) => R;
+          snapshot?: () => (fn: () => unknown) => unknown;
         };
       } | undefined;
     };
@@ -64,18 +69,15 @@ function nodeAccess(): ContextAccess | undefined {
   if (typeof storage?.snapshot !== "function") return undefined;
   return {
     capture: () => storage.snapshot!(),
-    run: (context, fn, argument) =>
-      (context as <A, R>(fn: (argument: A) => R, argument: A) => R)(
-        fn,
-        argument,
-      ),
+    run: (context, work, argument) =>
+      (context as (fn: () => unknown) => unknown)(() => work.run(argument)),
   };
 }
 
 /** Where neither exists (browsers), there is no context to keep. */
 const none: ContextAccess = {
   capture: () => undefined,
-  run: (_context, fn, argument) => fn(argument),
+  run: (_context, work, argument) => work.run(argument),
 };
 
 let access: ContextAccess | undefined;

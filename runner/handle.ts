@@ -18,7 +18,7 @@ import {
   weightOf,
 } from "./job.ts";
 import { TaskPriority } from "./priority.ts";
-import type { Task, TaskHandle, TaskState } from "./types.ts";
+import type { Task, TaskContext, TaskHandle, TaskState } from "./types.ts";
 
 /** What a handle can ask of its scheduler. */
 export interface HandleScheduler {
@@ -95,6 +95,10 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
 
   setPriority(priority: TaskPriority): void {
     this.scheduler.setPriority(this, priority);
+  }
+
+  run(context: TaskContext): unknown {
+    return this.task(context);
   }
 
   [settle](state: TaskState, value: unknown): void {

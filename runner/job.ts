@@ -20,7 +20,13 @@ import type { Ring } from "../_internal/ring.ts";
 import type { JobGroup } from "./job_group.ts";
 import type { KeyGroup } from "./keyed_queue.ts";
 import { TaskPriority } from "./priority.ts";
-import type { SubmitOptions, Task, TaskInfo, TaskState } from "./types.ts";
+import type {
+  SubmitOptions,
+  Task,
+  TaskContext,
+  TaskInfo,
+  TaskState,
+} from "./types.ts";
 
 /** Gives a job its outcome. A symbol, so that it is no method of a public handle. */
 export const settle: unique symbol = Symbol("settle");
@@ -50,6 +56,8 @@ export interface Job extends TaskInfo {
   readonly task: Task<unknown>;
   timing: JobTiming | undefined;
   extras: JobExtras | undefined;
+  /** Calls the task's function. */
+  run(context: TaskContext): unknown;
   /** Takes the outcome, told once and synchronously; must not throw. */
   [settle](state: TaskState, value: unknown): void;
   /** After an early outcome: how the function ended in the end. Must not throw. */
@@ -102,6 +110,10 @@ export class OwnedJob implements Job {
 
   get parentId(): string | undefined {
     return this.extras?.parent?.id;
+  }
+
+  run(context: TaskContext): unknown {
+    return this.task(context);
   }
 
   [settle](state: TaskState, value: unknown): void {

@@ -9,15 +9,39 @@ import { callsBackOnce } from "../_internal/thenable.ts";
 import type { BatchSettings } from "./gather.ts";
 import { isActive, type JobOwner, OwnedJob } from "./job.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import type { TaskContext, TaskState } from "./types.ts";
+import type { Task, TaskContext, TaskState } from "./types.ts";
 
-/** A job whose outcome the concurrent map awaits. Lighter than a promise for each element. */
+/** One call of the function. Lighter than a closure and a promise for each element. */
 class MapJob extends OwnedJob implements PromiseLike<unknown> {
-  readonly [callsBackOnce] = true;
-  succeed: ((value: unknown) => unknown) | undefined | null;
-  fail: ((error: unknown) => unknown) | undefined | null;
+  /** Set on the prototype. */
+  declare readonly [callsBackOnce]: true;
+  readonly value: unknown;
+  /** Where it stands among those in flight. */
+  place = 0;
+  succeed: ((value: unknown) => unknown) | undefined | null = undefined;
+  fail: ((error: unknown) => unknown) | undefined | null = undefined;
   /** Why it was cut off, kept until its function has really ended. */
   cutOffWith: { error: unknown } | undefined = undefined;
+
+  constructor(
+    fn: (value: never, index: number, context: TaskContext) => unknown,
+    owner: JobOwner,
+    index: number,
+    value: unknown,
+  ) {
+    // Not called as a task, but it gives the job its name.
+    super(fn as unknown as Task<unknown>, owner, index);
+    this.value = value;
+  }
+
+  override run(context: TaskContext): unknown {
+    const fn = this.task as unknown as (
+      value: unknown,
+      index: number,
+      context: TaskContext,
+    ) => unknown;
+    return fn(this.value, this.index, context);
+  }
 
   then<R1 = unknown, R2 = never>(
     succeed?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
@@ -29,6 +53,8 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
     return this as unknown as PromiseLike<R1 | R2>;
   }
 }
+
+Object.defineProperty(MapJob.prototype, callsBackOnce, { value: true });
 
 /** How many at once, in which order. */
 export interface RunnerMapSettings extends BatchSettings {
@@ -48,7 +74,7 @@ export class RunnerMap<T, U>
     context: TaskContext,
   ) => U | PromiseLike<U>;
   readonly #settings: RunnerMapSettings;
-  readonly #inFlight = new Set<MapJob>();
+  readonly #inFlight: MapJob[] = [];
   readonly #map: ConcurrentMap<T, U>;
 
   constructor(
@@ -89,13 +115,8 @@ export class RunnerMap<T, U>
   }
 
   readonly #start = (value: T, index: number): PromiseLike<U> => {
-    const fn = this.#fn;
-    const job = new MapJob(
-      (context) => fn(value, index, context),
-      this,
-      index,
-    );
-    this.#inFlight.add(job);
+    const job = new MapJob(this.#fn, this, index, value);
+    job.place = this.#inFlight.push(job) - 1;
     const { options, group } = this.#settings;
     this.#core.submit(job, options, group, index > 0);
     // It gives what fn returned, awaited.
@@ -105,7 +126,7 @@ export class RunnerMap<T, U>
   settled(job: OwnedJob, state: TaskState, value: unknown): void {
     const mapJob = job as MapJob;
     if (state === "succeeded") {
-      this.#inFlight.delete(mapJob);
+      this.#remove(mapJob);
       mapJob.succeed?.(value);
     } else if (isActive(job)) mapJob.cutOffWith = { error: value };
     else this.#fail(mapJob, value);
@@ -117,7 +138,7 @@ export class RunnerMap<T, U>
   }
 
   #fail(job: MapJob, error: unknown): void {
-    this.#inFlight.delete(job);
+    this.#remove(job);
     // In order, what came before the failed element is still delivered.
     this.#cancelFrom(
       this.#settings.ordered ? job.index : 0,
@@ -128,8 +149,16 @@ export class RunnerMap<T, U>
     else job.fail?.(error);
   }
 
+  /** The last takes the place of the one that goes: no order is needed here. */
+  #remove(job: MapJob): void {
+    const last = this.#inFlight.pop();
+    if (last === undefined || last === job) return;
+    this.#inFlight[job.place] = last;
+    last.place = job.place;
+  }
+
   #cancelFrom(index: number, why: string): void {
-    if (this.#inFlight.size === 0) return;
+    if (this.#inFlight.length === 0) return;
     const reason = abortError(why);
     for (const job of [...this.#inFlight]) {
       if (job.index >= index) this.#core.end(job, "cancelled", reason);

@@ -349,7 +349,7 @@ export class SchedulerCore {
         if (job.state === "running") {
           value = this.#contexts.run(
             job.extras?.context,
-            job.task,
+            job,
             new JobContext(job, this),
           );
           if (isThenable(value)) value = await value;
