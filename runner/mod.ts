@@ -55,3 +55,17 @@ export type {
   TaskRunner,
   TaskState,
 } from "./types.ts";
+export { asyncBackground, type BackgroundOptions } from "./async_background.ts";
+export {
+  asyncRun,
+  type AsyncRunOptions,
+  InterruptError,
+  type RunContext,
+} from "./async_run.ts";
+export {
+  asyncTimeout,
+  type AsyncTimeoutOptions,
+  type Deadline,
+} from "./async_timeout.ts";
+export { OffloadError } from "./worker_errors.ts";
+export { transfer } from "./worker_protocol.ts";
