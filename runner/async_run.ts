@@ -92,7 +92,10 @@ type Outcome<T> =
   | { readonly isOk: true; readonly value: T }
   | { readonly isOk: false; readonly error: unknown };
 
-/** The runs under way; an interrupted process exits when the last of them has cleaned up. */
+/**
+ * The runs under way. An interrupted process exits when the last of them has cleaned up; one that
+ * ends before (it may be nested in another) rejects with the InterruptError.
+ */
 const runs = new Set<Run>();
 
 class Run {

@@ -129,8 +129,9 @@ class TimeLimit implements Deadline, AbortTarget, TimerTarget {
  * import { asyncTimeout } from "@specify/async-core";
  *
  * console.log(await asyncTimeout(1000, () => Promise.resolve("in time")));
- * const error = await asyncTimeout(1, () => new Promise(() => {})).catch((e) => e);
- * console.log(error.name); // TimeoutError
+ * await asyncTimeout(1, () => new Promise(() => {})).catch((error) => {
+ *   console.log(error.name); // TimeoutError
+ * });
  * ```
  */
 export function asyncTimeout<T>(

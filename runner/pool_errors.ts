@@ -4,7 +4,21 @@
  * @module
  */
 
-/** No resource came free in time. */
+/**
+ * No resource came free in time.
+ *
+ * @example
+ * ```ts
+ * import { AcquireTimeoutError, ResourcePool } from "@specify/async-core";
+ *
+ * await using const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+ * using lease = await pool.acquire();
+ * await pool.acquire({ timeout: 1 }).catch((error) => {
+ *   console.log(error instanceof AcquireTimeoutError, error.timeout); // true 1
+ * });
+ * console.log(lease.resource);
+ * ```
+ */
 export class AcquireTimeoutError extends Error {
   /** Always `"AcquireTimeoutError"`. */
   override readonly name = "AcquireTimeoutError";
@@ -22,7 +36,24 @@ export class AcquireTimeoutError extends Error {
   }
 }
 
-/** As many acquires wait as `maxWaiting` allows. */
+/**
+ * As many acquires wait as `maxWaiting` allows.
+ *
+ * @example
+ * ```ts
+ * import { PoolFullError, ResourcePool } from "@specify/async-core";
+ *
+ * await using pool = new ResourcePool({
+ *   maxResources: 1,
+ *   maxWaiting: 0,
+ *   factory: () => 1,
+ * });
+ * using lease = await pool.acquire();
+ * await pool.acquire().catch((error) => {
+ *   console.log(error instanceof PoolFullError, lease.resource); // true 1
+ * });
+ * ```
+ */
 export class PoolFullError extends Error {
   /** Always `"PoolFullError"`. */
   override readonly name = "PoolFullError";
@@ -40,7 +71,23 @@ export class PoolFullError extends Error {
   }
 }
 
-/** A lease was used after it had been given back. */
+/**
+ * A lease was used after it had been given back.
+ *
+ * @example
+ * ```ts
+ * import { LeaseReleasedError, ResourcePool } from "@specify/async-core";
+ *
+ * await using const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+ * const lease = await pool.acquire();
+ * lease.release();
+ * try {
+ *   lease.release();
+ * } catch (error) {
+ *   console.log(error instanceof LeaseReleasedError); // true
+ * }
+ * ```
+ */
 export class LeaseReleasedError extends Error {
   /** Always `"LeaseReleasedError"`. */
   override readonly name = "LeaseReleasedError";
@@ -70,7 +117,21 @@ export class LeaseLeakError extends Error {
   }
 }
 
-/** A `close` or a clean-up took longer than it was allowed to. */
+/**
+ * A `close` or a clean-up took longer than it was allowed to.
+ *
+ * @example
+ * ```ts
+ * import { PoolTimeoutError, ResourcePool } from "@specify/async-core";
+ *
+ * const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+ * const lease = await pool.acquire();
+ * await pool.close({ timeout: 1 }).catch((error) => {
+ *   console.log(error instanceof PoolTimeoutError); // true
+ * });
+ * lease.release();
+ * ```
+ */
 export class PoolTimeoutError extends Error {
   /** Always `"PoolTimeoutError"`. */
   override readonly name = "PoolTimeoutError";
