@@ -11,7 +11,7 @@
  * ```ts
  * import { AcquireTimeoutError, ResourcePool } from "@specify/async-core";
  *
- * await using const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+ * await using pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
  * using lease = await pool.acquire();
  * await pool.acquire({ timeout: 1 }).catch((error) => {
  *   console.log(error instanceof AcquireTimeoutError, error.timeout); // true 1
@@ -78,7 +78,7 @@ export class PoolFullError extends Error {
  * ```ts
  * import { LeaseReleasedError, ResourcePool } from "@specify/async-core";
  *
- * await using const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+ * await using pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
  * const lease = await pool.acquire();
  * lease.release();
  * try {
