@@ -184,7 +184,9 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #read(): void {
     let result;
     try {
-      result = this.#iterator.next();
+      result = this.#iterator.pull === undefined
+        ? this.#iterator.next()
+        : this.#iterator.pull();
     } catch (error) {
       return this.#sourceFailed(error);
     }

@@ -17,8 +17,12 @@ export const closesWhilePending: unique symbol = Symbol("closesWhilePending");
 export interface AnyIterator<T> {
   /** The next element, or a promise of it. */
   next(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
+  /** Ours only: `next` that costs no promise when the element is there. Throws a failure. */
+  pull?(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
   /** Stops early. */
   return?(value?: unknown): unknown;
+  /** Ours only: told when the iteration has ended or failed by itself. */
+  ended?(): void;
   /** See {@linkcode closesWhilePending}. */
   readonly [closesWhilePending]?: boolean;
 }

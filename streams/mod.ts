@@ -1,6 +1,25 @@
 /**
- * Composable streams on Web Streams.
+ * Composable streams on Web Streams: AsyncStream with fused operators, AsyncQueue with
+ * backpressure, AsyncPipeline of named stages.
  *
  * @module
  */
-export {};
+export {
+  AsyncQueue,
+  type AsyncQueueOptions,
+  type QueueWaitOptions,
+} from "./async_queue.ts";
+export {
+  AsyncStream,
+  type BatchBytesOptions,
+  type BatchOptions,
+  type WindowOptions,
+} from "./async_stream.ts";
+export type { BatchSource } from "./engine.ts";
+export { QueueClosedError, StreamConsumedError } from "./errors.ts";
+export type { ConcurrencyOptions } from "./operators/concurrent.ts";
+export type { Mapper, Predicate } from "./operators/element.ts";
+export type { PartialBatch } from "./operators/group.ts";
+export type { StreamSource } from "./source.ts";
+export type { TerminalOptions } from "./terminals.ts";
+export type { ReadableOptions } from "./to_readable.ts";

@@ -1,0 +1,675 @@
+/**
+ * The engine: one run of one stream. A terminal composes the operators into a single push
+ * function, and the run drives the source's elements through it: synchronously as long as
+ * nothing has to be waited for, in slices that let the event loop breathe, and with one `await`
+ * where a source, a function or a consumer is really asynchronous.
+ *
+ * Two ways to drive: a terminal runs to the end (`finish`), an iterator asks for one element
+ * at a time (`advance` and `drive` return as soon as `output` is filled).
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { now } from "../_internal/clock.ts";
+import { report } from "../_internal/errors.ts";
+import {
+  type AnyIterator,
+  closesWhilePending,
+} from "../_internal/iterators.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import { yieldToEventLoop } from "../_internal/yield.ts";
+
+/** What a push returns: a thenable to wait for before the next element, or nothing. */
+export type Wait = PromiseLike<unknown> | undefined;
+
+/**
+ * Takes one element. It passes on at most one element before it returns (or before the thenable
+ * that it returns settles); whatever makes more of one enters a frame (see {@linkcode Run.enter}).
+ */
+export type Push<T> = (value: T) => Wait;
+
+/** An operator: from the next one's push to its own. `level` is its place in the chain. */
+export type Operator<T, U> = (
+  next: Push<U>,
+  run: Run,
+  level: number,
+) => Push<T>;
+
+/** Where the elements of a stream come from. */
+export interface Origin<T> {
+  /** Enters the frame that delivers the elements to `push`. A thenable: not ready yet. */
+  open(run: Run, level: number, push: Push<T>): Wait;
+  /** Closes what was never opened. */
+  discard(reason: unknown): Wait;
+}
+
+/** An iterator of ours: `pull` is a `next` that costs no promise when the element is there. */
+export interface PullableIterator<T> extends AnyIterator<T> {
+  /** The next element now, or a promise of it. Throws a failure. */
+  pull(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
+}
+
+/**
+ * A source that delivers its elements many at a time, which costs a fraction of one at a time.
+ * The elements still come out one by one.
+ */
+export interface BatchSource<T> {
+  /** The next elements, or a promise of them; `undefined` at the end. May be empty. */
+  pull():
+    | readonly T[]
+    | undefined
+    | PromiseLike<readonly T[] | undefined>;
+  /** Called once when the reading stops before the end. Not called after the end or a failure. */
+  close?(reason?: unknown): unknown;
+  /**
+   * True: `close` may be called while a `pull` is pending, which it ends. Otherwise it is called
+   * when that `pull` has settled, and nobody waits for it. @default {false}
+   */
+  readonly closesWhilePending?: boolean;
+}
+
+const ARRAY = 0;
+const SYNC = 1;
+const ASYNC = 2;
+const PULL = 3;
+const BATCH = 4;
+
+/** Something that is being walked. One class for all kinds keeps the loops monomorphic. */
+class Frame {
+  readonly kind: number;
+  readonly level: number;
+  readonly push: Push<unknown>;
+  readonly source: unknown;
+  items: readonly unknown[];
+  index = 0;
+  below: Frame | undefined = undefined;
+
+  constructor(
+    kind: number,
+    level: number,
+    push: Push<unknown>,
+    source: unknown,
+    items: readonly unknown[],
+  ) {
+    this.kind = kind;
+    this.level = level;
+    this.push = push;
+    this.source = source;
+    this.items = items;
+  }
+
+  get closesWhilePending(): boolean {
+    return this.kind === BATCH
+      ? (this.source as BatchSource<unknown>).closesWhilePending === true
+      : (this.source as AnyIterator<unknown>)[closesWhilePending] === true;
+  }
+
+  close(reason: unknown): Wait {
+    if (this.kind === ARRAY) return undefined;
+    const closed = this.kind === BATCH
+      ? (this.source as BatchSource<unknown>).close?.(reason)
+      : (this.source as AnyIterator<unknown>).return?.(reason);
+    return isThenable(closed) ? closed : undefined;
+  }
+}
+
+const NO_ITEMS: readonly unknown[] = [];
+
+/** How long the walk of synchronous elements may keep the event loop, in milliseconds. */
+const SLICE = 8;
+/** Most elements between two looks at the clock (0.2 us each). */
+const LONGEST_STRIDE = 1024;
+const SHORTEST_ASYNC_STRIDE = 16;
+
+/** Every level of every chain. */
+const ALL = Infinity;
+
+/** What the driving function waits for. */
+const NOTHING = 0;
+const SOURCE = 1;
+const CHAIN = 2;
+
+// Invariants:
+// - `top` is the innermost frame; levels rise strictly from the bottom to the top, since only an
+//   operator below the frame that is being walked can enter another. A frame is taken off the
+//   stack before it is closed, ends or fails: so it is closed at most once, and never after its
+//   end or failure.
+// - Operators of a level below `stopLevel` have seen their last element: a frame of such a level
+//   is closed instead of walked. `stopLevel` only rises; a failure raises it above every level
+//   until all is closed, and puts it back for the operators that give out what they hold.
+// - `hookLevel` operators have been told of the end (or failure). They are told one by one, from
+//   the source down, each only when the stack is empty again: what one gives out at its end goes
+//   through the ones below before they end themselves.
+// - `output` holds at most one element, and nothing is walked while it does.
+// - One driving function at a time is in charge, the one whose `turn` is the present one. A cancel
+//   that cannot wait for it raises `turn`; when it wakes it sees that and only closes the frame
+//   that it waited for, which the cancel took off the stack.
+// - While something waits for a next(), its frame is the top one: nothing else walks.
+// - `failure` is the first failure; later ones are reported, they never replace it.
+/** One run of a stream from its source to its consumer. */
+export class Run {
+  /** Set by whatever the walking loop must look at: a stop, an output, a new frame. */
+  interrupt = false;
+  hasOutput = false;
+  /** The element for the iterator's consumer, while `hasOutput`. */
+  output: unknown = undefined;
+  finished = false;
+  failure: { error: unknown } | undefined = undefined;
+  /** See the invariants. */
+  stopLevel = 0;
+  #top: Frame | undefined = undefined;
+  #origin: Origin<unknown>;
+  #head: Push<unknown>;
+  #started = false;
+  #turn = 0;
+  #isDriving = false;
+  #waitingFor: typeof NOTHING | typeof SOURCE | typeof CHAIN = NOTHING;
+  /** Whether the thenable that `advance` returned is the top frame's pending next(). */
+  #isWaitingForFrame = false;
+  /** Whether it is a factory's promise of a source. */
+  #isOpening = false;
+  /** Why an early closing happens; passed on to ReadableStreams. */
+  #reason: unknown = undefined;
+  #flushes: ((() => Wait) | undefined)[] | undefined = undefined;
+  #failHooks: ((() => Wait) | undefined)[] | undefined = undefined;
+  #hookLevel = 0;
+  /** After a failure: whether the frames are closed, so that the operators are being told. */
+  #hasClosed = false;
+  #resumeLevel = 0;
+  readonly #signals: AbortSignal[] = [];
+  readonly #subscriptions: AbortSubscription[] = [];
+  #onFinish: (() => void)[] | undefined = undefined;
+  #stride = 16;
+  #countdown = 16;
+  #sliceStart = -1;
+  #strideStart = 0;
+
+  /** Composes `operators` before `sink`; `sink` may be an operator itself, hence the run. */
+  constructor(
+    origin: Origin<unknown>,
+    operators: readonly Operator<unknown, unknown>[],
+    sink: (run: Run, level: number) => Push<unknown>,
+  ) {
+    this.#origin = origin;
+    let push = sink(this, operators.length);
+    for (let level = operators.length - 1; level >= 0; level--) {
+      // Within the array.
+      push = operators[level]!(push, this, level);
+    }
+    this.#head = push;
+  }
+
+  // What operators call.
+
+  /** No more elements for the operator at `level` and those above it. */
+  stop(level: number): void {
+    if (level >= this.stopLevel) this.stopLevel = level + 1;
+    this.interrupt = true;
+  }
+
+  /** Whether an element that arrives late at `level` has nobody to go to. */
+  isStopped(level: number): boolean {
+    return level < this.stopLevel;
+  }
+
+  /** Called when no further element comes to `level`; may push, and return a thenable. */
+  onFlush(level: number, flush: () => Wait): void {
+    (this.#flushes ??= [])[level] = flush;
+  }
+
+  /** Called when something above `level` failed, before the failure is passed on. */
+  onFailure(level: number, hook: () => Wait): void {
+    (this.#failHooks ??= [])[level] = hook;
+  }
+
+  /** The run fails with the signal's reason as soon as it aborts. */
+  abortOn(signal: AbortSignal): void {
+    this.#signals.push(signal);
+  }
+
+  /** Calls `then` when the run has ended in whatever way. */
+  onFinish(then: () => void): void {
+    if (this.finished) then();
+    else (this.#onFinish ??= []).push(then);
+  }
+
+  /** Walks an array, its promises awaited, before anything else is taken from above. */
+  enterArray(level: number, push: Push<never>, items: readonly unknown[]) {
+    this.#enter(new Frame(ARRAY, level, push as Push<unknown>, items, items));
+  }
+
+  /** The same for a synchronous iterator, its promises awaited. */
+  enterSync(level: number, push: Push<never>, iterator: Iterator<unknown>) {
+    this.#enter(
+      new Frame(SYNC, level, push as Push<unknown>, iterator, NO_ITEMS),
+    );
+  }
+
+  /** The same for an asynchronous iterator. */
+  enterAsync(level: number, push: Push<never>, iterator: AnyIterator<unknown>) {
+    this.#enter(
+      new Frame(ASYNC, level, push as Push<unknown>, iterator, NO_ITEMS),
+    );
+  }
+
+  /** The same for an iterator of ours. */
+  enterPullable(
+    level: number,
+    push: Push<never>,
+    iterator: PullableIterator<unknown>,
+  ) {
+    this.#enter(
+      new Frame(PULL, level, push as Push<unknown>, iterator, NO_ITEMS),
+    );
+  }
+
+  /** The same for a source of batches. */
+  enterBatches(level: number, push: Push<never>, source: BatchSource<unknown>) {
+    this.#enter(
+      new Frame(BATCH, level, push as Push<unknown>, source, NO_ITEMS),
+    );
+  }
+
+  #enter(frame: Frame): void {
+    this.interrupt = true;
+    if (this.finished) {
+      // It was opened by something that a cancel did not wait for.
+      closeQuietly(frame, this.#reason);
+      return;
+    }
+    frame.below = this.#top;
+    this.#top = frame;
+  }
+
+  // What consumers call.
+
+  /** Runs to the end. Rejects with the failure. */
+  complete(): Promise<void> {
+    if (this.#signals.length === 0) return this.#completeAlone();
+    return new Promise((resolve, reject) => {
+      // A cancel does not wait for the first driving function, so neither may this promise.
+      this.onFinish(() => {
+        if (this.failure === undefined) resolve();
+        else reject(this.failure.error);
+      });
+      this.drive();
+    });
+  }
+
+  async #completeAlone(): Promise<void> {
+    await this.drive();
+    if (this.failure !== undefined) throw this.failure.error;
+  }
+
+  /**
+   * Ends the run from outside and closes every source. Resolves when that is done, which does not
+   * wait for a source whose next() is pending: that one is closed when it wakes. With `abort`
+   * the run fails with its reason, and does not wait for an operator either; `reason` is only
+   * passed on to the sources.
+   */
+  cancel(abort?: { reason: unknown }, reason?: unknown): Promise<void> {
+    if (this.finished) return Promise.resolve();
+    this.stopLevel = this.#hookLevel = ALL;
+    this.#hasClosed = true;
+    this.interrupt = true;
+    this.hasOutput = false;
+    this.output = undefined;
+    this.#reason = abort === undefined ? reason : abort.reason;
+    if (abort !== undefined) this.failure ??= { error: abort.reason };
+    const ended = new Promise<void>((resolve) => this.onFinish(resolve));
+    if (!this.#isDriving) this.drive();
+    else if (this.#waitingFor === SOURCE) {
+      // SOURCE: the top frame is the one that waits.
+      const frame = this.#top!;
+      // One that can be closed stays on the stack, to be closed and waited for as the others
+      // are; only an abort does not wait for what is pending.
+      if (abort !== undefined || !frame.closesWhilePending) {
+        this.#top = frame.below;
+        if (frame.closesWhilePending) closeQuietly(frame, this.#reason);
+      }
+      this.#takeOver();
+    } else if (
+      this.#waitingFor === CHAIN && (abort !== undefined || this.#isOpening)
+    ) this.#takeOver();
+    // Otherwise the present driving function ends it as soon as it comes to look.
+    return ended;
+  }
+
+  /** Leaves the present driving function behind and drives on without it. */
+  #takeOver(): void {
+    this.#turn++;
+    this.#waitingFor = NOTHING;
+    this.#isWaitingForFrame = false;
+    this.drive();
+  }
+
+  /** `advance` for one who does not go on with `drive` in any case. */
+  step(): Wait {
+    this.#isDriving = true;
+    const wait = this.advance();
+    this.#isDriving = false;
+    return wait;
+  }
+
+  /**
+   * Walks as far as it can without waiting. Afterwards there is an output, or the run is
+   * finished, or the returned thenable must settle first, or (undefined) the top frame is
+   * asynchronous: `drive` knows how to go on. Never throws.
+   */
+  advance(): Wait {
+    while (!this.finished && !this.hasOutput) {
+      if (this.#countdown <= 0) {
+        const pause = this.#look();
+        if (pause !== undefined) return pause;
+      }
+      this.interrupt = false;
+      const frame = this.#top;
+      let isInSource = false;
+      try {
+        if (frame === undefined) {
+          const wait = this.#started ? this.#end() : this.#start();
+          if (wait !== undefined) return wait;
+          continue;
+        }
+        if (frame.level < this.stopLevel) {
+          this.#top = frame.below;
+          const wait = frame.close(this.#reason);
+          if (wait !== undefined) return wait;
+          continue;
+        }
+        const { push } = frame;
+        switch (frame.kind) {
+          case ARRAY: {
+            const { items } = frame;
+            do {
+              if (frame.index >= items.length) {
+                this.#top = frame.below;
+                break;
+              }
+              const value = items[frame.index++];
+              const wait = isThenable(value)
+                ? Promise.resolve(value).then(push)
+                : push(value);
+              if (wait !== undefined) return wait;
+            } while (--this.#countdown > 0 && !this.interrupt);
+            break;
+          }
+          case SYNC: {
+            const iterator = frame.source as Iterator<unknown>;
+            do {
+              isInSource = true;
+              const result = iterator.next();
+              isInSource = false;
+              if (result.done) {
+                this.#top = frame.below;
+                break;
+              }
+              const { value } = result;
+              const wait = isThenable(value)
+                ? Promise.resolve(value).then(push)
+                : push(value);
+              if (wait !== undefined) return wait;
+            } while (--this.#countdown > 0 && !this.interrupt);
+            break;
+          }
+          case PULL: {
+            const iterator = frame.source as PullableIterator<unknown>;
+            do {
+              isInSource = true;
+              const result = iterator.pull();
+              isInSource = false;
+              if (isThenable(result)) return this.#await(result);
+              if (result.done) {
+                this.#top = frame.below;
+                break;
+              }
+              const wait = push(result.value);
+              if (wait !== undefined) return wait;
+            } while (--this.#countdown > 0 && !this.interrupt);
+            break;
+          }
+          case BATCH: {
+            do {
+              if (frame.index >= frame.items.length) {
+                isInSource = true;
+                const items = (frame.source as BatchSource<unknown>).pull();
+                isInSource = false;
+                if (isThenable(items)) return this.#await(items);
+                if (items === undefined) {
+                  this.#top = frame.below;
+                  break;
+                }
+                frame.items = items;
+                frame.index = 0;
+                continue;
+              }
+              const wait = push(frame.items[frame.index++]);
+              if (wait !== undefined) return wait;
+            } while (--this.#countdown > 0 && !this.interrupt);
+            break;
+          }
+          default:
+            // Asynchronous: `drive` walks it, in one loop with its await.
+            return undefined;
+        }
+      } catch (error) {
+        // A source that threw is done, and not closed.
+        if (isInSource) this.#top = frame?.below;
+        this.#fail(error);
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Goes on until there is an output or the run is finished, waiting where it must. `wait` is
+   * what `step` returned, if it was called before. Never rejects. Resolves to false when a
+   * cancel has taken the run out of its hands.
+   */
+  async drive(wait?: Wait): Promise<boolean> {
+    this.#isDriving = true;
+    const turn = this.#turn;
+    for (;;) {
+      wait ??= this.advance();
+      if (wait === undefined && (this.hasOutput || this.finished)) {
+        this.#isDriving = false;
+        return true;
+      }
+      // Waited for by `wait`, or (without one) asynchronous and at the top: see `advance`.
+      const frame = this.#top!;
+      try {
+        if (wait === undefined) {
+          const iterator = frame.source as AnyIterator<unknown>;
+          const { push } = frame;
+          do {
+            this.#waitingFor = SOURCE;
+            const result = await iterator.next();
+            if (turn !== this.#turn) return this.#wake(frame, result);
+            this.#waitingFor = NOTHING;
+            if (result.done) {
+              this.#top = frame.below;
+              iterator.ended?.();
+              break;
+            }
+            const wait = push(result.value);
+            if (wait !== undefined) {
+              this.#waitingFor = CHAIN;
+              await wait;
+              if (turn !== this.#turn) return false;
+              this.#waitingFor = NOTHING;
+            }
+          } while (--this.#countdown > 0 && !this.interrupt);
+        } else if (this.#isWaitingForFrame) {
+          this.#waitingFor = SOURCE;
+          const result = await wait;
+          if (turn !== this.#turn) {
+            return this.#wake(frame, result as IteratorResult<unknown>);
+          }
+          this.#waitingFor = NOTHING;
+          this.#isWaitingForFrame = false;
+          this.#countdown--;
+          wait = this.#deliver(frame, result);
+        } else {
+          this.#waitingFor = CHAIN;
+          await wait;
+          if (turn !== this.#turn) return false;
+          this.#waitingFor = NOTHING;
+          this.#isOpening = false;
+          this.#countdown--;
+          wait = undefined;
+        }
+      } catch (error) {
+        if (turn !== this.#turn) {
+          this.#tellLate(error);
+          return false;
+        }
+        // It failed by itself: off the stack, and not closed.
+        if (this.#waitingFor === SOURCE) {
+          this.#top = frame.below;
+          (frame.source as AnyIterator<unknown>).ended?.();
+        }
+        this.#waitingFor = NOTHING;
+        this.#isWaitingForFrame = false;
+        this.#isOpening = false;
+        wait = undefined;
+        this.#fail(error);
+      }
+    }
+  }
+
+  #await(thenable: PromiseLike<unknown>): Wait {
+    this.#isWaitingForFrame = true;
+    return thenable;
+  }
+
+  /** What a frame's pending next() brought. */
+  #deliver(frame: Frame, result: unknown): Wait {
+    if (frame.kind === BATCH) {
+      if (result === undefined) this.#top = frame.below;
+      else {
+        frame.items = result as readonly unknown[];
+        frame.index = 0;
+      }
+      return undefined;
+    }
+    const { done, value } = result as IteratorResult<unknown>;
+    if (!done) return frame.push(value);
+    this.#top = frame.below;
+    return undefined;
+  }
+
+  /** A next() has come back after a cancel that did not wait for it. */
+  #wake(frame: Frame, result: IteratorResult<unknown> | undefined): false {
+    const hasEnded = frame.kind === BATCH
+      ? result === undefined
+      : result?.done === true;
+    if (!hasEnded && !frame.closesWhilePending) {
+      closeQuietly(frame, this.#reason);
+    }
+    return false;
+  }
+
+  /** A failure that comes after a cancel. That of a cancelled operation is no news. */
+  #tellLate(error: unknown): void {
+    if (
+      error !== this.#reason &&
+      !(error instanceof DOMException && error.name === "AbortError")
+    ) report("A stream failed after it had been stopped", error);
+  }
+
+  #start(): Wait {
+    this.#started = true;
+    for (const signal of this.#signals) {
+      if (!signal.aborted) continue;
+      this.failure ??= { error: signal.reason };
+      this.#reason = signal.reason;
+      this.stopLevel = this.#hookLevel = ALL;
+      this.#hasClosed = true;
+    }
+    if (this.stopLevel > 0) return this.#origin.discard(this.#reason);
+    for (const signal of this.#signals) {
+      this.#subscriptions.push(
+        onAbort(signal, (reason) => void this.cancel({ reason })),
+      );
+    }
+    const wait = this.#origin.open(this, 0, this.#head);
+    this.#isOpening = wait !== undefined;
+    return wait;
+  }
+
+  /** The stack is empty: tells the next operator of the end, or finishes. */
+  #end(): Wait {
+    const hasFailed = this.failure !== undefined;
+    if (hasFailed && !this.#hasClosed) {
+      this.#hasClosed = true;
+      this.stopLevel = this.#resumeLevel;
+    }
+    const hooks = hasFailed ? this.#failHooks : this.#flushes;
+    if (hooks !== undefined) {
+      while (this.#hookLevel < hooks.length) {
+        const level = this.#hookLevel++;
+        const hook = hooks[level];
+        if (hook === undefined || level < this.stopLevel) continue;
+        const wait = hook();
+        if (wait !== undefined || this.interrupt) return wait;
+      }
+    }
+    this.#finish();
+    return undefined;
+  }
+
+  /** The first failure closes everything; a second one is reported. */
+  #fail(error: unknown): void {
+    if (this.failure === undefined) {
+      this.failure = { error };
+      this.#reason = error;
+      this.#resumeLevel = this.stopLevel;
+      this.stopLevel = ALL;
+      return;
+    }
+    report("A stream failed again while it was closing after a failure", error);
+    // In a hook: the others are not told any more.
+    if (this.#hasClosed) this.stopLevel = this.#hookLevel = ALL;
+  }
+
+  #finish(): void {
+    this.finished = true;
+    // Whatever still arrives, arrives too late.
+    this.stopLevel = ALL;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    const listeners = this.#onFinish;
+    this.#onFinish = undefined;
+    if (listeners !== undefined) { for (const tell of listeners) tell(); }
+  }
+
+  /** Looks at the clock: how many elements until the next look, and whether to pause now. */
+  #look(): Wait {
+    const time = now();
+    const elapsed = time - this.#strideStart;
+    if (elapsed < SLICE / 8) {
+      if (this.#stride < LONGEST_STRIDE) this.#stride *= 2;
+    } else if (
+      elapsed > SLICE / 4 &&
+      // An asynchronous source's own waiting tells nothing of how long the walk takes.
+      this.#stride > (this.#top?.kind === ASYNC ? SHORTEST_ASYNC_STRIDE : 1)
+    ) this.#stride /= 2;
+    this.#countdown = this.#stride;
+    this.#strideStart = time;
+    if (this.#sliceStart < 0) this.#sliceStart = time;
+    if (time - this.#sliceStart < SLICE) return undefined;
+    return yieldToEventLoop().then(() => {
+      this.#sliceStart = this.#strideStart = now();
+    });
+  }
+}
+
+/** Closes what nobody waits for any more. */
+function closeQuietly(frame: Frame, reason: unknown): void {
+  const tell = (error: unknown) =>
+    report("A stream's source failed to close", error);
+  try {
+    frame.close(reason)?.then(undefined, tell);
+  } catch (error) {
+    tell(error);
+  }
+}

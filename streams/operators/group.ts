@@ -1,0 +1,145 @@
+/**
+ * Operators that put neighbouring elements together: batches by count or bytes, sliding windows.
+ *
+ * @module
+ */
+import type { Operator, Push, Run, Wait } from "../engine.ts";
+
+/** What becomes of a batch that is not full when the stream fails. */
+export type PartialBatch = "deliver" | "drop";
+
+/**
+ * Passes batches on, and remembers when the failure came from the far side: to that one nothing
+ * can be delivered any more.
+ */
+class BatchOutlet<T> {
+  items: T[] = [];
+  #hasBroken = false;
+  readonly #next: Push<T[]>;
+
+  constructor(
+    next: Push<T[]>,
+    run: Run,
+    level: number,
+    partial: PartialBatch,
+  ) {
+    this.#next = next;
+    run.onFlush(level, () => this.items.length > 0 ? this.emit() : undefined);
+    if (partial === "deliver") {
+      run.onFailure(
+        level,
+        () =>
+          this.items.length > 0 && !this.#hasBroken ? this.emit() : undefined,
+      );
+    }
+  }
+
+  emit(): Wait {
+    const { items } = this;
+    this.items = [];
+    try {
+      const wait = this.#next(items);
+      if (wait === undefined) return undefined;
+      return wait.then(undefined, (error) => {
+        this.#hasBroken = true;
+        throw error;
+      });
+    } catch (error) {
+      this.#hasBroken = true;
+      throw error;
+    }
+  }
+}
+
+/** Arrays of `size` values; the last one may be shorter. */
+export function batch<T>(
+  size: number,
+  partial: PartialBatch,
+): Operator<T, T[]> {
+  return (next, run, level) => {
+    const outlet = new BatchOutlet(next, run, level, partial);
+    return (value) =>
+      outlet.items.push(value) === size ? outlet.emit() : undefined;
+  };
+}
+
+/** Arrays of chunks that together have at most `limit` bytes, or of one chunk that has more. */
+export function batchBytes<T>(
+  limit: number,
+  bytesOf: (value: T) => number,
+  partial: PartialBatch,
+): Operator<T, T[]> {
+  return (next, run, level) => {
+    const outlet = new BatchOutlet(next, run, level, partial);
+    let bytes = 0;
+    return (value) => {
+      const size = bytesOf(value);
+      if (outlet.items.length > 0 && bytes + size > limit) {
+        const wait = outlet.emit();
+        // Kept for the next push even if it is full: only one batch may go out at a time.
+        outlet.items.push(value);
+        bytes = size;
+        return wait;
+      }
+      outlet.items.push(value);
+      bytes += size;
+      if (bytes < limit) return undefined;
+      bytes = 0;
+      return outlet.emit();
+    };
+  };
+}
+
+/** The bytes of a chunk: of a view or buffer, or of a string in UTF-8. */
+export function bytesOf(value: unknown): number {
+  if (typeof value === "string") {
+    let bytes = value.length;
+    for (let index = 0; index < value.length; index++) {
+      const unit = value.charCodeAt(index);
+      // A surrogate pair is two units and four bytes, so two for each of them.
+      if (unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff)) bytes += 2;
+      else if (unit > 0x7f) bytes += 1;
+    }
+    return bytes;
+  }
+  const { byteLength } = (value ?? {}) as { byteLength?: unknown };
+  if (typeof byteLength === "number") return byteLength;
+  throw new TypeError(
+    "batchBytes() needs chunks that are bytes or strings. Say how large others are with the option bytesOf.",
+  );
+}
+
+/**
+ * Arrays of `size` neighbouring values, each beginning `step` values after the one before.
+ * `partial`: also those at the end that are shorter.
+ */
+export function window<T>(
+  size: number,
+  step: number,
+  partial: boolean,
+): Operator<T, T[]> {
+  return (next, run, level) => {
+    let items: T[] = [];
+    /** How many values to skip: the gap between two windows when step > size. */
+    let gap = 0;
+    if (partial) {
+      run.onFlush(level, () => {
+        const windows: T[][] = [];
+        for (; items.length > 0; items = items.slice(step)) windows.push(items);
+        if (windows.length > 0) run.enterArray(level + 1, next, windows);
+        return undefined;
+      });
+    }
+    return (value) => {
+      if (gap > 0) {
+        gap--;
+        return undefined;
+      }
+      if (items.push(value) < size) return undefined;
+      const full = items;
+      items = step < size ? full.slice(step) : [];
+      gap = Math.max(step - size, 0);
+      return next(full);
+    };
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * The description of a stream: an origin and the operators after it. A plan does nothing by
+ * itself; each run of it composes its operators anew.
+ *
+ * @module
+ */
+import { type Operator, type Origin, type Push, Run } from "./engine.ts";
+import { outputSink, PullIterator } from "./pull_iterator.ts";
+
+/** Under this key an AsyncStream keeps its plan, where the operators find it. */
+export const PLAN: unique symbol = Symbol("plan");
+
+/** What has a plan: an AsyncStream. */
+export interface Planned<T> {
+  readonly [PLAN]: Plan<T>;
+}
+
+/** See the module. Immutable: `then` makes a new one that shares what comes before. */
+export class Plan<T> {
+  /** Where the elements come from. */
+  readonly origin: Origin<unknown>;
+  readonly #operator: Operator<unknown, unknown> | undefined;
+  readonly #previous: Plan<unknown> | undefined;
+  readonly #length: number;
+
+  private constructor(
+    origin: Origin<unknown>,
+    operator: Operator<unknown, unknown> | undefined,
+    previous: Plan<unknown> | undefined,
+    length: number,
+  ) {
+    this.origin = origin;
+    this.#operator = operator;
+    this.#previous = previous;
+    this.#length = length;
+  }
+
+  /** The plan of a source without operators. */
+  static of<T>(origin: Origin<T>): Plan<T> {
+    return new Plan<T>(origin as Origin<unknown>, undefined, undefined, 0);
+  }
+
+  /** This plan with one more operator at its end. */
+  then<U>(operator: Operator<T, U>): Plan<U> {
+    return new Plan<U>(
+      this.origin,
+      operator as unknown as Operator<unknown, unknown>,
+      this as Plan<unknown>,
+      this.#length + 1,
+    );
+  }
+
+  /** Whether there is nothing after the origin. */
+  get isBare(): boolean {
+    return this.#length === 0;
+  }
+
+  /** A run whose elements end up in `sink`. */
+  run(sink: (run: Run, level: number) => Push<T>): Run {
+    const operators = new Array<Operator<unknown, unknown>>(this.#length);
+    let plan: Plan<unknown> | undefined = this as Plan<unknown>;
+    for (let level = this.#length - 1; level >= 0; level--) {
+      // There are `length` plans with an operator from here to the bare one.
+      operators[level] = plan!.#operator!;
+      plan = plan!.#previous;
+    }
+    return new Run(
+      this.origin,
+      operators,
+      sink as (run: Run, level: number) => Push<unknown>,
+    );
+  }
+
+  /** A run that is read one by one. */
+  iterate(): PullIterator<T> {
+    return new PullIterator<T>(this.run(outputSink));
+  }
+}
+
+/** The plan of `value` if it is an AsyncStream. */
+export function planOf<T>(value: unknown): Plan<T> | undefined {
+  return (value as Partial<Planned<T>> | null | undefined)?.[PLAN];
+}

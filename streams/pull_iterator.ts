@@ -1,0 +1,128 @@
+/**
+ * One run of a stream as an async iterator: each `next()` walks the source until one element has
+ * come through.
+ *
+ * @module
+ */
+import { closesWhilePending, DONE } from "../_internal/iterators.ts";
+import { Ring } from "../_internal/ring.ts";
+import type { PullableIterator, Push, Run } from "./engine.ts";
+
+interface Waiter<T> {
+  resolve(result: IteratorResult<T> | PromiseLike<IteratorResult<T>>): void;
+  reject(error: unknown): void;
+}
+
+/** The sink of a run that is read by an iterator. */
+export function outputSink(run: Run): Push<unknown> {
+  return (value) => {
+    run.output = value;
+    run.hasOutput = run.interrupt = true;
+    return undefined;
+  };
+}
+
+// Invariant: `waiting` is the next() call that the driven run works for, and `queue` holds the
+// later ones, in order; the queue is empty when `waiting` is undefined. So at most one next() has
+// the run at a time, and answers come in the order of the calls.
+/** See the module. */
+export class PullIterator<T>
+  implements PullableIterator<T>, AsyncIterableIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #run: Run;
+  #waiting: Waiter<T> | undefined = undefined;
+  #queue: Ring<Waiter<T>> | undefined = undefined;
+  #hasToldFailure = false;
+
+  /** `run` must have been made with `outputSink`. */
+  constructor(run: Run) {
+    this.#run = run;
+    run.onFinish(() => this.#settle());
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    try {
+      const result = this.pull();
+      return result instanceof Promise ? result : Promise.resolve(result);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
+    if (this.#waiting !== undefined) {
+      return new Promise((resolve, reject) => {
+        (this.#queue ??= new Ring()).push({ resolve, reject });
+      });
+    }
+    const run = this.#run;
+    if (run.finished) return this.#end();
+    const wait = run.step();
+    if (run.hasOutput) return this.#take();
+    if (run.finished) return this.#end();
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      run.drive(wait).then(this.#driven);
+    });
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    const run = this.#run;
+    if (run.finished) return DONE;
+    await run.cancel(undefined, reason);
+    if (run.failure !== undefined && !this.#hasToldFailure) {
+      this.#hasToldFailure = true;
+      throw run.failure.error;
+    }
+    return DONE;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #take(): IteratorResult<T> {
+    const run = this.#run;
+    const value = run.output as T;
+    run.output = undefined;
+    run.hasOutput = false;
+    return { done: false, value };
+  }
+
+  #end(): IteratorResult<T> {
+    const { failure } = this.#run;
+    if (failure === undefined || this.#hasToldFailure) return DONE;
+    this.#hasToldFailure = true;
+    throw failure.error;
+  }
+
+  readonly #driven = (isOurs: boolean): void => {
+    if (isOurs) this.#settle();
+  };
+
+  /** Answers the waiting next() calls with what the run has come to. */
+  #settle(): void {
+    const run = this.#run;
+    while (this.#waiting !== undefined) {
+      const waiter = this.#waiting;
+      if (run.hasOutput) waiter.resolve(this.#take());
+      else if (run.finished) {
+        try {
+          waiter.resolve(this.#end());
+        } catch (error) {
+          waiter.reject(error);
+        }
+      } else return;
+      this.#waiting = this.#queue?.shift();
+      if (this.#waiting === undefined || run.finished) continue;
+      const wait = run.step();
+      if (run.hasOutput || run.finished) continue;
+      run.drive(wait).then(this.#driven);
+      return;
+    }
+  }
+}

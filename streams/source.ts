@@ -1,0 +1,227 @@
+/**
+ * What a stream can be made from, and how each kind is opened and closed.
+ *
+ * @module
+ */
+import {
+  type AnyIterator,
+  closesWhilePending,
+  DONE,
+  isAsyncIterable,
+  isIterable,
+} from "../_internal/iterators.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
+import type {
+  BatchSource,
+  Origin,
+  PullableIterator,
+  Push,
+  Run,
+  Wait,
+} from "./engine.ts";
+import { StreamConsumedError } from "./errors.ts";
+import { planOf } from "./plan.ts";
+
+/**
+ * What a stream is made from: an iterable (promises in it are awaited), an async iterable, a
+ * ReadableStream, an AsyncQueue, another stream, or a function that returns (a promise of) any
+ * of them. Only a function, or a collection such as an array, can be read more than once.
+ */
+export type StreamSource<T> =
+  | AsyncIterable<T>
+  | Iterable<T | PromiseLike<T>>
+  | ReadableStream<T>
+  | (() => StreamSource<T> | PromiseLike<StreamSource<T>>);
+
+/** Under this key something of ours (an AsyncQueue) opens an iterator that `pull`s. */
+export const OPEN: unique symbol = Symbol("open");
+
+/** What has its own way to be read. */
+export interface Pullable<T> {
+  [OPEN](): PullableIterator<T>;
+}
+
+/** The one-shot sources that have been read, so that no other stream reads them again. */
+const consumed = new WeakSet<object>();
+
+/** Claims a source that can be read only once. */
+function claim(source: object, what: string): void {
+  if (consumed.has(source)) throw new StreamConsumedError(what);
+  consumed.add(source);
+}
+
+/** Enters the frame that delivers the elements of `source` to `push`. */
+export function enterSource<T>(
+  run: Run,
+  level: number,
+  push: Push<T>,
+  source: StreamSource<T>,
+): Wait {
+  if (Array.isArray(source)) {
+    run.enterArray(level, push, source);
+    return undefined;
+  }
+  const plan = planOf<T>(source);
+  if (plan !== undefined) {
+    if (plan.isBare) return (plan.origin as Origin<T>).open(run, level, push);
+    run.enterPullable(level, push, plan.iterate());
+    return undefined;
+  }
+  if (source instanceof ReadableStream) {
+    run.enterAsync(level, push, new ReaderIterator(source));
+  } else if (typeof (source as Partial<Pullable<T>>)[OPEN] === "function") {
+    run.enterPullable(level, push, (source as unknown as Pullable<T>)[OPEN]());
+  } else if (isAsyncIterable(source)) {
+    const iterator = source[Symbol.asyncIterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    run.enterAsync(level, push, iterator as AnyIterator<T>);
+  } else if (isIterable(source)) {
+    const iterator = source[Symbol.iterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    run.enterSync(level, push, iterator);
+  } else if (typeof source === "function") {
+    const made = source();
+    if (!isThenable(made)) return enterSource(run, level, push, made);
+    return Promise.resolve(made as PromiseLike<StreamSource<T>>)
+      .then((made) => enterSource(run, level, push, made));
+  } else {
+    throw new TypeError(
+      `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+        show(source)
+      }`,
+    );
+  }
+  return undefined;
+}
+
+/** Closes a source that was never opened. A function is not even called. */
+function discardSource(source: StreamSource<unknown>, reason: unknown): Wait {
+  if (Array.isArray(source) || typeof source === "function") return undefined;
+  const plan = planOf(source);
+  if (plan !== undefined) return plan.origin.discard(reason);
+  if (typeof (source as Partial<Pullable<unknown>>)[OPEN] === "function") {
+    return undefined;
+  }
+  if (source instanceof ReadableStream) {
+    return source.locked ? undefined : source.cancel(reason);
+  }
+  const iterator = isAsyncIterable(source)
+    ? source[Symbol.asyncIterator]()
+    : source[Symbol.iterator]();
+  // A collection has nothing to close; what was read elsewhere is not ours to close.
+  if (iterator as unknown === source) {
+    if (consumed.has(source)) return undefined;
+    consumed.add(source);
+  }
+  const closed = iterator.return?.();
+  return isThenable(closed) ? closed : undefined;
+}
+
+/** The origin of a source that a user gave. */
+export class SourceOrigin<T> implements Origin<T> {
+  readonly #source: StreamSource<T>;
+
+  constructor(source: StreamSource<T>) {
+    if (
+      typeof source !== "function" && !isAsyncIterable(source) &&
+      !isIterable(source) && !((source as unknown) instanceof ReadableStream)
+    ) {
+      throw new TypeError(
+        `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+          show(source)
+        }`,
+      );
+    }
+    this.#source = source;
+  }
+
+  open(run: Run, level: number, push: Push<T>): Wait {
+    return enterSource(run, level, push, this.#source);
+  }
+
+  discard(reason: unknown): Wait {
+    return discardSource(this.#source, reason);
+  }
+
+  /** Whether it makes a new source for each reading. */
+  get isFactory(): boolean {
+    return typeof this.#source === "function";
+  }
+}
+
+/** The origin of an operator that is an iterator of ours over another plan. */
+export class IteratorOrigin<T> implements Origin<T> {
+  readonly #make: () => PullableIterator<T>;
+
+  /** `make` is called at each opening and must not read before the first pull. */
+  constructor(make: () => PullableIterator<T>) {
+    this.#make = make;
+  }
+
+  open(run: Run, level: number, push: Push<T>): Wait {
+    run.enterPullable(level, push, this.#make());
+    return undefined;
+  }
+
+  discard(reason: unknown): Wait {
+    const closed = this.#make().return?.(reason);
+    return isThenable(closed) ? closed : undefined;
+  }
+}
+
+/** The origin of a source that delivers many elements at a time. */
+export class BatchOrigin<T> implements Origin<T> {
+  readonly #open: () => BatchSource<T> | PromiseLike<BatchSource<T>>;
+
+  constructor(open: () => BatchSource<T> | PromiseLike<BatchSource<T>>) {
+    this.#open = open;
+  }
+
+  open(run: Run, level: number, push: Push<T>): Wait {
+    const source = this.#open();
+    if (!isThenable(source)) {
+      run.enterBatches(level, push, source);
+      return undefined;
+    }
+    return (source as PromiseLike<BatchSource<T>>).then((source) => {
+      run.enterBatches(level, push, source);
+    });
+  }
+
+  discard(): Wait {
+    return undefined;
+  }
+}
+
+/** Reads a ReadableStream. Unlike its own iterator it can be cancelled while a read is pending. */
+class ReaderIterator<T> implements AnyIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #reader: ReadableStreamDefaultReader<T>;
+
+  constructor(stream: ReadableStream<T>) {
+    if (stream.locked || consumed.has(stream)) {
+      throw new StreamConsumedError("ReadableStream");
+    }
+    consumed.add(stream);
+    this.#reader = stream.getReader();
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    return this.#reader.read() as Promise<IteratorResult<T>>;
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    try {
+      await this.#reader.cancel(reason);
+    } finally {
+      this.#reader.releaseLock();
+    }
+    return DONE;
+  }
+
+  /** The stream has ended or failed. */
+  ended(): void {
+    this.#reader.releaseLock();
+  }
+}

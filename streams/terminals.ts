@@ -1,0 +1,247 @@
+/**
+ * What runs a stream to its end and gives one result. Each closes the source before it settles,
+ * whether the stream ended, failed, was aborted or had told enough.
+ *
+ * @module
+ */
+import { isThenable } from "../_internal/thenable.ts";
+import type { Push, Run, Wait } from "./engine.ts";
+import { later, type Mapper, type Predicate } from "./operators/element.ts";
+import type { Plan } from "./plan.ts";
+
+/** What every terminal takes. */
+export interface TerminalOptions {
+  /** Stops the reading: the result rejects with `signal.reason`, the source is closed. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Runs `plan` into `sink`. */
+export function consume<T>(
+  plan: Plan<T>,
+  sink: (run: Run, level: number) => Push<T>,
+  options: TerminalOptions | undefined,
+): Promise<void> {
+  const run = plan.run(sink);
+  if (options?.signal !== undefined) run.abortOn(options.signal);
+  return run.complete();
+}
+
+/** All elements. */
+export async function collect<T>(
+  plan: Plan<T>,
+  options?: TerminalOptions,
+): Promise<T[]> {
+  const values: T[] = [];
+  await consume(plan, () => (value) => {
+    values.push(value);
+    return undefined;
+  }, options);
+  return values;
+}
+
+/** Calls fn with each element and waits for it. */
+export function forEach<T>(
+  plan: Plan<T>,
+  fn: Mapper<T, unknown>,
+  options?: TerminalOptions,
+): Promise<void> {
+  return consume(plan, () => {
+    let index = 0;
+    return (value) => {
+      const result = fn(value, index++);
+      return isThenable(result) ? result : undefined;
+    };
+  }, options);
+}
+
+/** The last accumulator. Without an initial value the first element is the first one. */
+export async function reduce<T, U>(
+  plan: Plan<T>,
+  fn: (accumulator: U, value: T, index: number) => U | PromiseLike<U>,
+  initial: { value: U } | undefined,
+  options?: TerminalOptions,
+): Promise<U> {
+  let hasAccumulator = initial !== undefined;
+  let accumulator = initial?.value as U;
+  await consume(plan, (run, level) => {
+    let index = 0;
+    const keep = (result: U): Wait => {
+      accumulator = result;
+      return undefined;
+    };
+    return (value) => {
+      if (!hasAccumulator) {
+        hasAccumulator = true;
+        index++;
+        // Without an initial value U is T: the overloads of AsyncStream.reduce say so.
+        return keep(value as unknown as U);
+      }
+      const result = fn(accumulator, value, index++);
+      return isThenable(result)
+        ? later(run, level, result as PromiseLike<U>, keep)
+        : keep(result as U);
+    };
+  }, options);
+  if (!hasAccumulator) {
+    throw new TypeError(
+      "reduce() of an empty stream needs an initial value. Pass one as the second argument.",
+    );
+  }
+  return accumulator;
+}
+
+/** How many elements there are. */
+export async function count<T>(
+  plan: Plan<T>,
+  options?: TerminalOptions,
+): Promise<number> {
+  let total = 0;
+  await consume(plan, () => () => {
+    total++;
+    return undefined;
+  }, options);
+  return total;
+}
+
+/** Reads to the end and keeps nothing. */
+export function drain<T>(
+  plan: Plan<T>,
+  options?: TerminalOptions,
+): Promise<void> {
+  return consume(plan, () => () => undefined, options);
+}
+
+/** The first element that passes; `undefined` when none does. */
+export async function find<T>(
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options?: TerminalOptions,
+): Promise<T | undefined> {
+  let found: T | undefined;
+  await consume(plan, (run, level) => {
+    let index = 0;
+    return (value) => {
+      const decide = (passes: unknown): Wait => {
+        if (passes) {
+          found = value;
+          run.stop(level);
+        }
+        return undefined;
+      };
+      const passes = predicate(value, index++);
+      return isThenable(passes)
+        ? later(run, level, passes, decide)
+        : decide(passes);
+    };
+  }, options);
+  return found;
+}
+
+/** Whether an element passes. */
+export async function some<T>(
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options?: TerminalOptions,
+): Promise<boolean> {
+  let result = false;
+  await find(plan, (value, index) => {
+    const decide = (passes: unknown) => result = Boolean(passes);
+    const passes = predicate(value, index);
+    return isThenable(passes) ? passes.then(decide) : decide(passes);
+  }, options);
+  return result;
+}
+
+/** The last element; `undefined` when there is none. */
+export async function last<T>(
+  plan: Plan<T>,
+  options?: TerminalOptions,
+): Promise<T | undefined> {
+  let result: T | undefined;
+  await consume(plan, () => (value) => {
+    result = value;
+    return undefined;
+  }, options);
+  return result;
+}
+
+/** All elements by key; a later element of the same key replaces the earlier one. */
+export async function toMap<T, K, V>(
+  plan: Plan<T>,
+  keyOf: Mapper<T, K>,
+  valueOf: Mapper<T, V> | undefined,
+  options?: TerminalOptions,
+): Promise<Map<K, V>> {
+  const entries = new Map<K, V>();
+  await consume(plan, (run, level) => {
+    let index = 0;
+    return (value) => {
+      const place = index++;
+      const keep = (key: K, kept: V): Wait => {
+        entries.set(key, kept);
+        return undefined;
+      };
+      const valued = (key: K): Wait => {
+        const kept = valueOf === undefined
+          // Without valueOf V is T: the overloads of AsyncStream.toMap say so.
+          ? value as unknown as V
+          : valueOf(value, place);
+        return isThenable(kept)
+          ? later(
+            run,
+            level,
+            kept as PromiseLike<V>,
+            (kept) => keep(key, kept),
+          )
+          : keep(key, kept as V);
+      };
+      const key = keyOf(value, place);
+      return isThenable(key)
+        ? later(run, level, key as PromiseLike<K>, valued)
+        : valued(key as K);
+    };
+  }, options);
+  return entries;
+}
+
+/** All different elements. */
+export async function toSet<T>(
+  plan: Plan<T>,
+  options?: TerminalOptions,
+): Promise<Set<T>> {
+  const values = new Set<T>();
+  await consume(plan, () => (value) => {
+    values.add(value);
+    return undefined;
+  }, options);
+  return values;
+}
+
+/** All elements as one string. As in Array.join, undefined and null are empty. */
+export async function join<T>(
+  plan: Plan<T>,
+  separator: string,
+  options?: TerminalOptions,
+): Promise<string> {
+  let text = "";
+  let isFirst = true;
+  await consume(plan, () => (value) => {
+    if (isFirst) isFirst = false;
+    else text += separator;
+    text += value ?? "";
+    return undefined;
+  }, options);
+  return text;
+}
+
+/** Whether all elements pass. */
+export async function every<T>(
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options?: TerminalOptions,
+): Promise<boolean> {
+  return !await some(plan, (value, index) => {
+    const passes = predicate(value, index);
+    return isThenable(passes) ? passes.then((passes) => !passes) : !passes;
+  }, options);
+}

@@ -1,0 +1,384 @@
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { AsyncStream } from "../../streams/mod.ts";
+import {
+  asyncProbe,
+  failureOf,
+  never,
+  type Probe,
+  type ProbeOptions,
+  settle,
+  syncProbe,
+} from "./support/probe.ts";
+
+type Made = (AsyncIterable<number> | Iterable<number>) & Probe;
+const kinds: [string, (options?: ProbeOptions) => Made][] = [
+  ["synchronous", syncProbe],
+  ["asynchronous", asyncProbe],
+];
+
+/** Every way to stop early; each must have read `pulls` elements. */
+const stops: [
+  string,
+  number,
+  (stream: AsyncStream<number>) => Promise<unknown>,
+][] = [
+  ["break", 3, async (stream) => {
+    for await (const n of stream) if (n === 2) break;
+  }],
+  ["a throw in the loop", 3, (stream) =>
+    failureOf((async () => {
+      for await (const n of stream) if (n === 2) throw new Error("loop");
+    })())],
+  ["take(3)", 3, (stream) => stream.take(3).collect()],
+  [
+    "take(3) behind operators",
+    3,
+    (stream) => stream.map((n) => n).take(3).map((n) => n).collect(),
+  ],
+  ["takeWhile()", 4, (stream) => stream.takeWhile((n) => n < 3).collect()],
+  ["first()", 1, (stream) => stream.first()],
+  ["find()", 3, (stream) => stream.find((n) => n === 2)],
+  ["some()", 3, (stream) => stream.some((n) => n === 2)],
+  ["every()", 3, (stream) => stream.every((n) => n < 2)],
+  [
+    "find() with an asynchronous predicate",
+    3,
+    (stream) => stream.find((n) => Promise.resolve(n === 2)),
+  ],
+  ["a throwing mapper", 3, (stream) =>
+    failureOf(
+      stream.map((n) => {
+        if (n === 2) throw new Error("mapper");
+      }).drain(),
+    )],
+  ["a rejecting mapper", 3, (stream) =>
+    failureOf(
+      stream.map((n) => n === 2 ? Promise.reject(new Error("mapper")) : n)
+        .drain(),
+    )],
+  ["a failing forEach", 3, (stream) =>
+    failureOf(stream.forEach((n) => {
+      if (n === 2) throw new Error("sink");
+    }))],
+  ["a failing reduce", 3, (stream) =>
+    failureOf(stream.reduce((_, n) => {
+      if (n === 2) throw new Error("reducer");
+      return n;
+    }, 0))],
+  ["an abort", 3, (stream) => {
+    const controller = new AbortController();
+    return failureOf(
+      stream.tap((n) => n === 2 && controller.abort(new Error("abort")))
+        .collect({ signal: controller.signal }),
+    );
+  }],
+  ["abortable()", 3, (stream) => {
+    const controller = new AbortController();
+    return failureOf(
+      stream.abortable(controller.signal)
+        .forEach((n) => n === 2 && controller.abort(new Error("abort"))),
+    );
+  }],
+  ["an inner flatMap source that fails", 3, (stream) =>
+    failureOf(
+      stream.flatMap((n) =>
+        n === 2 ? syncProbe({ failAt: 0, error: new Error("inner") }) : [n]
+      ).drain(),
+    )],
+  ["cancel() of toReadableStream()", 3, async (stream) => {
+    const reader = stream.toReadableStream().getReader();
+    for (let n = 0; n < 3; n++) await reader.read();
+    await reader.cancel();
+  }],
+  ["a failing sink", 3, (stream) =>
+    failureOf(
+      stream.toReadableStream().pipeTo(
+        new WritableStream({
+          write(n) {
+            if (n === 2) throw new Error("sink");
+          },
+        }, { highWaterMark: 1 }),
+      ),
+    )],
+];
+
+for (const [kind, probe] of kinds) {
+  for (const [what, pulls, stop] of stops) {
+    Deno.test(`AsyncStream closes a ${kind} source once, awaited, when stopped by ${what}`, async () => {
+      const source = probe();
+      await stop(AsyncStream.from<number>(source));
+      assertEquals(
+        { returns: source.returns, isClosed: source.isClosed },
+        { returns: 1, isClosed: true },
+      );
+      assertEquals(source.pulls, pulls);
+    });
+  }
+
+  Deno.test(`AsyncStream does not close a ${kind} source that ended or failed by itself`, async () => {
+    const ended = probe({ length: 3 });
+    assertEquals(await AsyncStream.from<number>(ended).collect(), [0, 1, 2]);
+    assertEquals([ended.pulls, ended.returns], [4, 0]);
+    for (const error of [new Error("source"), undefined, null, 0]) {
+      const failed = probe({ failAt: 2, error });
+      assertStrictEquals(
+        await failureOf(AsyncStream.from<number>(failed).collect()),
+        error,
+      );
+      assertEquals([failed.pulls, failed.returns], [3, 0]);
+      const iterated = probe({ failAt: 2, error });
+      assertStrictEquals(
+        await failureOf((async () => {
+          for await (const _ of AsyncStream.from<number>(iterated));
+        })()),
+        error,
+      );
+      assertEquals([iterated.pulls, iterated.returns], [3, 0]);
+    }
+  });
+
+  Deno.test(`AsyncStream never reads a ${kind} source with take(0) or an aborted signal, but closes it`, async () => {
+    const none = probe();
+    assertEquals(await AsyncStream.from<number>(none).take(0).collect(), []);
+    assertEquals([none.pulls, none.returns, none.isClosed], [0, 1, true]);
+
+    const aborted = probe();
+    const reason = new Error("already");
+    const stream = AsyncStream.from<number>(aborted)
+      .abortable(AbortSignal.abort(reason));
+    assertStrictEquals(await failureOf(stream.collect()), reason);
+    assertEquals([aborted.pulls, aborted.returns], [0, 1]);
+  });
+
+  Deno.test(`AsyncStream passes on every kind of failure of a mapper over a ${kind} source`, async () => {
+    for (const error of [undefined, null, 0, "text"]) {
+      assertStrictEquals(
+        await failureOf(
+          AsyncStream.from<number>(probe()).map(() => {
+            throw error;
+          }).collect(),
+        ),
+        error,
+      );
+      assertStrictEquals(
+        await failureOf(
+          AsyncStream.from<number>(probe())
+            .map(() => Promise.reject(error)).collect(),
+        ),
+        error,
+      );
+      assertStrictEquals(
+        await failureOf(
+          AsyncStream.from<number>(probe()).forEach(() => {
+            throw error;
+          }),
+        ),
+        error,
+      );
+    }
+  });
+
+  Deno.test(`AsyncStream reports a failing return() of a ${kind} source by itself, and hides no failure with it`, async () => {
+    const closeError = new Error("close");
+    assertStrictEquals(
+      await failureOf(
+        AsyncStream.from<number>(probe({ closeError })).take(2).collect(),
+      ),
+      closeError,
+    );
+    assertStrictEquals(
+      await failureOf((async () => {
+        for await (const _ of AsyncStream.from<number>(probe({ closeError }))) {
+          break;
+        }
+      })()),
+      closeError,
+    );
+    const reported: unknown[] = [];
+    const { error: consoleError } = console;
+    console.error = (...values: unknown[]) => reported.push(values.at(-1));
+    try {
+      const mapperError = new Error("mapper");
+      assertStrictEquals(
+        await failureOf(
+          AsyncStream.from<number>(probe({ closeError })).map(() => {
+            throw mapperError;
+          }).collect(),
+        ),
+        mapperError,
+      );
+    } finally {
+      console.error = consoleError;
+    }
+    assertEquals(reported, [closeError]);
+  });
+}
+
+Deno.test("AsyncStream's iterator reads nothing when return() comes before next(), and a second return() does nothing", async () => {
+  const source = asyncProbe();
+  const iterator = AsyncStream.from(source).map((n) => n)
+    [Symbol.asyncIterator]();
+  await iterator.return?.();
+  await iterator.return?.();
+  assertEquals([source.pulls, source.returns], [0, 1]);
+  assertEquals((await iterator.next()).done, true);
+});
+
+Deno.test("AsyncStream's iterator returns promptly while the source hangs, and closes it when it wakes", async () => {
+  const source = asyncProbe({ hangAt: 0 });
+  const iterator = AsyncStream.from(source)[Symbol.asyncIterator]();
+  const pending = iterator.next();
+  await settle();
+  await iterator.return?.();
+  assertEquals((await pending).done, true);
+  assertEquals(source.returns, 0);
+  source.wake();
+  await settle();
+  assertEquals([source.returns, source.isClosed], [1, true]);
+});
+
+Deno.test("AsyncStream rejects at once when aborted while the source hangs, and closes it when it wakes", async () => {
+  const source = asyncProbe({ hangAt: 1 });
+  const controller = new AbortController();
+  const collecting = failureOf(
+    AsyncStream.from(source).collect({ signal: controller.signal }),
+  );
+  await settle();
+  const reason = new Error("abort");
+  controller.abort(reason);
+  assertStrictEquals(await collecting, reason);
+  source.wake();
+  await settle();
+  assertEquals([source.returns, source.isClosed], [1, true]);
+});
+
+Deno.test("AsyncStream rejects at once when aborted while a function hangs, after closing the source", async () => {
+  const source = asyncProbe();
+  const controller = new AbortController();
+  const collecting = failureOf(
+    AsyncStream.from(source).map(() => never<number>())
+      .collect({ signal: controller.signal }),
+  );
+  await settle();
+  const reason = new Error("abort");
+  controller.abort(reason);
+  assertStrictEquals(await collecting, reason);
+  assertEquals([source.returns, source.isClosed], [1, true]);
+});
+
+Deno.test("AsyncStream calls nothing more after an abort that did not wait for a function", async () => {
+  const slow = Promise.withResolvers<number>();
+  const controller = new AbortController();
+  const seen: number[] = [];
+  const running = failureOf(
+    AsyncStream.of(1).map(() => slow.promise)
+      .forEach((n) => seen.push(n), { signal: controller.signal }),
+  );
+  await settle();
+  controller.abort();
+  await running;
+  slow.resolve(1);
+  await settle();
+  assertEquals(seen, []);
+});
+
+Deno.test("AsyncStream closes an outer and an inner source, the inner one first", async () => {
+  const order: string[] = [];
+  const source = (name: string) =>
+    async function* () {
+      try {
+        for (let n = 0;; n++) yield n;
+      } finally {
+        await null;
+        order.push(name);
+      }
+    };
+  await AsyncStream.from(source("outer")).flatMap(source("inner"))
+    .take(3).collect();
+  assertEquals(order, ["inner", "outer"]);
+});
+
+Deno.test("AsyncStream closes a source made by a function that an abort did not wait for", async () => {
+  const making = Promise.withResolvers<AsyncIterable<number>>();
+  const source = asyncProbe();
+  const controller = new AbortController();
+  const collecting = failureOf(
+    AsyncStream.from<number>(() => making.promise)
+      .collect({ signal: controller.signal }),
+  );
+  await settle();
+  controller.abort(0);
+  assertEquals(await collecting, 0);
+  making.resolve(source);
+  await settle();
+  assertEquals([source.pulls, source.returns], [0, 1]);
+});
+
+Deno.test("AsyncStream releases a ReadableStream at its end and cancels it with the reason when stopped", async () => {
+  const whole = ReadableStream.from([1, 2, 3]);
+  assertEquals(await AsyncStream.from(whole).collect(), [1, 2, 3]);
+  assertEquals(whole.locked, false);
+
+  const reasons: unknown[] = [];
+  const endless = () =>
+    new ReadableStream<number>({
+      pull: (controller) => controller.enqueue(1),
+      cancel: (reason) => void reasons.push(reason),
+    });
+  const taken = endless();
+  assertEquals(await AsyncStream.from(taken).take(2).collect(), [1, 1]);
+  assertEquals(taken.locked, false);
+
+  const error = new Error("mapper");
+  await failureOf(
+    AsyncStream.from(endless()).map(() => {
+      throw error;
+    }).drain(),
+  );
+  const through = AsyncStream.from(endless()).map((n) => n).toReadableStream();
+  await through.cancel("cancelled");
+  const begun = AsyncStream.from(endless()).toReadableStream().getReader();
+  await begun.read();
+  await begun.cancel("begun");
+  assertEquals(reasons, [undefined, error, "cancelled", "begun"]);
+});
+
+Deno.test("AsyncStream cancels a ReadableStream whose read hangs as soon as it is stopped", async () => {
+  let cancelled: unknown;
+  const hanging = new ReadableStream<number>({
+    pull: () => never(),
+    cancel: (reason) => void (cancelled = reason),
+  });
+  const controller = new AbortController();
+  const running = failureOf(
+    AsyncStream.from(hanging).collect({ signal: controller.signal }),
+  );
+  await settle();
+  controller.abort("enough");
+  assertEquals(await running, "enough");
+  assertEquals(cancelled, "enough");
+  await settle();
+  assertEquals(hanging.locked, false);
+});
+
+Deno.test("AsyncStream yields to timers while it walks an endless synchronous source", async () => {
+  const source = syncProbe();
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort("by a timer"), 5);
+  assertEquals(
+    await failureOf(
+      AsyncStream.from(source).filter(() => false)
+        .collect({ signal: controller.signal }),
+    ),
+    "by a timer",
+  );
+  assertEquals(source.returns, 1);
+  clearTimeout(timer);
+});
+
+Deno.test("AsyncStream yields to timers while for await walks an endless synchronous source", async () => {
+  let isTimeUp = false;
+  const timer = setTimeout(() => isTimeUp = true, 5);
+  for await (const _ of AsyncStream.range(0)) if (isTimeUp) break;
+  clearTimeout(timer);
+});
