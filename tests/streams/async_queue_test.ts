@@ -222,10 +222,7 @@ Deno.test("AsyncQueue.readable and .writable keep the queue's backpressure", asy
   const source = new ReadableStream<number>({
     pull: (controller) => controller.enqueue(made++),
   }, { highWaterMark: 0 });
-  const controller = new AbortController();
-  const piping = failureOf(
-    source.pipeTo(queue.writable, { signal: controller.signal }),
-  );
+  const piping = failureOf(source.pipeTo(queue.writable));
   await settle();
   assertEquals(queue.size, 2);
   assertEquals(
@@ -239,9 +236,20 @@ Deno.test("AsyncQueue.readable and .writable keep the queue's backpressure", asy
   assertEquals(await reader.read(), { done: false, value: 0 });
   await reader.cancel();
   assertEquals(queue.isClosed, false);
-  controller.abort("stop");
+  queue.abort("stop");
   assertEquals(await piping, "stop");
-  assertEquals(queue.isClosed, true);
+});
+
+Deno.test("AsyncQueue.writable withdraws a waiting item and aborts the queue when it is aborted", async () => {
+  const queue = new AsyncQueue<number>({ maxSize: 0 });
+  const writer = queue.writable.getWriter();
+  const written = failureOf(writer.write(1));
+  await settle();
+  assertEquals(queue.waitingPuts, 1);
+  await writer.abort("stop");
+  assertEquals(await written, "stop");
+  assertEquals([queue.waitingPuts, queue.isClosed], [0, true]);
+  await failureOf(writer.closed);
 });
 
 Deno.test("AsyncQueue.writable closes the queue and .readable delivers everything before an error", async () => {
