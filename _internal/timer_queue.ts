@@ -10,6 +10,9 @@ import { now } from "./clock.ts";
 /** The longest delay that `setTimeout` takes; with more it would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
+/** In place of a time while entries are told: no added entry is earlier, so no timer is set. */
+const FIRING = -Infinity;
+
 /** Told when its time has come. Called once; must not throw. */
 export interface TimerTarget {
   /** The time given to `add` has come. */
@@ -22,24 +25,29 @@ export class TimerEntry {
   readonly time: number;
   /** @internal */
   readonly target: TimerTarget;
+  /** The order of adding, which decides between equal times. @internal */
+  readonly sequence: number;
   /** Where it stands in the heap; -1 when it has fired or was removed. @internal */
   index = -1;
 
-  constructor(time: number, target: TimerTarget) {
+  constructor(time: number, target: TimerTarget, sequence: number) {
     this.time = time;
     this.target = target;
+    this.sequence = sequence;
   }
 }
 
 /** A heap of timeouts on one runtime timer. */
 export class TimerQueue {
-  // Invariant: heap[i].time <= heap[2i + 1].time and heap[2i + 2].time, heap[i].index === i,
-  // and a runtime timer is set exactly while the heap is not empty. It may be early (its entry
+  // Invariant: heap[i] is not after heap[2i + 1] and heap[2i + 2] (by time, then by the order of
+  // adding, as with setTimeout), heap[i].index === i, and, except while entries are told that
+  // their time is up, a runtime timer is set exactly while the heap is not empty. It may be early (its entry
   // was removed), then it fires, finds nothing due and is set again; it is never late.
   readonly #heap: TimerEntry[] = [];
   readonly #keepsAlive: boolean;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerTime = Infinity;
+  #sequence = 0;
 
   /** `keepsAlive: false`: pending entries let the process end. */
   constructor(keepsAlive: boolean) {
@@ -53,7 +61,7 @@ export class TimerQueue {
 
   /** Calls `target.timeUp()` at `time` (on the `performance.now()` line) or just after. */
   add(time: number, target: TimerTarget): TimerEntry {
-    const entry = new TimerEntry(time, target);
+    const entry = new TimerEntry(time, target, this.#sequence++);
     const heap = this.#heap;
     heap.push(entry);
     this.#up(heap.length - 1, entry);
@@ -71,10 +79,10 @@ export class TimerQueue {
     const last = heap.pop()!;
     if (last !== entry) {
       const parent = heap[(index - 1) >> 1];
-      if (index > 0 && parent !== undefined && parent.time > last.time) {
+      if (index > 0 && parent !== undefined && isAfter(parent, last)) {
         this.#up(index, last);
       } else this.#down(index, last);
-    } else if (heap.length === 0) this.#unset();
+    } else if (heap.length === 0 && this.#timerTime !== FIRING) this.#unset();
   }
 
   #up(index: number, entry: TimerEntry): void {
@@ -83,7 +91,7 @@ export class TimerQueue {
       const parentIndex = (index - 1) >> 1;
       // Within the heap: its index is below a valid one.
       const parent = heap[parentIndex]!;
-      if (parent.time <= entry.time) break;
+      if (!isAfter(parent, entry)) break;
       heap[index] = parent;
       parent.index = index;
       index = parentIndex;
@@ -99,11 +107,11 @@ export class TimerQueue {
       let child = heap[childIndex];
       if (child === undefined) break;
       const right = heap[childIndex + 1];
-      if (right !== undefined && right.time < child.time) {
+      if (right !== undefined && isAfter(child, right)) {
         child = right;
         childIndex++;
       }
-      if (child.time >= entry.time) break;
+      if (!isAfter(entry, child)) break;
       heap[index] = child;
       child.index = index;
       index = childIndex;
@@ -128,22 +136,32 @@ export class TimerQueue {
 
   readonly #fire = (): void => {
     const time = now();
-    // No timer is set now; whatever a target adds below sets its own, and the end of this
-    // function sets it for what is left.
+    // Until the end of this function no timer is set, whatever a target adds or removes; then one
+    // is set for what is left. That holds when a target throws, too: the others are not lost.
     this.#timer = undefined;
-    this.#timerTime = -Infinity;
-    for (
-      let first = this.#heap[0];
-      first !== undefined && first.time <= time;
-      first = this.#heap[0]
-    ) {
-      this.remove(first);
-      first.target.timeUp();
+    this.#timerTime = FIRING;
+    // What a target adds now waits for the next time, or one that adds itself again without a
+    // delay would never let this end.
+    const added = this.#sequence;
+    try {
+      for (
+        let first = this.#heap[0];
+        first !== undefined && first.time <= time && first.sequence < added;
+        first = this.#heap[0]
+      ) {
+        this.remove(first);
+        first.target.timeUp();
+      }
+    } finally {
+      const first = this.#heap[0];
+      if (first === undefined) this.#unset();
+      else this.#set(first.time);
     }
-    const first = this.#heap[0];
-    if (first === undefined) this.#unset();
-    else this.#set(first.time);
   };
+}
+
+function isAfter(a: TimerEntry, b: TimerEntry): boolean {
+  return a.time > b.time || (a.time === b.time && a.sequence > b.sequence);
 }
 
 function unrefTimer(timer: ReturnType<typeof setTimeout>): void {

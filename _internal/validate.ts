@@ -5,18 +5,35 @@
  * @module
  */
 
+/** How much of a string is shown. */
+const LONGEST_SHOWN = 80;
+
 /** How a wrong value is shown in a message: short, and never a throw of its own. */
 export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") {
-    return `function ${value.name || "(anonymous)"}`;
+  try {
+    switch (typeof value) {
+      case "string":
+        return value.length <= LONGEST_SHOWN
+          ? JSON.stringify(value)
+          : `${JSON.stringify(value.slice(0, LONGEST_SHOWN))} and ${
+            value.length - LONGEST_SHOWN
+          } characters more`;
+      case "function":
+        return `function ${value.name || "(anonymous)"}`;
+      case "bigint":
+        return `${value}n`;
+      case "object":
+        if (value === null) return "null";
+        return Array.isArray(value)
+          ? "an array"
+          : `an object (${value.constructor?.name ?? "no prototype"})`;
+      default:
+        return String(value);
+    }
+  } catch {
+    // A getter or a proxy that throws, or a name that is no string.
+    return typeof value === "function" ? "a function" : "an object";
   }
-  if (typeof value === "object" && value !== null) {
-    return Array.isArray(value)
-      ? "an array"
-      : `an object (${value.constructor?.name ?? "no prototype"})`;
-  }
-  return typeof value === "bigint" ? `${value}n` : String(value);
 }
 
 /** A whole number of at least `least`. */
