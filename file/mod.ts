@@ -31,7 +31,8 @@ export {
   type ByteRange,
   type FileReaderOptions,
 } from "./reader.ts";
-export { walkAsync, type WalkEntry, type WalkOptions } from "./walk.ts";
+export { walkAsync } from "./walk.ts";
+export type { WalkEntry, WalkOptions } from "./walk_plan.ts";
 export {
   asyncWriteFile,
   type FileContent,

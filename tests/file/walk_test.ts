@@ -217,7 +217,7 @@ testWith(
   async () => {
     await using directory = await TemporaryDirectory.create();
     await tree(directory, "a/file", "b/file", "c/file");
-    // Permissions do not stop root: a name too long for the system, reached by a link, does.
+    // Permissions do not stop root, as which tests may run: the system's answer is put in its place.
     const readDir = Deno.readDir;
     const denied = directory.path("b");
     Deno.readDir = (path) => {
@@ -325,4 +325,133 @@ testWith(
       "maxDepth",
     );
   },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() with sort yields the same order every time: names by code unit, content after its directory",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(
+      directory,
+      "b/2",
+      "b/10",
+      "B",
+      "a",
+      "c/x/1",
+      "c/y",
+      "b.txt",
+      "\u00e9",
+      "\u{1f600}",
+    );
+    for (const concurrency of [1, 2, 8]) {
+      const entries = await collect(
+        walkAsync(directory.root, {
+          sort: true,
+          includeDirs: true,
+          concurrency,
+        }),
+      );
+      assertEquals(
+        entries.map(({ path }) => path.slice(directory.root.length + 1)),
+        [
+          "B",
+          "a",
+          "b",
+          "b/10",
+          "b/2",
+          "b.txt",
+          "c",
+          "c/x",
+          "c/x/1",
+          "c/y",
+          "\u00e9",
+          "\u{1f600}",
+        ],
+      );
+    }
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() with sort finds what it finds without",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (let i = 0; i < 40; i++) {
+      for (let j = 0; j < i % 7; j++) {
+        await tree(
+          directory,
+          `d${i % 5}/e${i}/f${j}`,
+        );
+      }
+    }
+    await Deno.symlink("d1", directory.path("link"));
+    for (
+      const options of [
+        {},
+        { includeDirs: true },
+        { pattern: "f1" },
+        { skip: "e1*" },
+        { followSymlinks: true },
+        { maxDepth: 2, includeDirs: true },
+      ]
+    ) {
+      assertEquals(
+        await found(directory.root, { ...options, sort: true }),
+        await found(directory.root, options),
+      );
+    }
+  },
+  onUnix,
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() with sort treats errors, aborts and early exits alike",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (let i = 0; i < 50; i++) await tree(directory, `d${i}/file`);
+    const options = { sort: true };
+    await assertRejects(
+      () => found(directory.path("none"), options),
+      Deno.errors.NotFound,
+    );
+    for await (const _ of walkAsync(directory.root, options)) break;
+    const controller = new AbortController();
+    const reason = { why: "test" };
+    let count = 0;
+    const error = await (async () => {
+      for await (
+        const _ of walkAsync(directory.root, {
+          ...options,
+          signal: controller.signal,
+        })
+      ) {
+        if (++count === 1) {
+          controller.abort(reason);
+          // What vanishes meanwhile is no matter any more.
+          await Deno.remove(directory.path("d9"), { recursive: true });
+        }
+      }
+    })().catch((error) => error);
+    assertStrictEquals(error, reason);
+  },
+);
+
+testWith(
+  ["read", "write", "run"],
+  "walkAsync() goes on past a name that is no valid UTF-8",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "good");
+    const { success } = await new Deno.Command("sh", {
+      args: ["-c", `touch "$(printf 'bad\\377name')"`],
+      cwd: directory.root,
+    }).output();
+    assert(success);
+    const paths = await found(directory.root);
+    assert(paths.includes("good"));
+  },
+  { ignore: Deno.build.os !== "linux" },
 );
