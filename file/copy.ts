@@ -1,8 +1,12 @@
 /**
- * Copying: one file here, trees in copy_tree.ts.
+ * Copying, for callers: one file is copied in copy_one.ts, a tree in copy_tree.ts.
  *
  * @module
  */
+import { integer, oneOf } from "../_internal/validate.ts";
+import type { TaskPriority } from "../runner/priority.ts";
+import type { TaskRunner } from "../runner/types.ts";
+import { copyTree } from "./copy_tree.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
 import { toPath } from "./paths.ts";
@@ -36,7 +40,13 @@ export interface CopyFileOptions {
    * @default {"error"}
    */
   special?: "error" | "skip" | undefined;
-  /** Gives up with the signal's own reason; the file that was being copied is as it was before. */
+  /** For a directory: files copied at once. @default {8} */
+  concurrency?: number | undefined;
+  /** For a directory: copy each file as a task of this runner, within its limit too. */
+  runner?: TaskRunner | undefined;
+  /** Priority of those tasks. @default {TaskPriority.NORMAL} */
+  priority?: TaskPriority | undefined;
+  /** Gives up with the signal's own reason; the files that were being copied are as they were before. */
   signal?: AbortSignal | undefined;
 }
 
@@ -50,13 +60,17 @@ export interface CopyResult {
   skipped: string[];
 }
 
+const DEFAULT_CONCURRENCY = 8;
+
 /**
- * Copies a file with its permission bits. Without `onProgress`, `signal` and holes it is
+ * Copies a file, or a directory with everything in it, with the permission bits. Without `onProgress`, `signal` and holes it is
  * `Deno.copyFile`; with them the copy is written beside the destination and renamed over it when
  * it is whole, so that a cancelled copy leaves what was there before.
  *
  * A symbolic link as the source is followed; one at the destination stays, and what it points at
- * is replaced.
+ * is replaced. Within a directory, links are copied as links. A directory is merged into one that
+ * is there already. When the copy of a directory fails or is cancelled, the files that were
+ * finished stay.
  *
  * @throws {CopyError} When it makes no sense: onto itself, over a directory, of a FIFO.
  * @throws {Deno.errors.AlreadyExists} With `overwrite: false`.
@@ -79,15 +93,41 @@ export async function asyncCopyFile(
 ): Promise<CopyResult> {
   const from = toPath("source", source);
   const to = toPath("destination", destination);
-  const { special = "error", signal } = options;
+  const { signal } = options;
+  const special = oneOf<"error" | "skip">(
+    "special",
+    options.special ?? "error",
+    [
+      "error",
+      "skip",
+    ],
+  );
   signal?.throwIfAborted();
   const [info, old] = await Promise.all([Deno.stat(from), statIfThere(to)]);
   signal?.throwIfAborted();
+  const { onProgress, overwrite = true, preserveTimestamps = false } = options;
+  if (info.isDirectory) {
+    return await copyTree({
+      from,
+      to,
+      overwrite,
+      preserveTimestamps,
+      special,
+      concurrency: integer(
+        "concurrency",
+        options.concurrency ?? DEFAULT_CONCURRENCY,
+        1,
+      ),
+      runner: options.runner,
+      priority: options.priority,
+      signal,
+      onProgress,
+    }, info);
+  }
   if (!info.isFile) {
     if (special === "skip") return { bytes: 0, files: 0, skipped: [from] };
     throw new CopyError(from, to, "special-file");
   }
-  const { onProgress, overwrite = true, preserveTimestamps = false } = options;
   const progress: CopyProgress = {
     path: from,
     bytes: 0,

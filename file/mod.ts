@@ -20,6 +20,7 @@ export {
 } from "./copy.ts";
 export type { WritableEncoding } from "./encode.ts";
 export { asyncFileExists, type FileExistsOptions } from "./exists.ts";
+export { asyncHashFile, type HashFileOptions } from "./hash.ts";
 export type { JsonLineOptions } from "./json_lines.ts";
 export type { LineOptions } from "./lines.ts";
 export type { FileLock } from "./lock.ts";

@@ -1,0 +1,83 @@
+/**
+ * SHA-256 of files, and of what passes by. node:crypto hashes incrementally: the Web Crypto digest
+ * wants everything in memory at once and takes 3.5 times as long.
+ *
+ * @module
+ */
+import { createHash, type Hash } from "node:crypto";
+import { integer } from "../_internal/validate.ts";
+import { ChunkReader } from "./chunks.ts";
+import { toPath } from "./paths.ts";
+
+/** A SHA-256 that is fed piece by piece. */
+export class Sha256 {
+  readonly #hash: Hash = createHash("sha256");
+
+  /** Adds bytes. */
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+  }
+
+  /** The hash of everything added, in hexadecimal. Ends it. */
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+}
+
+/** Options for {@linkcode asyncHashFile}. */
+export interface HashFileOptions {
+  /** First byte. @default {0} */
+  start?: number | undefined;
+  /** Byte to stop before. @default {Infinity} */
+  end?: number | undefined;
+  /** Told how many bytes have been hashed. */
+  onProgress?: ((bytes: number) => void) | undefined;
+  /** Gives up with the signal's own reason. */
+  signal?: AbortSignal | undefined;
+}
+
+const CHUNK = 512 * 1024;
+
+/**
+ * The SHA-256 of a file, in hexadecimal, in constant memory.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.NotFound} When there is no such file.
+ * @throws {FileTruncatedError} When it becomes shorter meanwhile.
+ *
+ * @example
+ * ```ts
+ * import { asyncHashFile } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * console.log((await asyncHashFile(path)).slice(0, 8)); // e3b0c442
+ * await Deno.remove(path);
+ * ```
+ */
+export async function asyncHashFile(
+  path: string | URL,
+  options: HashFileOptions = {},
+): Promise<string> {
+  const { start = 0, end, onProgress, signal } = options;
+  integer("start", start, 0);
+  const reader = await ChunkReader.open(toPath("path", path), {
+    chunkSize: CHUNK,
+    reuse: true,
+    start,
+    end,
+    signal,
+  });
+  try {
+    const hash = new Sha256();
+    let bytes = 0;
+    for (;;) {
+      const chunk = await reader.next();
+      if (chunk === undefined) return hash.digest();
+      hash.update(chunk);
+      bytes += chunk.byteLength;
+      onProgress?.(bytes);
+    }
+  } finally {
+    await reader.close();
+  }
+}
