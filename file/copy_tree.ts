@@ -14,7 +14,7 @@ import { copyOne, copyTimes, isSame, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
 import { isWindows, joinPath, splitPath } from "./paths.ts";
 import { eachOf } from "./pool.ts";
-import type { BatchSource } from "./stream_of.ts";
+import type { BatchSource } from "../streams/engine.ts";
 import { rootDirectory, type WalkEntry, walkPlan } from "./walk_plan.ts";
 import { WalkErrors } from "./walk_errors.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";

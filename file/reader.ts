@@ -25,7 +25,7 @@ import {
   type OpenSources,
   TextSource,
 } from "./sources.ts";
-import { streamOf } from "./stream_of.ts";
+import { AsyncStream } from "../streams/async_stream.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
 export interface FileReaderOptions {
@@ -127,9 +127,9 @@ export class AsyncFileReader implements AsyncDisposable {
   }
 
   /** The text in chunks as they are read; no character is split between two. */
-  stream(): AsyncIterable<string> {
+  stream(): AsyncStream<string> {
     this.#checkOpen("stream");
-    return streamOf(() =>
+    return AsyncStream.fromBatches(() =>
       new TextSource(this.path, this.#chunks(), this.#sources, this.#text())
     );
   }
@@ -138,14 +138,14 @@ export class AsyncFileReader implements AsyncDisposable {
    * The bytes in chunks as they are read, of the whole file or of a part. Each chunk has a
    * buffer of its own.
    */
-  streamBytes(range: ByteRange = {}): AsyncIterable<Uint8Array> {
+  streamBytes(range: ByteRange = {}): AsyncStream<Uint8Array> {
     this.#checkOpen("streamBytes");
     const start = integer("start", range.start ?? 0, 0);
     const end = integerOrInfinity("end", range.end ?? Infinity, 0);
     if (end < start) {
       throw wrong("end", `at least start (${start})`, end, true);
     }
-    return streamOf(() =>
+    return AsyncStream.fromBatches(() =>
       new ByteSource(this.path, this.#chunks(start, end), this.#sources)
     );
   }
@@ -154,10 +154,10 @@ export class AsyncFileReader implements AsyncDisposable {
    * The lines, without their endings. LF and CRLF end a line; the last one needs no ending, and an
    * empty file has no line.
    */
-  streamLines(options: LineOptions = {}): AsyncIterable<string> {
+  streamLines(options: LineOptions = {}): AsyncStream<string> {
     this.#checkOpen("streamLines");
     integerOrInfinity("maxLineLength", options.maxLineLength ?? Infinity, 1);
-    return streamOf(() =>
+    return AsyncStream.fromBatches(() =>
       new LineSource(
         this.path,
         this.#chunks(),
@@ -174,12 +174,12 @@ export class AsyncFileReader implements AsyncDisposable {
    * @typeParam T What the values are; not checked.
    * @throws {JsonLineError} From the stream, at a line that is not JSON, unless `onError` says otherwise.
    */
-  streamJson<T = unknown>(options: JsonLineOptions = {}): AsyncIterable<T> {
+  streamJson<T = unknown>(options: JsonLineOptions = {}): AsyncStream<T> {
     this.#checkOpen("streamJson");
     const { onError, maxLineLength } = options;
     checkOnError(onError);
     integerOrInfinity("maxLineLength", maxLineLength ?? Infinity, 1);
-    return streamOf(() =>
+    return AsyncStream.fromBatches(() =>
       new JsonLineSource<T>(
         new LineSource(
           this.path,

@@ -10,7 +10,8 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { toPath } from "./paths.ts";
-import { type BatchSource, streamOf } from "./stream_of.ts";
+import { AsyncStream } from "../streams/async_stream.ts";
+import type { BatchSource } from "../streams/engine.ts";
 import {
   type Directory,
   list,
@@ -49,10 +50,10 @@ const MOST_READY = 4_096;
 export function walkAsync(
   root: string | URL,
   options: WalkOptions = {},
-): AsyncIterable<WalkEntry> {
+): AsyncStream<WalkEntry> {
   const path = toPath("root", root);
   const plan = walkPlan(options);
-  return streamOf(() => {
+  return AsyncStream.fromBatches(() => {
     const directory = rootDirectory(path);
     const errors = new WalkErrors(plan);
     return options.sort

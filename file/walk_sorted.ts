@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { BatchSource } from "./stream_of.ts";
+import type { BatchSource } from "../streams/engine.ts";
 import type { WalkErrors } from "./walk_errors.ts";
 import {
   type Directory,
