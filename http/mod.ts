@@ -3,4 +3,79 @@
  *
  * @module
  */
-export {};
+export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
+export { BreakerRegistry } from "./breaker_registry.ts";
+export type { BreakerRegistryOptions } from "./breaker_registry.ts";
+export { CircuitBreaker } from "./circuit_breaker.ts";
+export type {
+  CircuitBreakerOptions,
+  CircuitStateChange,
+  CircuitWindow,
+} from "./circuit_breaker.ts";
+export { CircuitState } from "./circuit_state.ts";
+export type { ChecksumAlgorithm, ExpectedChecksum } from "./checksum.ts";
+export { AsyncHTTPClient } from "./client.ts";
+export type { HTTPClientStats } from "./client.ts";
+export { asyncDownload } from "./download.ts";
+export type {
+  DownloadOptions,
+  DownloadProgress,
+  DownloadResult,
+} from "./download.ts";
+export { CircuitOpenError } from "./errors/circuit_open_error.ts";
+export {
+  ChecksumError,
+  DownloadBusyError,
+  DownloadError,
+} from "./errors/download_error.ts";
+export { HTTPStatusError } from "./errors/http_status_error.ts";
+export type { HTTPStatusErrorOptions } from "./errors/http_status_error.ts";
+export { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
+export type { TimeoutKind } from "./errors/http_timeout_error.ts";
+export { InvalidRequestError } from "./errors/invalid_request_error.ts";
+export { NetworkError } from "./errors/network_error.ts";
+export type { NetworkFailure } from "./errors/network_error.ts";
+export { RedirectError } from "./errors/redirect_error.ts";
+export { ResponseParseError } from "./errors/response_parse_error.ts";
+export { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+export { RetryError } from "./errors/retry_error.ts";
+export { hedge, HedgeLostError } from "./hedge.ts";
+export type { HedgeCallOptions, HedgeContext, HedgeOptions } from "./hedge.ts";
+export type {
+  AfterResponseContext,
+  BeforeErrorContext,
+  BeforeRequestContext,
+  BeforeRetryContext,
+  HTTPHooks,
+  HTTPRequest,
+  RETRY,
+} from "./hooks.ts";
+export type {
+  AsyncHTTPClientOptions,
+  FetchFunction,
+  RequestOptions,
+  SharedOptions,
+  TimeoutOptions,
+  TransportOptions,
+} from "./options.ts";
+export type {
+  BodyContext,
+  BodyFactory,
+  BodySource,
+  HeaderInit,
+  Query,
+  QueryValue,
+} from "./request.ts";
+export type { ResponsePromise } from "./response_promise.ts";
+export { RetryBudget } from "./retry_budget.ts";
+export type { RetryBudgetOptions } from "./retry_budget.ts";
+export { RetryPolicy } from "./retry_policy.ts";
+export type {
+  Jitter,
+  RetryOutcome,
+  RetryPolicyOptions,
+} from "./retry_policy.ts";
+export { SchemaError } from "./schema.ts";
+export type { SchemaIssue, SchemaResult, StandardSchema } from "./schema.ts";
+export { withRetry } from "./with_retry.ts";
+export type { RetryContext, WithRetryOptions } from "./with_retry.ts";

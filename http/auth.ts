@@ -1,0 +1,139 @@
+/**
+ * The `Authorization` header, and its renewal: once, however many calls find it expired.
+ *
+ * @module
+ */
+import { onAbort } from "../_internal/abort.ts";
+import { functionNamed, show } from "../_internal/validate.ts";
+import { originOf } from "./request.ts";
+
+/** A token that can be renewed. */
+export interface TokenAuth {
+  /**
+   * Returns the token. Called before the first request, and again when a request made with
+   * `expired` was answered 401; calls meanwhile wait for the same promise.
+   */
+  token: (context: TokenContext) => string | Promise<string>;
+  /** Written before the token; `""` for none. @default {"Bearer"} */
+  scheme?: string | undefined;
+}
+
+/** What `token` is given. */
+export interface TokenContext {
+  /** The token that was refused; `undefined` at the first call. */
+  readonly expired: string | undefined;
+}
+
+/** A user and a password, sent as Basic. */
+export interface BasicAuth {
+  /** The user's name. */
+  username: string;
+  /** The password. */
+  password: string;
+}
+
+/** The header's value as it is, a user and a password, or a token that can be renewed. */
+export type Auth = string | BasicAuth | TokenAuth;
+
+/** Keeps the present token. */
+export class Authenticator {
+  // Invariant: at most one #pending at a time; #token is the last that it gave. A call that was
+  // refused with an older token than #token simply takes #token.
+  readonly #source: TokenAuth | undefined;
+  readonly #prefix: string;
+  readonly #origin: string | undefined;
+  #token: string | undefined;
+  #pending: Promise<string> | undefined;
+
+  /** With a `baseUrl`, the header goes to its origin only. */
+  constructor(auth: Auth, baseUrl: string | undefined) {
+    this.#origin = baseUrl === undefined ? undefined : originOf(baseUrl);
+    this.#prefix = "";
+    if (typeof auth === "string") this.#token = auth;
+    else if (typeof auth === "object" && auth !== null && "token" in auth) {
+      this.#source = auth;
+      functionNamed("auth.token", auth.token);
+      const scheme = auth.scheme ?? "Bearer";
+      this.#prefix = scheme === "" ? "" : `${scheme} `;
+    } else if (
+      typeof auth === "object" && auth !== null && "username" in auth
+    ) {
+      const bytes = new TextEncoder().encode(
+        `${auth.username}:${auth.password}`,
+      );
+      this.#token = `Basic ${btoa(String.fromCharCode(...bytes))}`;
+    } else {
+      throw new TypeError(
+        `auth must be a string, { username, password } or { token }, got ${
+          show(auth)
+        }`,
+      );
+    }
+  }
+
+  /** True when a 401 can be answered with another token. */
+  get renews(): boolean {
+    return this.#source !== undefined;
+  }
+
+  /** True when requests to this address carry the header. */
+  appliesTo(url: string): boolean {
+    return this.#origin === undefined || originOf(url) === this.#origin;
+  }
+
+  /** The present token. */
+  token(signal: AbortSignal): string | Promise<string> {
+    return this.#token ?? this.#wait(this.#fetch(undefined), signal);
+  }
+
+  /** A token other than `refused`. */
+  renew(refused: string, signal: AbortSignal): string | Promise<string> {
+    return this.#token !== undefined && this.#token !== refused
+      ? this.#token
+      : this.#wait(this.#fetch(refused), signal);
+  }
+
+  /** The header's value. */
+  header(token: string): string {
+    return this.#prefix + token;
+  }
+
+  #fetch(expired: string | undefined): Promise<string> {
+    return this.#pending ??= this.#ask(expired).finally(() => {
+      this.#pending = undefined;
+    });
+  }
+
+  async #ask(expired: string | undefined): Promise<string> {
+    // Only reached with a source: a fixed token is never missing and never renewed.
+    const token = await this.#source!.token({ expired });
+    if (typeof token !== "string") {
+      throw new TypeError(
+        `auth.token must return a string, got ${show(token)}`,
+      );
+    }
+    this.#token = token;
+    return token;
+  }
+
+  /** One caller's abort ends its own wait, not the renewal that others wait for too. */
+  #wait(pending: Promise<string>, signal: AbortSignal): Promise<string> {
+    if (signal.aborted) {
+      pending.catch(() => {});
+      return Promise.reject(signal.reason);
+    }
+    return new Promise((resolve, reject) => {
+      const subscription = onAbort(signal, reject);
+      pending.then(
+        (token) => {
+          subscription.unsubscribe();
+          resolve(token);
+        },
+        (error) => {
+          subscription.unsubscribe();
+          reject(error);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The request's body: what can be sent again and what cannot.
+ *
+ * @module
+ */
+import type { BodyFactory, BodySource } from "./request.ts";
+
+/** A body to be sent, perhaps several times. */
+export interface RequestBody {
+  /** The body itself, or the function that makes it. */
+  readonly source: BodySource | BodyFactory;
+  /** False for a stream: once read, it is gone. */
+  readonly replayable: boolean;
+}
+
+/** Wraps what the caller gave. */
+export function requestBody(source: BodySource | BodyFactory): RequestBody {
+  return {
+    source,
+    replayable: typeof source === "function" || !isOneShot(source),
+  };
+}
+
+/** The body for one attempt, as fetch takes it. */
+export function bodyForAttempt(
+  body: RequestBody,
+  attempt: number,
+): BodyInit | Promise<BodyInit> {
+  const { source } = body;
+  if (typeof source !== "function") return asBodyInit(source);
+  const made = source({ attempt });
+  return made instanceof Promise ? made.then(asBodyInit) : asBodyInit(made);
+}
+
+function isOneShot(source: BodySource): boolean {
+  return source instanceof ReadableStream || isAsyncIterable(source);
+}
+
+function isAsyncIterable(
+  source: BodySource,
+): source is AsyncIterable<Uint8Array | string> {
+  return typeof source === "object" && source !== null &&
+    Symbol.asyncIterator in source;
+}
+
+function asBodyInit(source: BodySource): BodyInit {
+  if (source instanceof ReadableStream || !isAsyncIterable(source)) {
+    return source;
+  }
+  return ReadableStream.from(textAsBytes(source));
+}
+
+async function* textAsBytes(
+  source: AsyncIterable<Uint8Array | string>,
+): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for await (const chunk of source) {
+    yield typeof chunk === "string" ? encoder.encode(chunk) : chunk;
+  }
+}

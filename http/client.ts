@@ -1,0 +1,285 @@
+/**
+ * The HTTP client: methods, connections, closing.
+ *
+ * @module
+ */
+import { show } from "../_internal/validate.ts";
+import { DisposedError } from "../_internal/errors.ts";
+import { type RequestBody, requestBody } from "./body.ts";
+import { Call } from "./call.ts";
+import { InvalidRequestError } from "./errors/invalid_request_error.ts";
+import {
+  type AsyncHTTPClientOptions,
+  callSettings,
+  clientSettings,
+  idlePerHost,
+  type RequestOptions,
+  type Settings,
+  type TransportOptions,
+} from "./options.ts";
+import {
+  buildForm,
+  buildURL,
+  type HeaderRecord,
+  mergeHeaders,
+} from "./request.ts";
+import { begin, ResponsePromise } from "./response_promise.ts";
+import type { RetryPolicy } from "./retry_policy.ts";
+
+const NO_OPTIONS: RequestOptions = {};
+
+/** The policy that a call of `client` goes by, for those who continue where it stops. */
+export let policyOf: (
+  client: AsyncHTTPClient,
+  own: RequestOptions["retryPolicy"],
+) => RetryPolicy | undefined;
+
+/** How busy a client is. */
+export interface HTTPClientStats {
+  /** Calls that have not ended, with the responses whose body is still open. */
+  readonly calls: number;
+  /** Connections in use; 0 where they are not bounded. */
+  readonly connections: number;
+  /** Requests that wait for a connection. */
+  readonly waiting: number;
+}
+
+/**
+ * An HTTP client on the runtime's own fetch, for networks that fail: retries, time limits, a
+ * circuit breaker, bounded connections; every layer only if asked for.
+ *
+ * Guarantees: a call settles once, and at once when its signal aborts; the body of a failed
+ * attempt is cancelled, however long it is; when a response's body has been read, nothing of the
+ * call is kept; errors hold no query values.
+ *
+ * @example
+ * ```ts
+ * import { AsyncHTTPClient, RetryPolicy } from "@specify/async-core";
+ *
+ * let attempts = 0;
+ * await using client = new AsyncHTTPClient({
+ *   baseUrl: "http://localhost/api",
+ *   retryPolicy: new RetryPolicy({ maxRetries: 3, baseDelay: 1 }),
+ *   fetch: () => Promise.resolve(new Response("{}", { status: ++attempts < 3 ? 503 : 200 })),
+ * });
+ * console.log(await client.get("users", { query: { page: 2 } }).json(), attempts); // {} 3
+ * ```
+ */
+export class AsyncHTTPClient implements AsyncDisposable {
+  // Invariant: #calls holds every call from its begin until its promise is settled and its
+  // exchanges have ended (call.ts); so `close` reaches all of them, and waits until it is empty.
+  readonly #settings: Settings;
+  readonly #transport: TransportOptions | undefined;
+  readonly #idlePerHost: number;
+  readonly #calls = new Set<Call>();
+  #dispatcher: Deno.HttpClient | undefined;
+  #unpooled: Deno.HttpClient | undefined;
+  #closed = false;
+
+  /** @throws {RangeError | TypeError} For an option that is out of its range, naming it. */
+  constructor(options: AsyncHTTPClientOptions = {}) {
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(`options must be an object, got ${show(options)}`);
+    }
+    this.#settings = clientSettings(options);
+    this.#transport = options.transport;
+    this.#idlePerHost = idlePerHost(options);
+  }
+
+  /** GET. */
+  get(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("GET", url, options ?? NO_OPTIONS);
+  }
+
+  /** HEAD. */
+  head(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("HEAD", url, options ?? NO_OPTIONS);
+  }
+
+  /** POST. Not retried, unless it has an `Idempotency-Key` or the policy's `retryMethods` name it. */
+  post(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("POST", url, options ?? NO_OPTIONS);
+  }
+
+  /** PUT. */
+  put(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("PUT", url, options ?? NO_OPTIONS);
+  }
+
+  /** PATCH. Not retried, unless it has an `Idempotency-Key` or the policy's `retryMethods` name it. */
+  patch(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("PATCH", url, options ?? NO_OPTIONS);
+  }
+
+  /** DELETE. */
+  delete(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("DELETE", url, options ?? NO_OPTIONS);
+  }
+
+  /** OPTIONS. */
+  options(url: string | URL, options?: RequestOptions): ResponsePromise {
+    return this.#begin("OPTIONS", url, options ?? NO_OPTIONS);
+  }
+
+  /** Any method. */
+  request(
+    method: string,
+    url: string | URL,
+    options?: RequestOptions,
+  ): ResponsePromise {
+    if (typeof method !== "string" || method === "") {
+      throw new TypeError(
+        `method must be a method's name, got ${show(method)}`,
+      );
+    }
+    return this.#begin(method.toUpperCase(), url, options ?? NO_OPTIONS);
+  }
+
+  /**
+   * The chunks of the body, as they come. The request is made when they are first asked for, and
+   * cancelled when they are no longer.
+   */
+  async *stream(
+    method: string,
+    url: string | URL,
+    options?: RequestOptions,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    yield* this.request(method, url, options).stream();
+  }
+
+  static {
+    policyOf = (client, own) =>
+      own === undefined
+        ? client.#settings.retry
+        : callSettings(client.#settings, { retryPolicy: own }).retry;
+  }
+
+  /** How busy the client is now. */
+  get stats(): HTTPClientStats {
+    const { connections } = this.#settings;
+    return {
+      calls: this.#calls.size,
+      connections: connections?.active ?? 0,
+      waiting: connections?.waiting ?? 0,
+    };
+  }
+
+  /**
+   * Ends the client: calls under way, and responses whose body is still open, fail with `reason`;
+   * further calls are refused. Resolves when all have ended and the connections are closed.
+   *
+   * @param reason What they fail with. @default {DisposedError}
+   */
+  async close(reason?: unknown): Promise<void> {
+    this.#closed = true;
+    const error = reason ??
+      new DisposedError(
+        "AsyncHTTPClient.close()",
+        "The call was under way and has been ended.",
+      );
+    for (const call of [...this.#calls]) call.abort(error);
+    // Each ends within a few turns of the event loop: its fetch has been aborted.
+    while (this.#calls.size > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    this.#dispatcher?.close();
+    this.#unpooled?.close();
+    this.#dispatcher = this.#unpooled = undefined;
+  }
+
+  /** The same as `close()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #begin(
+    method: string,
+    url: string | URL,
+    options: RequestOptions,
+  ): ResponsePromise {
+    let call: Call;
+    try {
+      call = this.#call(method, url, options);
+    } catch (error) {
+      return new ResponsePromise((_, reject) => reject(error));
+    }
+    return begin(call);
+  }
+
+  #call(method: string, url: string | URL, options: RequestOptions): Call {
+    if (this.#closed) {
+      throw new DisposedError(`AsyncHTTPClient.${method.toLowerCase()}()`);
+    }
+    const settings = options === NO_OPTIONS
+      ? this.#settings
+      : callSettings(this.#settings, options);
+    let headers = mergeHeaders(this.#settings.headers, options.headers);
+    const body = bodyOf(method, String(url), options);
+    if (options.json !== undefined) {
+      headers = withContentType(headers, "application/json");
+    }
+    return new Call({
+      method,
+      url: buildURL(method, url, this.#settings.baseUrl, options.query),
+      settings,
+      headers,
+      body,
+      init: options.init,
+      dispatcher: settings.fetch === undefined
+        ? this.#dispatch(options.sendOnce === true)
+        : undefined,
+      signal: options.signal,
+    }, this.#calls);
+  }
+
+  /** The connection pool; made at the first call, as nothing is before. */
+  #dispatch(once: boolean): Deno.HttpClient | undefined {
+    if (typeof Deno === "undefined") return undefined;
+    return once
+      ? this.#unpooled ??= Deno.createHttpClient({
+        ...transport(this.#transport),
+        poolMaxIdlePerHost: 0,
+      })
+      : this.#dispatcher ??= Deno.createHttpClient({
+        ...transport(this.#transport),
+        poolMaxIdlePerHost: this.#idlePerHost,
+      });
+  }
+}
+
+function transport(
+  options: TransportOptions | undefined,
+): Deno.CreateHttpClientOptions {
+  return (options ?? {}) as Deno.CreateHttpClientOptions;
+}
+
+function bodyOf(
+  method: string,
+  url: string,
+  options: RequestOptions,
+): RequestBody | undefined {
+  const { body, json, form } = options;
+  const given = Number(body !== undefined && body !== null) +
+    Number(json !== undefined) + Number(form !== undefined);
+  if (given === 0) return undefined;
+  if (given > 1) {
+    throw new TypeError(
+      "body, json and form exclude each other; give one of them",
+    );
+  }
+  if (method === "GET" || method === "HEAD") {
+    throw new InvalidRequestError(method, url, "this method has no body");
+  }
+  if (json !== undefined) return requestBody(JSON.stringify(json));
+  if (form !== undefined) return requestBody(buildForm(form));
+  return requestBody(body!); // the one that is given
+}
+
+function withContentType(
+  headers: HeaderRecord | undefined,
+  type: string,
+): HeaderRecord {
+  return headers !== undefined && "content-type" in headers
+    ? headers
+    : { ...headers, "content-type": type };
+}

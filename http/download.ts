@@ -1,0 +1,492 @@
+/**
+ * Downloading to a file: resumable, verified, and never half a file under the final name.
+ *
+ * @module
+ */
+import type { Hash } from "node:crypto";
+import { now } from "../_internal/clock.ts";
+import { sleep } from "../_internal/sleep.ts";
+import {
+  functionNamed,
+  integerOrInfinity,
+  show,
+} from "../_internal/validate.ts";
+import { checkedChecksum, type ExpectedChecksum, newHash } from "./checksum.ts";
+import { AsyncHTTPClient, policyOf } from "./client.ts";
+import { parseContentRange, strongValidator } from "./content_range.ts";
+import { ChecksumError, DownloadError } from "./errors/download_error.ts";
+import { HTTPStatusError } from "./errors/http_status_error.ts";
+import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
+import { NetworkError } from "./errors/network_error.ts";
+import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+import type { RequestOptions } from "./options.ts";
+import { PartFile, type PartState } from "./part_file.ts";
+import { PartWriter } from "./part_writer.ts";
+import { headerRecord } from "./request.ts";
+import type { RetryPolicy } from "./retry_policy.ts";
+import { discardResponse, responseChunks } from "./tracked_response.ts";
+
+/** How far a download is. */
+export interface DownloadProgress {
+  /** Bytes of the file that are there. */
+  readonly bytes: number;
+  /** Bytes of the whole; `undefined` when the server does not say, or compresses. */
+  readonly total: number | undefined;
+  /** From 0 to 1; `undefined` like `total`. */
+  readonly fraction: number | undefined;
+  /** Bytes that this call has received. */
+  readonly received: number;
+  /** Milliseconds since the call. */
+  readonly elapsed: number;
+}
+
+/** Options of {@linkcode asyncDownload}. */
+export interface DownloadOptions
+  extends Omit<RequestOptions, "body" | "json" | "form" | "maxResponseBytes"> {
+  /**
+   * What makes the requests. @default A client of its own, with the default retry policy and an
+   * idle timeout of 30 s.
+   */
+  client?: AsyncHTTPClient | undefined;
+  /** Whether an unfinished `<destination>.part` is continued. @default {true} */
+  resume?: boolean | undefined;
+  /** The checksum that the file must have: hexadecimal digits, with `sha512:` or the like before. */
+  checksum?: string | ExpectedChecksum | undefined;
+  /** Told of the progress with each chunk, and once at the end. */
+  onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Largest file in bytes. @default {Infinity} */
+  maxBytes?: number | undefined;
+  /** Whether an existing destination is replaced. @default {true} */
+  overwrite?: boolean | undefined;
+}
+
+/** What was downloaded. */
+export interface DownloadResult {
+  /** Where it is. */
+  readonly path: string;
+  /** Its length. */
+  readonly bytes: number;
+  /** Its SHA-256 in hexadecimal digits, or by the algorithm of the `checksum` option. */
+  readonly checksum: string;
+  /** The server's ETag. */
+  readonly etag: string | undefined;
+  /** Bytes that an earlier download had left. */
+  readonly resumedFrom: number;
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
+/** The file changes on the server faster than it can be read: so many beginnings are enough. */
+const MOST_RESTARTS = 5;
+
+/**
+ * Downloads to `<destination>.part`, then verifies, synchronises and renames it: the destination
+ * is the old file, or the whole new one, at any moment. A connection that breaks off is continued
+ * where it stopped; so is a `.part` that an earlier call has left, if the server vouches that the
+ * file is still the same. Whatever is in doubt begins from zero.
+ *
+ * @throws {ChecksumError} The bytes are not those that were asked for.
+ * @throws {DownloadBusyError} Another download writes to the destination.
+ * @throws {DownloadError} The server's answers do not make up a file.
+ * @throws {HTTPStatusError} A status other than 2xx.
+ * @throws {ResponseTooLargeError} More than `maxBytes`.
+ *
+ * @example
+ * ```ts
+ * import { AsyncHTTPClient, asyncDownload } from "@specify/async-core";
+ *
+ * await using client = new AsyncHTTPClient({
+ *   fetch: () => Promise.resolve(new Response("contents")),
+ * });
+ * const directory = await Deno.makeTempDir();
+ * const { bytes } = await asyncDownload("http://localhost/file", `${directory}/file`, { client });
+ * console.log(bytes, await Deno.readTextFile(`${directory}/file`)); // 8 "contents"
+ * await Deno.remove(directory, { recursive: true });
+ * ```
+ */
+export async function asyncDownload(
+  url: string | URL,
+  destination: string | URL,
+  options: DownloadOptions = {},
+): Promise<DownloadResult> {
+  const download = new Download(url, destination, options);
+  options.signal?.throwIfAborted();
+  return await download.run();
+}
+
+class Download {
+  // Invariant: the part file holds exactly the first #offset bytes of the version of the file
+  // that #state vouches for (or of an unvouched version, within one response), plus what the
+  // present writer has not yet counted; and #hash has taken in the same #offset bytes.
+  // Whenever that cannot be said any more, `#restart` empties both.
+  readonly #url: string;
+  readonly #destination: string;
+  readonly #options: DownloadOptions;
+  readonly #checksum: ReturnType<typeof checkedChecksum>;
+  readonly #maxBytes: number;
+  readonly #start = now();
+  #offset = 0;
+  #received = 0;
+  #resumedFrom = 0;
+  #restarts = 0;
+  #total: number | undefined;
+  #etag: string | undefined;
+  #state: PartState | undefined;
+  #hash: Hash | undefined;
+
+  constructor(
+    url: string | URL,
+    destination: string | URL,
+    options: DownloadOptions,
+  ) {
+    this.#url = String(url);
+    this.#destination = pathOf(destination);
+    this.#options = options;
+    this.#checksum = checkedChecksum(options.checksum);
+    this.#maxBytes = integerOrInfinity(
+      "maxBytes",
+      options.maxBytes ?? Infinity,
+      0,
+    );
+    if (options.onProgress !== undefined) {
+      functionNamed("onProgress", options.onProgress);
+    }
+  }
+
+  async run(): Promise<DownloadResult> {
+    const { client, overwrite = true } = this.#options;
+    if (!overwrite) await refuseExisting(this.#destination);
+    const part = await PartFile.open(this.#destination);
+    try {
+      if (client !== undefined) return await this.#fetch(part, client);
+      await using own = new AsyncHTTPClient({
+        retryPolicy: {},
+        timeout: { idle: 30_000 },
+      });
+      return await this.#fetch(part, own);
+    } catch (error) {
+      // What has come stays for a resume, unless none could build on it.
+      if (
+        this.#offset === 0 ||
+        (this.#state === undefined && !this.#options.signal?.aborted)
+      ) await part.remove();
+      throw error;
+    } finally {
+      part.close();
+    }
+  }
+
+  async #fetch(
+    part: PartFile,
+    client: AsyncHTTPClient,
+  ): Promise<DownloadResult> {
+    await this.#resume(part);
+    const policy = policyOf(client, this.#options.retryPolicy);
+    let previousDelay: number | undefined;
+    for (let failures = 0;;) {
+      const before = this.#offset;
+      try {
+        if (await this.#round(part, client)) break;
+      } catch (error) {
+        if (!this.#mayContinue(error, policy)) throw error;
+        // Whoever gets on is not failing: the count is of failures in a row.
+        failures = this.#offset > before ? 1 : failures + 1;
+        if (failures > policy!.maxRetries) throw error; // mayContinue: there is one
+        policy!.budget?.withdraw();
+        if (this.#state === undefined) await this.#restart(part);
+        const delay = policy!.getJitteredDelay(failures - 1, previousDelay);
+        previousDelay = delay;
+        await sleep(delay, this.#options.signal);
+      }
+    }
+    return await this.#publish(part);
+  }
+
+  /** Takes over what an earlier call has left, if it can be trusted. */
+  async #resume(part: PartFile): Promise<void> {
+    this.#hash = await newHash(this.#checksum?.algorithm ?? "sha256");
+    const { size } = await part.file.stat();
+    const state = this.#options.resume === false
+      ? undefined
+      : await part.readState();
+    if (
+      state === undefined || size === 0 ||
+      (state.size !== undefined && size > state.size)
+    ) {
+      return await this.#empty(part);
+    }
+    const { signal } = this.#options;
+    const buffer = new Uint8Array(1 << 20);
+    await part.file.seek(0, Deno.SeekMode.Start);
+    for (let offset = 0; offset < size;) {
+      signal?.throwIfAborted();
+      const count = await part.file.read(buffer);
+      if (count === null) return await this.#empty(part);
+      this.#hash.update(buffer.subarray(0, count));
+      offset += count;
+    }
+    this.#state = state;
+    this.#total = state.size;
+    this.#offset = this.#resumedFrom = size;
+  }
+
+  /** One request. True when the file is complete. */
+  async #round(part: PartFile, client: AsyncHTTPClient): Promise<boolean> {
+    if (this.#offset > 0 && this.#offset === this.#state?.size) {
+      // Everything is there, and nothing says that it is still the same but the server.
+      if (!await this.#isUnchanged(client)) await this.#restart(part);
+      else return true;
+    }
+    const response = await client.get(this.#url, this.#request());
+    let isOpen = true;
+    try {
+      const body = await this.#begin(part, response);
+      if (!body) {
+        return this.#offset > 0 && response.status === 416 &&
+          this.#offset === this.#total;
+      }
+      isOpen = false;
+      await this.#receive(part, response);
+      return true;
+    } finally {
+      if (isOpen) discardResponse(response);
+    }
+  }
+
+  async #isUnchanged(client: AsyncHTTPClient): Promise<boolean> {
+    const response = await client.head(this.#url, this.#request());
+    discardResponse(response);
+    return response.ok &&
+      strongValidator(response.headers) === this.#state?.validator;
+  }
+
+  #request(): RequestOptions {
+    const { client: _, ...options } = this.#options;
+    const headers = options.headers === undefined
+      ? {}
+      : headerRecord(options.headers);
+    // A compressed body has no lengths to count by, and no ranges to continue.
+    headers["accept-encoding"] = "identity";
+    if (this.#state !== undefined && this.#offset > 0) {
+      headers["range"] = `bytes=${this.#offset}-`;
+      headers["if-range"] = this.#state.validator;
+    }
+    return { ...options, headers };
+  }
+
+  /** Looks at the response's head. False when its body is of no use. */
+  async #begin(part: PartFile, response: Response): Promise<boolean> {
+    const { headers, status } = response;
+    const isRange = this.#state !== undefined && this.#offset > 0;
+    const range = parseContentRange(headers.get("content-range"));
+    if (status === 416 && isRange) {
+      // The end is all that is missing: the server says how long the whole is.
+      if (
+        range?.size === this.#offset &&
+        (headers.get("etag") ?? this.#state?.validator) ===
+          this.#state?.validator
+      ) {
+        this.#total = this.#offset;
+        return false;
+      }
+      await this.#restart(part);
+      return false;
+    }
+    if (status === 412 && isRange) {
+      await this.#restart(part);
+      return false;
+    }
+    if (!response.ok) {
+      throw new HTTPStatusError({ response, method: "GET", url: this.#url });
+    }
+    const encoded = headers.has("content-encoding") &&
+      headers.get("content-encoding") !== "identity";
+    if (status === 206) {
+      const fits = isRange && !encoded && range?.start === this.#offset &&
+        (this.#state?.size === undefined || range.size === undefined ||
+          range.size === this.#state.size) &&
+        (headers.get("etag") ?? this.#state?.validator) ===
+          this.#state?.validator;
+      if (!fits) {
+        // Bytes of somewhere else, or of another version: nothing to build on.
+        await this.#restart(part);
+        return false;
+      }
+      this.#etag = headers.get("etag") ?? undefined;
+      this.#total = range?.size ?? this.#state?.size;
+      return true;
+    }
+    // The whole: the server knows no ranges, or the file has changed.
+    if (this.#offset > 0) await this.#empty(part);
+    this.#etag = headers.get("etag") ?? undefined;
+    const length = encoded ? null : headers.get("content-length");
+    this.#total = length === null ? undefined : Number(length);
+    if (this.#total !== undefined && this.#total > this.#maxBytes) {
+      throw new ResponseTooLargeError(
+        this.#url,
+        this.#maxBytes,
+        "maxBytes",
+        this.#total,
+      );
+    }
+    const validator = encoded ? undefined : strongValidator(headers);
+    if (validator !== undefined) {
+      this.#state = { validator, size: this.#total };
+      await part.writeState(this.#state);
+    }
+    return true;
+  }
+
+  async #receive(part: PartFile, response: Response): Promise<void> {
+    await part.file.seek(this.#offset, Deno.SeekMode.Start);
+    const writer = new PartWriter(part.file, this.#hash);
+    const chunks = responseChunks(response) ??
+      response.body?.values() ?? [];
+    let failure: { error: unknown } | undefined;
+    let arrived = this.#offset;
+    try {
+      for await (const chunk of chunks) {
+        arrived += chunk.byteLength;
+        if (arrived > this.#maxBytes) {
+          throw new ResponseTooLargeError(
+            this.#url,
+            this.#maxBytes,
+            "maxBytes",
+          );
+        }
+        if (this.#total !== undefined && arrived > this.#total) {
+          throw new DownloadError(
+            this.#url,
+            `the server sent more than the ${this.#total} bytes that it promised`,
+          );
+        }
+        const full = writer.push(chunk);
+        if (full !== undefined) await full;
+        this.#received += chunk.byteLength;
+        this.#progress(arrived);
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    // What has come is kept, whatever happened: it is what a resume builds on.
+    try {
+      await writer.finish();
+      this.#offset = arrived;
+    } catch (error) {
+      failure ??= { error };
+      this.#state = undefined;
+    }
+    if (failure !== undefined) throw failure.error;
+    if (this.#total !== undefined && this.#offset < this.#total) {
+      throw new NetworkError("GET", this.#url, "body", {
+        detail: `${this.#offset} of ${this.#total} bytes came`,
+      });
+    }
+  }
+
+  #mayContinue(error: unknown, policy: RetryPolicy | undefined): boolean {
+    if (policy === undefined || this.#options.signal?.aborted) return false;
+    return (error instanceof NetworkError && error.failure === "body") ||
+      (error instanceof HTTPTimeoutError && error.kind === "idle");
+  }
+
+  /** Begins from zero: what is there belongs to another version, or nobody knows to which. */
+  async #restart(part: PartFile): Promise<void> {
+    if (++this.#restarts > MOST_RESTARTS) {
+      throw new DownloadError(
+        this.#url,
+        `the file on the server was another one each time (${MOST_RESTARTS} attempts)`,
+      );
+    }
+    await this.#empty(part);
+  }
+
+  async #empty(part: PartFile): Promise<void> {
+    this.#offset = this.#resumedFrom = 0;
+    this.#state = undefined;
+    this.#total = undefined;
+    this.#hash = await newHash(this.#checksum?.algorithm ?? "sha256");
+    await part.removeState();
+    await part.file.truncate(0);
+  }
+
+  async #publish(part: PartFile): Promise<DownloadResult> {
+    const { signal, overwrite = true } = this.#options;
+    signal?.throwIfAborted();
+    const checksum = this.#hash!.digest("hex"); // made by #resume
+    if (this.#checksum !== undefined && checksum !== this.#checksum.value) {
+      await part.remove();
+      throw new ChecksumError(
+        this.#url,
+        this.#checksum.algorithm,
+        this.#checksum.value,
+        checksum,
+      );
+    }
+    await part.file.sync();
+    if (overwrite) await Deno.rename(part.path, this.#destination);
+    else {
+      // A link fails where a rename would replace what has come there meanwhile.
+      await Deno.link(part.path, this.#destination);
+      await Deno.remove(part.path);
+    }
+    await part.removeState();
+    this.#total = this.#offset;
+    this.#progress(this.#offset);
+    return {
+      path: this.#destination,
+      bytes: this.#offset,
+      checksum,
+      etag: this.#etag,
+      resumedFrom: this.#resumedFrom,
+      duration: now() - this.#start,
+    };
+  }
+
+  #progress(bytes: number): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    const total = this.#total;
+    onProgress({
+      bytes,
+      total,
+      fraction: total === undefined
+        ? undefined
+        : total === 0
+        ? 1
+        : bytes / total,
+      received: this.#received,
+      elapsed: now() - this.#start,
+    });
+  }
+}
+
+function pathOf(destination: unknown): string {
+  if (destination instanceof URL) {
+    if (destination.protocol !== "file:") {
+      throw new TypeError(
+        `destination must be a path or a file: URL, got ${destination.protocol}`,
+      );
+    }
+    const path = decodeURIComponent(destination.pathname);
+    return Deno.build.os === "windows" ? path.slice(1) : path;
+  }
+  if (typeof destination === "string" && destination !== "") {
+    return destination;
+  }
+  throw new TypeError(
+    `destination must be a path or a file: URL, got ${show(destination)}`,
+  );
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  try {
+    await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  throw new Deno.errors.AlreadyExists(
+    `${path} exists already, and overwrite is false`,
+  );
+}

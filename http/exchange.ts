@@ -1,0 +1,306 @@
+/**
+ * One attempt: a place among the connections, the circuit breaker's leave, fetch and its
+ * redirects, and the response until its body has ended.
+ *
+ * @module
+ */
+import { now } from "../_internal/clock.ts";
+import {
+  idleTimers,
+  type TimerEntry,
+  type TimerQueue,
+  timers,
+  type TimerTarget,
+} from "../_internal/timer_queue.ts";
+import { bodyForAttempt } from "./body.ts";
+import type { Call } from "./call.ts";
+import type { CircuitBreaker } from "./circuit_breaker.ts";
+import { bodyError, classifyFetchError } from "./classify.ts";
+import type { HostConnections } from "./connections.ts";
+import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
+import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+import { IdleWatch } from "./idle_watch.ts";
+import { nextRequest } from "./redirects.ts";
+import { originOf } from "./request.ts";
+
+/**
+ * One attempt and its response.
+ *
+ * States: begun, then headers (`response` set), then ended. Whatever it holds (a connection's
+ * place, the breaker's permit, a timer) is given back by `end`, once, on every path: a failure,
+ * an abort, the body's end, its cancel. `abort` only makes fetch or the body fail, which leads
+ * to `end`.
+ */
+export class Exchange implements TimerTarget {
+  readonly call: Call;
+  readonly attempt: number;
+  readonly #controller = new AbortController();
+  #slot: HostConnections | undefined;
+  #timer: TimerEntry | undefined;
+  #queue: TimerQueue = timers;
+  #idle: IdleWatch | undefined;
+  #ended = false;
+  /** True once it was made to stop; `reason` is why. */
+  isAborted = false;
+  /** Why it was made to stop. */
+  reason: unknown;
+  /** True once the response's headers have come. */
+  answered = false;
+  /** The address that answered, after redirects. */
+  url: string;
+
+  constructor(call: Call, attempt: number) {
+    this.call = call;
+    this.attempt = attempt;
+    this.url = call.url;
+  }
+
+  /** The signal that fetch is given. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** True when everything has been given back. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Makes it fail with `reason`, wherever it is. */
+  abort(reason: unknown): void {
+    if (this.isAborted || this.#ended) return;
+    this.isAborted = true;
+    this.reason = reason;
+    this.#controller.abort(reason);
+  }
+
+  /** The attempt's time limit has come. */
+  timeUp(): void {
+    this.#timer = undefined;
+    const { method, url, settings } = this.call;
+    this.abort(
+      new HTTPTimeoutError(
+        method,
+        url,
+        "attempt",
+        settings.attemptTimeout,
+        this.answered ? "within the response body" : "before the response",
+      ),
+    );
+  }
+
+  /** Gives everything back. Harmless when repeated. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.stopAttemptTimer();
+    this.#idle?.stop();
+    if (this.#slot !== undefined) {
+      // Ended is set: nothing reaches the slot any more, so it is given back once.
+      this.call.settings.connections?.release(this.#slot);
+      this.#slot = undefined;
+    }
+    this.call.exchangeEnded(this);
+  }
+
+  /** Sends the request; resolves with the response once its headers have come. */
+  async send(breaker: CircuitBreaker | undefined): Promise<Response> {
+    const { call } = this;
+    const { connections, attemptTimeout } = call.settings;
+    let permit = 0;
+    let entered = false;
+    try {
+      if (connections !== undefined) {
+        const origin = call.origin();
+        const slot = connections.tryAcquire(origin);
+        if (slot !== undefined) this.#slot = slot;
+        else {
+          // Asked before the wait too: an open circuit is no reason to queue.
+          if (breaker !== undefined) breaker.abandon(breaker.enter());
+          await this.#waitForSlot(origin);
+        }
+      }
+      if (breaker !== undefined) {
+        permit = breaker.enter();
+        entered = true;
+      }
+      if (attemptTimeout !== Infinity) {
+        this.#timer = timers.add(now() + attemptTimeout, this);
+      }
+      const response = await this.#fetch();
+      this.answered = true;
+      if (entered) {
+        // The body is not waited for: the server has answered.
+        if (breaker!.isFailure(response)) breaker!.fail(permit); // entered: there is one
+        else breaker!.succeed(permit);
+      }
+      return response;
+    } catch (error) {
+      const failure = this.failureOf(error);
+      if (entered) {
+        const given = call.isAborted || (this.isAborted && !this.#timedOut());
+        if (given || !breaker!.isFailure(failure)) breaker!.abandon(permit);
+        else breaker!.fail(permit);
+      }
+      this.end();
+      throw failure;
+    }
+  }
+
+  /** What to show for an error of fetch: the reason of our own abort stands above all. */
+  failureOf(error: unknown): unknown {
+    if (this.isAborted) return this.reason;
+    return classifyFetchError(error, this.call.method, this.url);
+  }
+
+  /** What to show for an error while the body was read. */
+  bodyFailureOf(error: unknown): unknown {
+    if (this.isAborted) return this.reason;
+    if (error instanceof ResponseTooLargeError) return error;
+    return bodyError(error, this.call.method, this.url);
+  }
+
+  /** Cancels the response's body without waiting, and gives everything back. */
+  discard(response: Response): void {
+    // An HTTP/1 body is cut by the cancel; aborting as well ends one that the runtime still drains.
+    response.body?.cancel().catch(() => {});
+    this.abort(DISCARDED);
+    this.end();
+  }
+
+  /** The response is handed out: whether its body is read is the caller's affair now. */
+  handOut(): void {
+    if (this.#timer === undefined) return;
+    // Moved to the timers that let the process end: nobody may be waiting any more.
+    const { time } = this.#timer;
+    this.stopAttemptTimer();
+    this.#queue = idleTimers;
+    this.#timer = idleTimers.add(time, this);
+  }
+
+  /** The attempt's limit ends here: the body is taken as a stream. */
+  stopAttemptTimer(): void {
+    if (this.#timer === undefined) return;
+    this.#queue.remove(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Watches the silence within the body, if there is a limit. */
+  watchIdle(): IdleWatch | undefined {
+    const { idleTimeout } = this.call.settings;
+    if (idleTimeout === Infinity || this.#ended) return undefined;
+    return this.#idle ??= new IdleWatch(this, idleTimeout);
+  }
+
+  #timedOut(): boolean {
+    return this.reason instanceof HTTPTimeoutError;
+  }
+
+  async #waitForSlot(origin: string): Promise<void> {
+    const { connections } = this.call.settings;
+    const slot = await connections!.acquire(origin, this.signal); // only called with a limit
+    // Granted and aborted in the same turn: the place goes on to the next.
+    if (this.#ended) connections!.release(slot);
+    else this.#slot = slot;
+    this.signal.throwIfAborted();
+  }
+
+  async #fetch(): Promise<Response> {
+    const { call } = this;
+    const { body } = call;
+    const init: RequestInit & { client?: Deno.HttpClient } = {
+      method: call.method,
+      redirect: call.redirect,
+      signal: this.#controller.signal,
+    };
+    if (call.headers !== undefined) init.headers = call.headers;
+    if (call.dispatcher !== undefined) init.client = call.dispatcher;
+    if (call.init !== undefined) Object.assign(init, call.init, { ...init });
+    if (body !== undefined) {
+      const made = bodyForAttempt(body, this.attempt);
+      init.body = made instanceof Promise ? await made : made;
+      if (this.isAborted) throw this.reason;
+      if (init.body instanceof ReadableStream) {
+        // Node demands it; Deno's type does not know it.
+        (init as { duplex?: string }).duplex = "half";
+      }
+    }
+    const { fetch: own } = call.settings;
+    let response = own === undefined
+      ? await fetch(call.url, init)
+      : await this.#race(own(call.url, init));
+    if (call.redirect === "manual" && isRedirect(response.status)) {
+      response = await this.#follow(response, init);
+    }
+    return response;
+  }
+
+  async #follow(response: Response, init: RequestInit): Promise<Response> {
+    const { call } = this;
+    for (let count = 0; isRedirect(response.status); count++) {
+      const location = response.headers.get("location");
+      if (location === null) break;
+      response.body?.cancel().catch(() => {});
+      const next = nextRequest(call, this.url, init, {
+        status: response.status,
+        location,
+        count,
+      });
+      await this.#changeHost(this.url, next.url);
+      if (next.resend && call.body !== undefined) {
+        const made = bodyForAttempt(call.body, this.attempt);
+        init.body = made instanceof Promise ? await made : made;
+        if (this.isAborted) throw this.reason;
+      }
+      this.url = next.url;
+      const { fetch: own } = call.settings;
+      response = own === undefined
+        ? await fetch(next.url, init)
+        : await this.#race(own(next.url, init));
+      markRedirected(response);
+    }
+    return response;
+  }
+
+  async #changeHost(from: string, to: string): Promise<void> {
+    const { connections } = this.call.settings;
+    if (connections === undefined || this.#slot === undefined) return;
+    const origin = originOf(to);
+    if (originOf(from) === origin) return;
+    connections.release(this.#slot);
+    this.#slot = undefined;
+    await this.#waitForSlot(origin);
+  }
+
+  /** A function in fetch's place may not listen to the signal: its result is dropped then. */
+  #race(pending: Promise<Response>): Promise<Response> {
+    const { signal } = this.#controller;
+    return new Promise((resolve, reject) => {
+      const aborted = () => reject(this.reason);
+      if (signal.aborted) aborted();
+      else signal.addEventListener("abort", aborted, { once: true });
+      pending.then(
+        (response) => {
+          signal.removeEventListener("abort", aborted);
+          if (this.isAborted) response.body?.cancel().catch(() => {});
+          resolve(response);
+        },
+        (error) => {
+          signal.removeEventListener("abort", aborted);
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+/** Never seen outside: the exchange's response has been dropped. */
+const DISCARDED = new DOMException("The response was dropped.", "AbortError");
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 ||
+    status === 307 || status === 308;
+}
+
+function markRedirected(response: Response): void {
+  Object.defineProperty(response, "redirected", { value: true });
+}

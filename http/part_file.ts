@@ -1,0 +1,139 @@
+/**
+ * The unfinished file of a download: `<destination>.part`, what is known of it in
+ * `<destination>.part.json`, and the claim on both.
+ *
+ * @module
+ */
+import { DownloadBusyError } from "./errors/download_error.ts";
+
+/** What is remembered of an unfinished download. */
+export interface PartState {
+  /** What `If-Range` is sent with. */
+  readonly validator: string;
+  /** Length of the whole, if the server said it. */
+  readonly size: number | undefined;
+  /** The finished ranges of a download in segments: from, and up to but not including. */
+  readonly ranges?: readonly (readonly [number, number])[] | undefined;
+}
+
+// Destinations of this process: a file lock does not exclude the process that holds it.
+const claimed = new Set<string>();
+
+/**
+ * An unfinished file that belongs to one download.
+ *
+ * Invariant: between `open` and `close` no other download has it, in this process (`claimed`) or
+ * in another (the file's lock).
+ */
+export class PartFile {
+  /** The unfinished file. */
+  readonly path: string;
+  /** Where it will go. */
+  readonly destination: string;
+  /** The file, open for reading and writing. */
+  readonly file: Deno.FsFile;
+  readonly #statePath: string;
+  readonly #claim: string;
+  #closed = false;
+
+  private constructor(destination: string, file: Deno.FsFile, claim: string) {
+    this.destination = destination;
+    this.path = `${destination}.part`;
+    this.#statePath = `${destination}.part.json`;
+    this.file = file;
+    this.#claim = claim;
+  }
+
+  /** @throws {DownloadBusyError} When another download has it. */
+  static async open(destination: string): Promise<PartFile> {
+    const claim = await absolute(destination);
+    if (claimed.has(claim)) throw new DownloadBusyError(destination);
+    claimed.add(claim);
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(`${destination}.part`, {
+        read: true,
+        write: true,
+        create: true,
+      });
+      if (!await file.tryLock(true)) throw new DownloadBusyError(destination);
+      return new PartFile(destination, file, claim);
+    } catch (error) {
+      file?.close();
+      claimed.delete(claim);
+      throw error;
+    }
+  }
+
+  /** What was remembered; `undefined` when there is nothing usable. */
+  async readState(): Promise<PartState | undefined> {
+    let state: Partial<PartState> | null;
+    try {
+      state = JSON.parse(await Deno.readTextFile(this.#statePath));
+    } catch {
+      // Not there, or cut short by a kill: then the download begins anew.
+      return undefined;
+    }
+    if (typeof state?.validator !== "string") return undefined;
+    const { validator, size, ranges } = state;
+    if (size !== undefined && !Number.isSafeInteger(size)) return undefined;
+    if (ranges !== undefined && !areRanges(ranges)) return undefined;
+    return { validator, size, ranges };
+  }
+
+  /** Remembers; written beside and renamed, so that a kill leaves the old or the new one whole. */
+  async writeState(state: PartState): Promise<void> {
+    const temporary = `${this.#statePath}.tmp`;
+    await Deno.writeTextFile(temporary, JSON.stringify(state));
+    await Deno.rename(temporary, this.#statePath);
+  }
+
+  /** Forgets. */
+  async removeState(): Promise<void> {
+    await removeIfThere(this.#statePath);
+  }
+
+  /** Removes the unfinished file and what is known of it. */
+  async remove(): Promise<void> {
+    if (this.#closed) return;
+    // While the lock is held: nobody else can have begun with it.
+    try {
+      await removeIfThere(this.path);
+      await this.removeState();
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Lets go of the file; it stays for a resume. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.file.close();
+    claimed.delete(this.#claim);
+  }
+}
+
+function areRanges(value: unknown): boolean {
+  return Array.isArray(value) &&
+    value.every((range) =>
+      Array.isArray(range) && range.length === 2 &&
+      range.every((end) => Number.isSafeInteger(end) && end >= 0) &&
+      range[0] <= range[1]
+    );
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** One name for the file, however it is written: the directory's true path and the file's name. */
+async function absolute(path: string): Promise<string> {
+  const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  const directory = slash === -1 ? "." : path.slice(0, slash) || "/";
+  return `${await Deno.realPath(directory)}/${path.slice(slash + 1)}`;
+}

@@ -1,0 +1,428 @@
+/**
+ * What is done for a call, layer by layer. From the outside: the runner's slot, the total
+ * timeout, hooks, retry, hedge; and for each attempt (exchange.ts) a connection, the circuit
+ * breaker, the attempt's timeout, fetch. A layer that is not asked for is not passed through.
+ *
+ * @module
+ */
+import { onAbort } from "../_internal/abort.ts";
+import { now } from "../_internal/clock.ts";
+import { sleep } from "../_internal/sleep.ts";
+import type { TaskRunner } from "../runner/types.ts";
+import { requestBody } from "./body.ts";
+import type { Call } from "./call.ts";
+import type { CircuitBreaker } from "./circuit_breaker.ts";
+import { isTransient } from "./classify.ts";
+import { CircuitOpenError } from "./errors/circuit_open_error.ts";
+import { HTTPStatusError } from "./errors/http_status_error.ts";
+import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
+import { InvalidRequestError } from "./errors/invalid_request_error.ts";
+import { NetworkError } from "./errors/network_error.ts";
+import { RedirectError } from "./errors/redirect_error.ts";
+import { RetryError } from "./errors/retry_error.ts";
+import { Exchange } from "./exchange.ts";
+import { hedge } from "./hedge.ts";
+import { type HTTPHooks, type HTTPRequest, RETRY } from "./hooks.ts";
+import { readExcerpt, readWhole } from "./read_body.ts";
+import { redactURL } from "./redact.ts";
+import { headerRecord } from "./request.ts";
+import { decideRetry, explainNoRetry, type NoRetry } from "./retry_decision.ts";
+import type { RetryPolicy } from "./retry_policy.ts";
+import { track } from "./tracked_response.ts";
+
+/** An attempt that was answered. */
+interface Answer {
+  exchange: Exchange;
+  response: Response;
+}
+
+/** Methods that a hedge may send twice where no retry policy says which. */
+const HEDGED_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Makes the call. */
+export async function perform(call: Call): Promise<Response> {
+  const { runner, hooks } = call.settings;
+  try {
+    call.listen();
+    return runner === undefined
+      ? await answer(call)
+      : await answerIn(runner, call);
+  } catch (error) {
+    if (hooks?.beforeError === undefined) throw error;
+    const replacement = await hooks.beforeError({
+      error,
+      request: requestOf(call),
+    });
+    throw replacement === undefined ? error : replacement;
+  } finally {
+    call.settled();
+  }
+}
+
+/** In a slot of the runner's: the call waits there, and ends with its task. */
+async function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
+  const { priority } = call.settings;
+  if (runner.isFull) await runner.ready(call.signal);
+  return await runner.submit((context) => {
+    const subscription = onAbort(
+      context.signal,
+      (reason) => call.abort(reason),
+    );
+    return answer(call).finally(() => subscription.unsubscribe());
+  }, {
+    priority,
+    signal: call.signal,
+    name: `${call.method} ${redactURL(call.url)}`,
+  });
+}
+
+async function answer(call: Call): Promise<Response> {
+  const { hooks, auth } = call.settings;
+  call.startClock();
+  try {
+    if (hooks?.beforeRequest !== undefined) {
+      const instead = await hooks.beforeRequest({
+        request: requestOf(call),
+        signal: call.signal,
+      });
+      if (call.isAborted) throw call.reason;
+      if (instead instanceof Response) return await deliver(call, instead);
+      takeRequest(call);
+    }
+    if (auth !== undefined && auth.appliesTo(call.url)) {
+      const token = auth.token(call.signal);
+      authorize(call, typeof token === "string" ? token : await token);
+    }
+    return await attempts(call);
+  } catch (error) {
+    // A total timeout ends whatever was going on; the failures before it belong to its error.
+    if (call.isAborted) throw call.reason;
+    throw error;
+  }
+}
+
+async function attempts(call: Call): Promise<Response> {
+  const { retry, hooks, auth } = call.settings;
+  if (retry?.budget !== undefined) retry.budget.deposit(now());
+  let previousDelay: number | undefined;
+  let renewed = false;
+  for (let attempt = 1;; attempt++) {
+    const breaker = breakerOf(call);
+    let answered: Answer | undefined;
+    let error: unknown;
+    let asked = false;
+    let wanted: boolean | undefined;
+    try {
+      answered = call.settings.hedge === undefined || !mayHedge(call)
+        ? await send(call, attempt, breaker)
+        : await sendHedged(call, attempt, breaker);
+      if (
+        answered.response.status === 401 && auth?.renews && !renewed &&
+        call.token !== undefined && call.body?.replayable !== false
+      ) {
+        renewed = true;
+        answered.exchange.discard(answered.response);
+        answered = undefined;
+        authorize(call, await auth.renew(call.token, call.signal));
+        // No failure of the network's: it takes no retry from the policy.
+        attempt--;
+        continue;
+      }
+      if (hooks?.afterResponse !== undefined) {
+        asked = await afterResponse(call, hooks, answered, attempt);
+      }
+      const { response, exchange } = answered;
+      if (call.isAborted) throw call.reason;
+      const { method } = call;
+      if (!asked) wanted = retry?.retryOn?.({ attempt, response, method });
+      const isRetried = asked ||
+        (wanted ?? retry?.retryStatuses.has(response.status) ?? false);
+      if (!isRetried) {
+        return await finish(call, response, exchange, attempt);
+      }
+    } catch (caught) {
+      answered?.exchange.discard(answered.response);
+      answered = undefined;
+      error = caught;
+    }
+    if (call.isAborted) {
+      answered?.exchange.discard(answered.response);
+      throw call.reason;
+    }
+    const response = answered?.response;
+    if (retry === undefined) {
+      if (response === undefined) throw error;
+      return await finish(call, response, answered!.exchange, attempt); // a response has its exchange
+    }
+    if (response === undefined && isFinal(error)) {
+      throw withFailures(call, error, attempt);
+    }
+    const budgetLeft = retry.budget === undefined ||
+      retry.budget.available >= 1;
+    const decision = decideRetry(retry, {
+      attempt,
+      method: call.method,
+      status: response?.status,
+      retryAfter: response?.headers.get("retry-after"),
+      transient: response === undefined && isPassing(error),
+      asked,
+      wanted: response === undefined
+        ? retry.retryOn?.({ attempt, error, method: call.method })
+        : wanted,
+      idempotencyKey: call.headers !== undefined &&
+        "idempotency-key" in call.headers,
+      replayable: call.body === undefined || call.body.replayable,
+      budgetLeft,
+      timeLeft: call.timeLeft,
+      circuitOpenFor: breaker?.retryAfter ?? 0,
+      previousDelay,
+      random: retry.jitter === "none" ? 0 : Math.random(),
+      wallClock: Date.now(),
+    });
+    if (!decision.retry) {
+      const reason = noteReason(call, retry, decision.because);
+      if (response === undefined) {
+        throw finalError(call, error, attempt, reason, decision.because);
+      }
+      return await finish(call, response, answered!.exchange, attempt); // a response has its exchange
+    }
+    retry.budget?.withdraw();
+    const failure = response === undefined ? error : new HTTPStatusError({
+      response,
+      method: call.method,
+      url: call.url,
+    });
+    answered?.exchange.discard(answered.response);
+    (call.failures ??= []).push(failure);
+    const { delay } = decision;
+    if (hooks?.beforeRetry !== undefined) {
+      const goesOn = await hooks.beforeRetry({
+        request: requestOf(call),
+        signal: call.signal,
+        attempt,
+        error: failure,
+        delay,
+      });
+      if (goesOn === false) {
+        call.failures.pop();
+        throw finalError(call, failure, attempt, "a hook ended it", "outcome");
+      }
+      takeRequest(call);
+    }
+    await sleep(delay, call.signal);
+    previousDelay = delay;
+  }
+}
+
+/** One attempt, alone. */
+async function send(
+  call: Call,
+  attempt: number,
+  breaker: CircuitBreaker | undefined,
+): Promise<Answer> {
+  const exchange = new Exchange(call, attempt);
+  call.exchangeBegan(exchange);
+  return { exchange, response: await exchange.send(breaker) };
+}
+
+/** One attempt, with another beside it when it is slow. */
+function sendHedged(
+  call: Call,
+  attempt: number,
+  breaker: CircuitBreaker | undefined,
+): Promise<Answer> {
+  const { hedge: options, retry } = call.settings;
+  return hedge<Answer>(({ signal }) => {
+    const exchange = new Exchange(call, attempt);
+    call.exchangeBegan(exchange);
+    const subscription = onAbort(signal, (reason) => exchange.abort(reason));
+    return exchange.send(breaker)
+      .then((response) => ({ exchange, response }))
+      .finally(() => subscription.unsubscribe());
+  }, {
+    ...options!, // only called with options
+    signal: call.signal,
+    accept: ({ response }) =>
+      !(retry?.retryStatuses.has(response.status) ?? response.status >= 500),
+    allow: () => retry?.budget?.withdraw() ?? true,
+    discard: ({ exchange, response }) => exchange.discard(response),
+  });
+}
+
+function mayHedge(call: Call): boolean {
+  const methods = call.settings.retry?.retryMethods ?? HEDGED_METHODS;
+  return call.body?.replayable !== false &&
+    (methods.has(call.method) ||
+      call.headers !== undefined && "idempotency-key" in call.headers);
+}
+
+function breakerOf(call: Call): CircuitBreaker | undefined {
+  const { breaker, breakers } = call.settings;
+  return breakers === undefined ? breaker : breakers.get(call.origin());
+}
+
+/** A failure that no policy can wish to try again. */
+function isFinal(error: unknown): boolean {
+  return error instanceof CircuitOpenError ||
+    error instanceof InvalidRequestError || error instanceof RedirectError ||
+    error instanceof HTTPStatusError;
+}
+
+/** A failure that may pass by itself. */
+function isPassing(error: unknown): boolean {
+  return error instanceof NetworkError
+    ? isTransient(error)
+    : error instanceof HTTPTimeoutError && error.kind !== "total";
+}
+
+/** The response is the answer: its body is read here, or handed out with it. */
+async function finish(
+  call: Call,
+  response: Response,
+  exchange: Exchange,
+  attempt: number,
+): Promise<Response> {
+  const { reader } = call;
+  if (reader === undefined) return track(exchange, response);
+  if (!response.ok && reader !== "buffer") {
+    const body = await readExcerpt(exchange, response);
+    if (call.isAborted) throw call.reason;
+    throw new HTTPStatusError({
+      response,
+      method: call.method,
+      url: call.url,
+      body,
+      attempts: attempt,
+      failures: call.failures ?? [],
+      notRetried: call.notRetried,
+    });
+  }
+  call.value = await readWhole(exchange, response, reader);
+  call.hasValue = true;
+  return reader === "buffer" ? call.value as Response : response;
+}
+
+/** A response that did not come from the network. */
+async function deliver(call: Call, response: Response): Promise<Response> {
+  const exchange = new Exchange(call, 1);
+  call.exchangeBegan(exchange);
+  return await finish(call, response, exchange, 1);
+}
+
+async function afterResponse(
+  call: Call,
+  hooks: HTTPHooks,
+  answered: Answer,
+  attempt: number,
+): Promise<boolean> {
+  const { response } = answered;
+  const result = await hooks.afterResponse!({ // only called with the hook
+    request: requestOf(call),
+    response,
+    signal: call.signal,
+    attempt,
+    retry: RETRY,
+  });
+  if (result === RETRY) return true;
+  if (result instanceof Response && result !== response) {
+    // The old body may be what the new one is made of, so it is left to its reader.
+    if (!response.bodyUsed && !response.body?.locked) {
+      response.body?.cancel().catch(() => {});
+    }
+    answered.response = result;
+  }
+  return false;
+}
+
+function authorize(call: Call, token: string): void {
+  call.token = token;
+  call.headers = {
+    ...call.headers,
+    // Only called with it.
+    authorization: call.settings.auth!.header(token),
+  };
+}
+
+/** The request as hooks see it. */
+function requestOf(call: Call): HTTPRequest {
+  return call.request ??= {
+    method: call.method,
+    url: call.url,
+    headers: new Headers(call.headers),
+    body: call.body?.source,
+  };
+}
+
+/** What hooks have made of the request. */
+function takeRequest(call: Call): void {
+  const { request } = call;
+  if (request === undefined) return;
+  call.method = request.method.toUpperCase();
+  if (request.url !== call.url) {
+    call.url = String(request.url);
+    call.forgetOrigin();
+  }
+  call.headers = headerRecord(request.headers);
+  if (request.body !== call.body?.source) {
+    call.body = request.body === undefined
+      ? undefined
+      : requestBody(request.body);
+  }
+}
+
+/** The reason for an outcome that looks worth a retry and gets none. */
+function noteReason(
+  call: Call,
+  retry: RetryPolicy,
+  because: NoRetry,
+): string {
+  const reason = explainNoRetry(because, retry, call.method);
+  if (because !== "outcome" && because !== "attempts") call.notRetried = reason;
+  return reason;
+}
+
+function finalError(
+  call: Call,
+  error: unknown,
+  attempt: number,
+  reason: string,
+  because: NoRetry,
+): unknown {
+  if (call.failures !== undefined) {
+    return new RetryError(
+      `${call.method} ${redactURL(call.url)}`,
+      [...call.failures, error],
+      reason,
+    );
+  }
+  if (because === "outcome" || because === "attempts" || attempt > 1) {
+    return error;
+  }
+  return amended(error, `Not retried: ${reason}.`);
+}
+
+/** Says more in the message of an error that this client made. */
+function amended(error: unknown, text: string): unknown {
+  if (error instanceof NetworkError || error instanceof HTTPTimeoutError) {
+    const { message } = error;
+    error.message = `${message} ${text}`;
+    // The stack was written with the old message.
+    if (error.stack !== undefined) {
+      error.stack = error.stack.replace(message, () => error.message);
+    }
+  }
+  return error;
+}
+
+function withFailures(call: Call, error: unknown, attempt: number): unknown {
+  if (call.failures === undefined || attempt === 1) return error;
+  if (error instanceof CircuitOpenError || error instanceof HTTPStatusError) {
+    error.cause ??= call.failures.at(-1);
+    return error;
+  }
+  return new RetryError(
+    `${call.method} ${redactURL(call.url)}`,
+    [...call.failures, error],
+    "a failure of this kind is not retried",
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * A native Response that tells its exchange when its body has ended, so that the connection's
+ * place, the timers and the listeners are given back.
+ *
+ * @module
+ */
+import type { Exchange } from "./exchange.ts";
+import { checkAnnounced, readChunks } from "./read_body.ts";
+
+const EXCHANGE = Symbol("exchange");
+const STREAM = Symbol("stream");
+
+// Its prototype is put before the native one of a response that fetch made: the object stays what
+// it is (`instanceof Response`, usable as the argument of `new Response`), and only the ways to
+// its body lead through here. A copy or a Proxy would cost 10 us and break the former.
+class TrackedResponse extends Response {
+  declare [EXCHANGE]: Exchange;
+  declare [STREAM]: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+
+  override get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    const exchange = this[EXCHANGE];
+    if (this[STREAM] !== undefined) return this[STREAM];
+    const { body } = super_(this);
+    if (body === null || exchange.ended || body.locked) return body;
+    exchange.stopAttemptTimer();
+    return this[STREAM] = chunkStream(exchange, body);
+  }
+
+  override text(): Promise<string> {
+    return read(this, (response) => response.text(), super.text);
+  }
+
+  override json(): Promise<unknown> {
+    return read(this, (response) => response.json(), super.json);
+  }
+
+  override bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return read(this, (response) => response.bytes(), super.bytes);
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return read(this, (response) => response.arrayBuffer(), super.arrayBuffer);
+  }
+
+  override blob(): Promise<Blob> {
+    return read(this, (response) => response.blob(), super.blob);
+  }
+
+  override formData(): Promise<FormData> {
+    return read(this, (response) => response.formData(), super.formData);
+  }
+
+  override clone(): Response {
+    // Two bodies from here on; the end of this one's is what counts.
+    return super.clone();
+  }
+}
+
+/** Makes `response` tell `exchange` of its body's end. A response without a body, or with an empty
+ * one, has ended. */
+export function track(exchange: Exchange, response: Response): Response {
+  if (
+    super_(response).body === null ||
+    response.headers.get("content-length") === "0"
+  ) {
+    exchange.end();
+    return response;
+  }
+  Object.setPrototypeOf(response, TrackedResponse.prototype);
+  (response as TrackedResponse)[EXCHANGE] = exchange;
+  exchange.handOut();
+  return response;
+}
+
+/** The exchange behind a response that `track` was given. */
+export function exchangeOf(response: Response): Exchange | undefined {
+  return (response as Partial<TrackedResponse>)[EXCHANGE];
+}
+
+/** The chunks of a response of this client's, without a stream in between. */
+export function responseChunks(
+  response: Response,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> | undefined {
+  const exchange = exchangeOf(response);
+  if (exchange === undefined || exchange.ended) return undefined;
+  exchange.stopAttemptTimer();
+  return readChunks(exchange, super_(response).body);
+}
+
+/** Drops the response: cancels the body without waiting for it. */
+export function discardResponse(response: Response): void {
+  const exchange = exchangeOf(response);
+  if (exchange === undefined) response.body?.cancel().catch(() => {});
+  else exchange.discard(response);
+}
+
+const nativeBody = Object.getOwnPropertyDescriptor(Response.prototype, "body")
+  ?.get;
+
+function super_(
+  response: Response,
+): { body: ReadableStream<Uint8Array<ArrayBuffer>> | null } {
+  // Present in every runtime that has fetch; without it there is nothing to look at.
+  return { body: nativeBody?.call(response) ?? null };
+}
+
+async function read<T>(
+  response: TrackedResponse,
+  readStream: (response: Response) => Promise<T>,
+  readNative: (this: Response) => Promise<T>,
+): Promise<T> {
+  const exchange = response[EXCHANGE];
+  const { idleTimeout, maxResponseBytes } = exchange.call.settings;
+  // Taken as a stream before, or used: the native reader gives the native error.
+  if (
+    exchange.ended || response[STREAM] !== undefined || response.bodyUsed ||
+    super_(response).body?.locked
+  ) return await readNative.call(response);
+  try {
+    if (idleTimeout === Infinity && maxResponseBytes === Infinity) {
+      return await readNative.call(response);
+    }
+    checkAnnounced(exchange, response);
+    const body = chunkStream(exchange, super_(response).body!); // tracked: it has one
+    return await readStream(
+      new Response(body, { headers: response.headers }),
+    );
+  } catch (error) {
+    // What is no failure of the transfer (no JSON, no form) is the native error.
+    throw error instanceof SyntaxError || exchange.ended && !exchange.isAborted
+      ? error
+      : exchange.bodyFailureOf(error);
+  } finally {
+    exchange.end();
+  }
+}
+
+function chunkStream(
+  exchange: Exchange,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const chunks = readChunks(exchange, body);
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel(reason) {
+      // A read may be pending, and then the generator would wait for it: the abort ends that.
+      exchange.abort(reason);
+      await chunks.return();
+    },
+  }, { highWaterMark: 0 });
+}
