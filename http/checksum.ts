@@ -11,7 +11,7 @@ export type ChecksumAlgorithm = "sha256" | "sha384" | "sha512" | "sha1" | "md5";
 
 /** A checksum that a download must have. */
 export interface ExpectedChecksum {
-  /** @default {"sha256"} */
+  /** How it is computed. @default {"sha256"} */
   readonly algorithm?: ChecksumAlgorithm | undefined;
   /** In hexadecimal digits. */
   readonly value: string;

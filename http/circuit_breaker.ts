@@ -114,7 +114,11 @@ export class CircuitBreaker {
   #probes = 0;
   #openedAt = 0;
 
-  /** @throws {RangeError | TypeError} For an option that is out of its range, naming it. */
+  /**
+   * A closed breaker.
+   *
+   * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
+   */
   constructor(options: CircuitBreakerOptions = {}) {
     this.#failureThreshold = integer(
       "failureThreshold",

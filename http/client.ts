@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { show } from "../_internal/validate.ts";
 import { DisposedError } from "../_internal/errors.ts";
+import { show } from "../_internal/validate.ts";
+import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./body.ts";
 import { Call } from "./call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
@@ -23,7 +24,7 @@ import {
   type HeaderRecord,
   mergeHeaders,
 } from "./request.ts";
-import { begin, ResponsePromise } from "./response_promise.ts";
+import { begin, chunksOf, ResponsePromise } from "./response_promise.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
@@ -76,7 +77,11 @@ export class AsyncHTTPClient implements AsyncDisposable {
   #unpooled: Deno.HttpClient | undefined;
   #closed = false;
 
-  /** @throws {RangeError | TypeError} For an option that is out of its range, naming it. */
+  /**
+   * Nothing is opened before the first call.
+   *
+   * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
+   */
   constructor(options: AsyncHTTPClientOptions = {}) {
     if (typeof options !== "object" || options === null) {
       throw new TypeError(`options must be an object, got ${show(options)}`);
@@ -139,12 +144,12 @@ export class AsyncHTTPClient implements AsyncDisposable {
    * The chunks of the body, as they come. The request is made when they are first asked for, and
    * cancelled when they are no longer.
    */
-  async *stream(
+  stream(
     method: string,
     url: string | URL,
     options?: RequestOptions,
-  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-    yield* this.request(method, url, options).stream();
+  ): AsyncStream<Uint8Array<ArrayBuffer>> {
+    return new AsyncStream(() => chunksOf(this.request(method, url, options)));
   }
 
   static {

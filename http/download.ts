@@ -6,11 +6,9 @@
 import type { Hash } from "node:crypto";
 import { now } from "../_internal/clock.ts";
 import { sleep } from "../_internal/sleep.ts";
-import {
-  functionNamed,
-  integerOrInfinity,
-  show,
-} from "../_internal/validate.ts";
+import { functionNamed, integerOrInfinity } from "../_internal/validate.ts";
+import { publish, syncParent } from "../file/durable.ts";
+import { toPath } from "../file/paths.ts";
 import { checkedChecksum, type ExpectedChecksum, newHash } from "./checksum.ts";
 import { AsyncHTTPClient, policyOf } from "./client.ts";
 import { parseContentRange, strongValidator } from "./content_range.ts";
@@ -140,7 +138,7 @@ class Download {
     options: DownloadOptions,
   ) {
     this.#url = String(url);
-    this.#destination = pathOf(destination);
+    this.#destination = toPath("destination", destination);
     this.#options = options;
     this.#checksum = checkedChecksum(options.checksum);
     this.#maxBytes = integerOrInfinity(
@@ -424,11 +422,12 @@ class Download {
       );
     }
     await part.file.sync();
-    if (overwrite) await Deno.rename(part.path, this.#destination);
+    if (overwrite) await publish(part.path, this.#destination, true);
     else {
       // A link fails where a rename would replace what has come there meanwhile.
       await Deno.link(part.path, this.#destination);
       await Deno.remove(part.path);
+      await syncParent(this.#destination);
     }
     await part.removeState();
     this.#total = this.#offset;
@@ -459,24 +458,6 @@ class Download {
       elapsed: now() - this.#start,
     });
   }
-}
-
-function pathOf(destination: unknown): string {
-  if (destination instanceof URL) {
-    if (destination.protocol !== "file:") {
-      throw new TypeError(
-        `destination must be a path or a file: URL, got ${destination.protocol}`,
-      );
-    }
-    const path = decodeURIComponent(destination.pathname);
-    return Deno.build.os === "windows" ? path.slice(1) : path;
-  }
-  if (typeof destination === "string" && destination !== "") {
-    return destination;
-  }
-  throw new TypeError(
-    `destination must be a path or a file: URL, got ${show(destination)}`,
-  );
 }
 
 async function refuseExisting(path: string): Promise<void> {

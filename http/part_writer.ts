@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { writeAll } from "../file/write_all.ts";
 
 /** What a writer tells of each block that is safely written. */
 export interface BlockHash {
@@ -77,17 +78,7 @@ export class PartWriter {
   /** Never rejects: nobody waits for it at the moment that it fails. */
   async #write(bytes: Uint8Array): Promise<void> {
     try {
-      // A short write (a nearly full disk) takes fewer bytes than given.
-      let offset = 0;
-      while (offset < bytes.byteLength) {
-        const count = await this.#file.write(bytes.subarray(offset));
-        if (count === 0) {
-          throw new Deno.errors.WriteZero(
-            `The system took none of ${bytes.byteLength - offset} bytes`,
-          );
-        }
-        offset += count;
-      }
+      await writeAll(this.#file, bytes);
     } catch (error) {
       this.#failure ??= { error };
     }

@@ -3,12 +3,18 @@
  *
  * @module
  */
+import { AsyncStream } from "../streams/mod.ts";
 import type { Call } from "./call.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
 import { type BodyKind, readExcerpt } from "./read_body.ts";
 import { exchangeOf, responseChunks } from "./tracked_response.ts";
 import { type StandardSchema, validate } from "./schema.ts";
+
+let checkStatus: (
+  promise: ResponsePromise,
+  response: Response,
+) => Promise<void>;
 
 /**
  * A promise of the native Response, whatever its status. Its own readers reject with
@@ -51,6 +57,7 @@ export class ResponsePromise extends Promise<Response> {
    * @throws {SchemaError} When the schema refuses it.
    */
   json<T = unknown>(): Promise<T>;
+  /** The body as JSON, checked and converted by `schema`. */
   json<T>(schema: StandardSchema<unknown, T>): Promise<T>;
   json<T>(schema?: StandardSchema<unknown, T>): Promise<T> {
     const value = this.#read("json") as Promise<T>;
@@ -79,12 +86,12 @@ export class ResponsePromise extends Promise<Response> {
    *
    * @throws {HTTPStatusError} For a status other than 2xx, at the first chunk.
    */
-  async *stream(): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-    const response = await this;
-    await this.#checkStatus(response);
-    const chunks = responseChunks(response);
-    if (chunks !== undefined) yield* chunks;
-    else if (response.body !== null) yield* response.body;
+  stream(): AsyncStream<Uint8Array<ArrayBuffer>> {
+    return new AsyncStream(chunksOf(this));
+  }
+
+  static {
+    checkStatus = (promise, response) => promise.#checkStatus(response);
   }
 
   #read(kind: BodyKind): Promise<unknown> {
@@ -137,6 +144,17 @@ export class ResponsePromise extends Promise<Response> {
 Object.defineProperty(ResponsePromise.prototype, "constructor", {
   value: Promise,
 });
+
+/** The chunks of the body; the status is looked at before the first. */
+export async function* chunksOf(
+  promise: ResponsePromise,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  const response = await promise;
+  await checkStatus(promise, response);
+  const chunks = responseChunks(response);
+  if (chunks !== undefined) yield* chunks;
+  else if (response.body !== null) yield* response.body;
+}
 
 /** Begins the call. */
 export function begin(call: Call): ResponsePromise {

@@ -47,7 +47,11 @@ export class RetryBudget {
   #retries = 0;
   #current = 0;
 
-  /** @throws {RangeError} For a ratio outside 0 to 1, a window that is not positive. */
+  /**
+   * A budget with nothing counted yet.
+   *
+   * @throws {RangeError} For a ratio outside 0 to 1, a window that is not positive.
+   */
   constructor(options: RetryBudgetOptions = {}) {
     this.#ratio = between("budget.ratio", options.ratio ?? 0.2, 0, 1);
     this.#minimum = integer("budget.minimum", options.minimum ?? 10, 0);

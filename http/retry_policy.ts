@@ -111,7 +111,11 @@ export class RetryPolicy {
   /** Whether a `Retry-After` header sets the delay. */
   readonly respectRetryAfter: boolean;
 
-  /** @throws {RangeError | TypeError} For an option that is out of its range, naming it. */
+  /**
+   * A policy of these options.
+   *
+   * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
+   */
   constructor(options: RetryPolicyOptions = {}) {
     this.maxRetries = options.maxRetries === undefined
       ? environmentNumber("SPECIFY_ASYNC_RETRY_MAX", 3, {
