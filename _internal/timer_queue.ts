@@ -1,6 +1,8 @@
 /**
  * Many timeouts on one timer: a binary heap ordered by time, with one `setTimeout` for its
- * first entry. Adding and removing cost O(log n) without touching the runtime's timers, which
+ * first entry. Nearly every timeout is removed before it is due and is later than those before
+ * it, so both are O(1): an entry that is added last stays at the end, and one that is removed is
+ * only marked, until marked ones are the majority and are swept out. The runtime's own timers
  * cost 2 us for each set and clear.
  *
  * @module
@@ -23,12 +25,10 @@ export interface TimerTarget {
 export class TimerEntry {
   /** When, on the `performance.now()` line. */
   readonly time: number;
-  /** @internal */
-  readonly target: TimerTarget;
   /** The order of adding, which decides between equal times. @internal */
   readonly sequence: number;
-  /** Where it stands in the heap; -1 when it has fired or was removed. @internal */
-  index = -1;
+  /** Undefined when it has fired or was removed: the entry keeps nothing alive. @internal */
+  target: TimerTarget | undefined;
 
   constructor(time: number, target: TimerTarget, sequence: number) {
     this.time = time;
@@ -37,14 +37,19 @@ export class TimerEntry {
   }
 }
 
+/** Fewer removed entries than this are not worth a sweep. */
+const SWEEP_FROM = 32;
+
 /** A heap of timeouts on one runtime timer. */
 export class TimerQueue {
   // Invariant: heap[i] is not after heap[2i + 1] and heap[2i + 2] (by time, then by the order of
-  // adding, as with setTimeout), heap[i].index === i, and, except while entries are told that
-  // their time is up, a runtime timer is set exactly while the heap is not empty. It may be early (its entry
-  // was removed), then it fires, finds nothing due and is set again; it is never late.
+  // adding, as with setTimeout); #live entries of the heap have a target, at most
+  // max(#live, SWEEP_FROM) have none; and, except while entries are told that their time is up,
+  // a runtime timer is set exactly while #live > 0. It may be early (its entry was removed),
+  // then it fires, finds nothing due and is set again; it is never late.
   readonly #heap: TimerEntry[] = [];
   readonly #keepsAlive: boolean;
+  #live = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerTime = Infinity;
   #sequence = 0;
@@ -56,33 +61,50 @@ export class TimerQueue {
 
   /** How many entries wait. */
   get size(): number {
-    return this.#heap.length;
+    return this.#live;
   }
 
   /** Calls `target.timeUp()` at `time` (on the `performance.now()` line) or just after. */
   add(time: number, target: TimerTarget): TimerEntry {
     const entry = new TimerEntry(time, target, this.#sequence++);
-    const heap = this.#heap;
-    heap.push(entry);
-    this.#up(heap.length - 1, entry);
+    this.#heap.push(entry);
+    this.#up(this.#heap.length - 1, entry);
+    this.#live++;
     if (time < this.#timerTime) this.#set(time);
     return entry;
   }
 
   /** Takes an entry out; one that has fired or was removed is left alone. */
   remove(entry: TimerEntry): void {
-    const { index } = entry;
-    if (index === -1) return;
-    entry.index = -1;
+    if (entry.target === undefined) return;
+    entry.target = undefined;
+    if (--this.#live === 0) {
+      this.#heap.length = 0;
+      if (this.#timerTime !== FIRING) this.#unset();
+      return;
+    }
+    const removed = this.#heap.length - this.#live;
+    if (removed > SWEEP_FROM && removed > this.#live) this.#sweep();
+  }
+
+  /** Drops the removed entries. O(n) after n removals, so O(1) for each. */
+  #sweep(): void {
     const heap = this.#heap;
-    // Not empty: it holds `entry`.
-    const last = heap.pop()!;
-    if (last !== entry) {
-      const parent = heap[(index - 1) >> 1];
-      if (index > 0 && parent !== undefined && isAfter(parent, last)) {
-        this.#up(index, last);
-      } else this.#down(index, last);
-    } else if (heap.length === 0 && this.#timerTime !== FIRING) this.#unset();
+    let length = 0;
+    for (const entry of heap) {
+      if (entry.target !== undefined) heap[length++] = entry;
+    }
+    heap.length = length;
+    // Floyd's heap construction: each parent sinks to its place, the last one first.
+    for (let index = (length >> 1) - 1; index >= 0; index--) {
+      // Within the heap.
+      this.#down(index, heap[index]!);
+    }
+  }
+
+  #takeFirst(): void {
+    const last = this.#heap.pop();
+    if (last !== undefined && this.#heap.length > 0) this.#down(0, last);
   }
 
   #up(index: number, entry: TimerEntry): void {
@@ -93,11 +115,9 @@ export class TimerQueue {
       const parent = heap[parentIndex]!;
       if (!isAfter(parent, entry)) break;
       heap[index] = parent;
-      parent.index = index;
       index = parentIndex;
     }
     heap[index] = entry;
-    entry.index = index;
   }
 
   #down(index: number, entry: TimerEntry): void {
@@ -113,11 +133,9 @@ export class TimerQueue {
       }
       if (!isAfter(entry, child)) break;
       heap[index] = child;
-      child.index = index;
       index = childIndex;
     }
     heap[index] = entry;
-    entry.index = index;
   }
 
   #set(time: number): void {
@@ -146,11 +164,17 @@ export class TimerQueue {
     try {
       for (
         let first = this.#heap[0];
-        first !== undefined && first.time <= time && first.sequence < added;
+        first !== undefined &&
+        (first.target === undefined ||
+          (first.time <= time && first.sequence < added));
         first = this.#heap[0]
       ) {
-        this.remove(first);
-        first.target.timeUp();
+        this.#takeFirst();
+        const { target } = first;
+        if (target === undefined) continue;
+        first.target = undefined;
+        this.#live--;
+        target.timeUp();
       }
     } finally {
       const first = this.#heap[0];

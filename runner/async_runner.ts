@@ -389,7 +389,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
         },
         get isShielded() {
           return group.running().some((job) =>
-            (job.extras?.shields?.size ?? 0) > 0
+            (job.extras?.family?.shields.size ?? 0) > 0
           );
         },
         whenIdle: (signal) => group.whenEmpty(signal),

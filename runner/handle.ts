@@ -82,7 +82,7 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
   }
 
   get key(): PropertyKey | undefined {
-    return this.extras?.options?.key;
+    return this.extras?.key;
   }
 
   get parentId(): string | undefined {

@@ -16,17 +16,11 @@
 import { type AbortSubscription, subscribeAbort } from "../_internal/abort.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import type { AsyncContext } from "../_internal/async_context.ts";
-import type { Ring } from "../_internal/ring.ts";
+import type { JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import type { KeyGroup } from "./keyed_queue.ts";
 import { TaskPriority } from "./priority.ts";
-import type {
-  SubmitOptions,
-  Task,
-  TaskContext,
-  TaskInfo,
-  TaskState,
-} from "./types.ts";
+import type { Task, TaskContext, TaskInfo, TaskState } from "./types.ts";
 
 /** Gives a job its outcome. A symbol, so that it is no method of a public handle. */
 export const settle: unique symbol = Symbol("settle");
@@ -105,7 +99,7 @@ export class OwnedJob implements Job {
   }
 
   get key(): PropertyKey | undefined {
-    return this.extras?.options?.key;
+    return this.extras?.key;
   }
 
   get parentId(): string | undefined {
@@ -130,7 +124,7 @@ export function idOf(job: Job): string {
 }
 
 export function nameOf(job: Job): string {
-  return job.extras?.options?.name || job.task.name || job.id;
+  return job.extras?.name || job.task.name || job.id;
 }
 
 export function weightOf(job: Job): number {
@@ -150,10 +144,14 @@ export function isActive(job: Job): boolean {
 /** When things happened, on the `performance.now()` line; only for jobs that are measured. */
 export class JobTiming {
   readonly queuedAt: number;
+  /** 0: only its waiting is of interest. */
   startedAt = 0;
+  /** Its waiting and running are measured. */
+  readonly isSample: boolean;
 
-  constructor(queuedAt: number) {
+  constructor(queuedAt: number, isSample: boolean) {
     this.queuedAt = queuedAt;
+    this.isSample = isSample;
   }
 }
 
@@ -172,33 +170,32 @@ export interface JobCanceller {
 export class JobExtras {
   readonly job: Job;
   readonly canceller: JobCanceller;
-  options: SubmitOptions | undefined = undefined;
-  controller: AbortController | undefined = undefined;
+  // What the submit asked for, copied: the caller may use its options object again.
+  timeout = Infinity;
+  deadline = Infinity;
+  signal: AbortSignal | undefined = undefined;
+  name: string | undefined = undefined;
+  key: PropertyKey | undefined = undefined;
+  onProgress: ((value: unknown) => void) | undefined = undefined;
   /** How many slots the job takes. */
   weight = 1;
   /** Slots of the scheduler that it holds itself; 0 while it runs in its parent's. */
   slots = 0;
   /** The submitter's async context. */
   context: AsyncContext = undefined;
+  controller: AbortController | undefined = undefined;
   /** Set when the job got its outcome before its function had ended. */
   cutOff: { reason: unknown; isActive: boolean } | undefined = undefined;
-  #subscription: AbortSubscription | undefined = undefined;
-  #timer: TimerEntry | undefined = undefined;
-  /** The task that submitted this one by `context.submit`. */
-  parent: Job | undefined = undefined;
   /** The group that this job belongs to, and that loses it when it ends. */
   group: JobGroup | undefined = undefined;
-  /** The jobs that this one submitted by `context.submit`. */
-  children: JobGroup | undefined = undefined;
-  /** Queued children that this task awaits, by level. */
-  awaited: (Ring<Job> | undefined)[] | undefined = undefined;
-  /** The child that runs in this task's slot. */
-  borrower: Job | undefined = undefined;
+  keyGroup: KeyGroup | undefined = undefined;
+  /** The task that submitted this one by `context.submit`. */
+  parent: Job | undefined = undefined;
   /** The task in whose slot this one runs. */
   lender: Job | undefined = undefined;
-  /** Work that must finish before the slot is free, whatever happens to the task. */
-  shields: Set<Promise<unknown>> | undefined = undefined;
-  keyGroup: KeyGroup | undefined = undefined;
+  family: JobFamily | undefined = undefined;
+  #subscription: AbortSubscription | undefined = undefined;
+  #timer: TimerEntry | undefined = undefined;
 
   constructor(job: Job, canceller: JobCanceller) {
     this.job = job;
@@ -206,7 +203,7 @@ export class JobExtras {
     job.extras = this;
   }
 
-  /** Cancels the job when `signal` aborts. */
+  /** Cancels the job when its signal aborts. */
   watch(signal: AbortSignal): void {
     this.#subscription = subscribeAbort(signal, this);
   }

@@ -21,7 +21,6 @@ import { contextAccess } from "../_internal/async_context.ts";
 import { now } from "../_internal/clock.ts";
 import { abortError, report, timeoutError } from "../_internal/errors.ts";
 import { afterMacrotask } from "../_internal/macrotask.ts";
-import { Ring } from "../_internal/ring.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import { AdaptiveLimit } from "./adaptive_limit.ts";
@@ -39,17 +38,18 @@ import {
   JobTiming,
   settle,
 } from "./job.ts";
-import { JobGroup } from "./job_group.ts";
+import { familyOf } from "./job_family.ts";
+import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
 import { RateLimit } from "./rate_limit.ts";
 import {
   checkPriority,
   checkSchedulerOptions,
-  checkSubmitOptions,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,
+  takeSubmitOptions,
 } from "./scheduler_options.ts";
 import { type StallReport, StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
@@ -77,7 +77,8 @@ export class SchedulerCore {
   refusal: (() => unknown) | undefined = undefined;
   readonly #queue: WaitingQueue;
   readonly #keyed: boolean;
-  readonly #measuresAll: boolean;
+  /** Aging and the adaptive limit look at every job's times. */
+  readonly #timesAll: boolean;
   readonly #maxQueue: number;
   readonly #overflow: SchedulerOptions["overflow"];
   readonly #rate: RateLimit | undefined;
@@ -123,7 +124,7 @@ export class SchedulerCore {
       );
       this.#limit = this.#adaptive.limit;
     }
-    this.#measuresAll = aging < Infinity || this.#adaptive !== undefined;
+    this.#timesAll = aging < Infinity || this.#adaptive !== undefined;
   }
 
   // --- What can be seen -------------------------------------------------------------------
@@ -234,39 +235,31 @@ export class SchedulerCore {
     parent?: Job,
   ): void {
     if (typeof job.task !== "function") throw notATask(job.task);
-    if (options !== undefined) this.#takeOptions(job, options);
+    if (options !== undefined) {
+      takeSubmitOptions(job, options, this.#limit, this.#extrasOf);
+    }
     const context = this.#contexts.capture();
     if (context !== undefined) this.#extrasOf(job).context = context;
     if (parent !== undefined) this.#extrasOf(job).parent = parent;
     if (this.refusal !== undefined && !accepted) {
       this.refuse(job, "failed", this.refusal());
-    } else this.#accept(job, options, group);
+    } else this.#accept(job, group);
   }
 
-  #takeOptions(job: Job, options: SubmitOptions): void {
-    const { priority, weight } = options;
-    if (priority !== undefined) job.priority = checkPriority(priority);
-    checkSubmitOptions(options, this.#limit);
-    if (needsExtras(options)) this.#extrasOf(job).options = options;
-    if (weight !== undefined && weight > 1) {
-      this.#extrasOf(job).weight = weight;
-    }
-  }
-
-  #accept(
-    job: Job,
-    options: SubmitOptions | undefined,
-    group: JobGroup | undefined,
-  ): void {
-    if (options !== undefined && !this.#applyOptions(job, options)) return;
+  #accept(job: Job, group: JobGroup | undefined): void {
+    if (job.extras !== undefined && !this.#watch(job, job.extras)) return;
     if (this.#queue.size >= this.#maxQueue && !this.#makeRoom(job)) return;
     if (this.#keyed) this.#extrasOf(job);
     if (group !== undefined) {
       this.#extrasOf(job).group = group;
       group.add(job);
     }
-    if (this.#measuresAll || this.#statistics.measures()) {
-      job.timing = new JobTiming(now());
+    const isSample = this.#statistics.measures();
+    if (isSample || this.#timesAll) {
+      job.timing = new JobTiming(
+        now(),
+        isSample || this.#adaptive !== undefined,
+      );
     }
     this.#statistics.submitted++;
     this.#queue.push(job);
@@ -275,9 +268,9 @@ export class SchedulerCore {
     if (this.#stall !== undefined) this.#stall.queueChanged();
   }
 
-  /** Sets what the options ask for; false when the job has met its end by that. */
-  #applyOptions(job: Job, options: SubmitOptions): boolean {
-    const { signal, deadline = Infinity, timeout } = options;
+  /** Minds the signal and the time limits; false when the job has met its end by them. */
+  #watch(job: Job, extras: JobExtras): boolean {
+    const { signal, deadline, timeout } = extras;
     if (signal?.aborted) {
       this.refuse(job, "cancelled", signal.reason);
       return false;
@@ -286,8 +279,8 @@ export class SchedulerCore {
       this.refuse(job, "failed", this.#expiry(job));
       return false;
     }
-    if (signal !== undefined) this.#extrasOf(job).watch(signal);
-    if (deadline < Infinity) this.#extrasOf(job).limit(deadline);
+    if (signal !== undefined) extras.watch(signal);
+    if (deadline < Infinity) extras.limit(deadline);
     return true;
   }
 
@@ -358,7 +351,7 @@ export class SchedulerCore {
         failed = true;
         value = error;
       }
-      const shields = job.extras?.shields;
+      const shields = job.extras?.family?.shields;
       while (shields !== undefined && shields.size > 0) {
         await Promise.allSettled(shields);
       }
@@ -402,13 +395,13 @@ export class SchedulerCore {
     this.#running.push(job);
     this.#runningCount++;
     const { timing, extras } = job;
-    if (timing !== undefined) timing.startedAt = now();
+    if (timing !== undefined && timing.isSample) timing.startedAt = now();
     this.#statistics.started(job);
     if (extras !== undefined) {
-      const { timeout = Infinity, deadline = Infinity } = extras.options ?? {};
+      const { timeout, deadline } = extras;
       if (timeout < Infinity) {
         extras.limit(
-          Math.min((timing?.startedAt ?? now()) + timeout, deadline),
+          Math.min((timing?.startedAt || now()) + timeout, deadline),
         );
       }
     }
@@ -452,7 +445,9 @@ export class SchedulerCore {
       extras.release();
     }
     if (this.#keyed) this.#queue.ended(job);
-    if (timing !== undefined) this.#measure(job, timing, failed);
+    if (timing !== undefined && timing.isSample) {
+      this.#measure(job, timing, failed);
+    }
     if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
     else job[ended]?.(failed, value);
     if (extras !== undefined) this.#endFamily(job, extras);
@@ -516,8 +511,7 @@ export class SchedulerCore {
   }
 
   #expiry(job: Job): DOMException {
-    const { timeout = Infinity, deadline = Infinity } = job.extras?.options ??
-      {};
+    const { timeout, deadline } = this.#extrasOf(job);
     if (job.state === "queued" && timeout > 0) {
       return timeoutError(
         `Task ${job.name} was still queued at its deadline and was not started`,
@@ -561,7 +555,7 @@ export class SchedulerCore {
 
   #endFamily(job: Job, extras: JobExtras): void {
     extras.group?.delete(job);
-    if (extras.children !== undefined && !extras.children.isEmpty) {
+    if (extras.family !== undefined && !extras.family.children.isEmpty) {
       this.#cancelChildren(
         extras,
         abortError(
@@ -572,7 +566,7 @@ export class SchedulerCore {
   }
 
   #cancelChildren(extras: JobExtras, reason: unknown): void {
-    extras.children?.cancel(this, reason);
+    extras.family?.children.cancel(this, reason);
   }
 
   // --- Children, and the slots that are lent to them ----------------------------------------
@@ -604,7 +598,7 @@ export class SchedulerCore {
       options?.priority === undefined
         ? { ...options, priority: parent.priority }
         : options,
-      extras.children ??= new JobGroup(),
+      familyOf(extras).children,
       true,
       parent,
     );
@@ -617,9 +611,7 @@ export class SchedulerCore {
     if (job.state !== "queued" || parent === undefined || !isActive(parent)) {
       return;
     }
-    const extras = this.#extrasOf(parent);
-    const rings = extras.awaited ??= [];
-    (rings[job.priority] ??= new Ring()).push(job);
+    familyOf(this.#extrasOf(parent)).awaits(job);
     this.#lenders.add(parent);
     this.#scheduleDrain();
   }
@@ -627,10 +619,9 @@ export class SchedulerCore {
   /** The next child that may run in the slot of the parent that awaits it. */
   #nextBorrower(): Job | undefined {
     for (const parent of this.#lenders) {
-      // Only jobs with awaited children are here.
-      const extras = parent.extras!;
-      const child = isActive(parent) && extras.borrower === undefined
-        ? firstQueued(extras)
+      const family = familyOf(this.#extrasOf(parent));
+      const child = isActive(parent) && family.borrower === undefined
+        ? family.firstQueued()
         : undefined;
       if (child === undefined) {
         this.#lenders.delete(parent);
@@ -643,7 +634,7 @@ export class SchedulerCore {
       const borrowing = this.#extrasOf(child);
       borrowing.slots = 0;
       borrowing.lender = parent;
-      extras.borrower = child;
+      family.borrower = child;
       this.#start(child);
       return child;
     }
@@ -652,23 +643,27 @@ export class SchedulerCore {
 
   /** A job has ended: its slots go back to where they came from. */
   #returnSlots(extras: JobExtras): void {
-    const { borrower, lender, slots } = extras;
-    extras.borrower = extras.lender = undefined;
-    if (borrower !== undefined) {
+    const { family, lender, slots } = extras;
+    const borrower = family?.borrower;
+    extras.lender = undefined;
+    if (family !== undefined && borrower !== undefined) {
+      family.borrower = undefined;
       // A child still runs in this job's slot, and now owns it: it was cancelled and has not
       // noticed yet, so the slot is not free.
       const borrowing = this.#extrasOf(borrower);
       borrowing.lender = lender;
-      if (lender !== undefined) this.#extrasOf(lender).borrower = borrower;
+      if (lender !== undefined) {
+        familyOf(this.#extrasOf(lender)).borrower = borrower;
+      }
       borrowing.slots = Math.min(slots, borrowing.weight);
       this.#used -= slots - borrowing.slots;
       return;
     }
     this.#used -= slots;
     if (lender === undefined) return;
-    const lending = this.#extrasOf(lender);
+    const lending = familyOf(this.#extrasOf(lender));
     lending.borrower = undefined;
-    if (isActive(lender) && firstQueued(lending) !== undefined) {
+    if (isActive(lender) && lending.firstQueued() !== undefined) {
       this.#lenders.add(lender);
     }
   }
@@ -687,7 +682,7 @@ export class SchedulerCore {
   }
 
   progress(job: Job, value: unknown): void {
-    const listener = job.extras?.options?.onProgress;
+    const listener = job.extras?.onProgress;
     if (listener === undefined || job.state !== "running") return;
     try {
       listener(value);
@@ -702,7 +697,7 @@ export class SchedulerCore {
   ): Promise<T> {
     const work = (async () => await fn(new AbortController().signal))();
     if (isActive(job)) {
-      const shields = this.#extrasOf(job).shields ??= new Set();
+      const { shields } = familyOf(this.#extrasOf(job));
       shields.add(work);
       const done = () => shields.delete(work);
       work.then(done, done);
@@ -713,7 +708,7 @@ export class SchedulerCore {
   /** Whether work runs that must not be cut off. */
   get isShielded(): boolean {
     return this.runningJobs().some((job) =>
-      (job.extras?.shields?.size ?? 0) > 0
+      (job.extras?.family?.shields.size ?? 0) > 0
     );
   }
 
@@ -726,13 +721,13 @@ export class SchedulerCore {
     if (this.#used < this.#limit) this.#scheduleDrain();
   }
 
-  #extrasOf(job: Job): JobExtras {
+  readonly #extrasOf = (job: Job): JobExtras => {
     if (job.extras !== undefined) return job.extras;
     const extras = new JobExtras(job, this);
     // Asked for by a running task: it took one slot when it started without extras.
     if (job.state === "running") extras.slots = 1;
     return extras;
-  }
+  };
 
   #observe(
     event: "queued" | "started" | "settled" | "ended",
@@ -745,25 +740,6 @@ export class SchedulerCore {
       report(`observer.${event} threw at task ${job.name}`, error);
     }
   }
-}
-
-/** The first of the awaited children that is still queued; others are forgotten. */
-function firstQueued(extras: JobExtras): Job | undefined {
-  for (const ring of extras.awaited ?? []) {
-    if (ring === undefined) continue;
-    for (let job = ring.at(0); job !== undefined; job = ring.at(0)) {
-      if (job.state === "queued") return job;
-      ring.shift();
-    }
-  }
-  return undefined;
-}
-
-function needsExtras(options: SubmitOptions): boolean {
-  const { timeout, deadline, signal, name, key, onProgress } = options;
-  return timeout !== undefined || deadline !== undefined ||
-    signal !== undefined || name !== undefined || key !== undefined ||
-    onProgress !== undefined;
 }
 
 function notATask(value: unknown): TypeError {

@@ -14,6 +14,7 @@ import {
   wrong,
 } from "../_internal/validate.ts";
 import type { AdaptiveOptions } from "./adaptive_limit.ts";
+import type { Job, JobExtras } from "./job.ts";
 import type { RateLimitOptions } from "./rate_limit.ts";
 import type { StallOptions } from "./stall_watch.ts";
 import type { TaskPriority } from "./priority.ts";
@@ -114,39 +115,73 @@ export function checkSignal(name: string, value: unknown): AbortSignal {
   throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
 }
 
-/** Checks the options of a submit, all but the priority. */
-export function checkSubmitOptions(
+/**
+ * Takes over the options of a submit, checked. Reads each option once, and makes the extras of
+ * the job only when one needs them: most submits have none.
+ */
+export function takeSubmitOptions(
+  job: Job,
   options: SubmitOptions,
   maxConcurrent: number,
+  extrasOf: (job: Job) => JobExtras,
 ): void {
-  const { timeout, deadline, signal, key, weight, name, onProgress } = options;
-  if (timeout !== undefined) duration("timeout", timeout);
-  if (deadline !== undefined) {
-    if (typeof deadline !== "number" || Number.isNaN(deadline)) {
-      throw wrong(
-        "deadline",
-        "a point on the performance.now() line",
-        deadline,
-        typeof deadline === "number",
-      );
-    }
-  }
-  if (signal !== undefined) checkSignal("signal", signal);
-  if (name !== undefined && typeof name !== "string") {
-    throw new TypeError(`name must be a string, got ${show(name)}`);
-  }
+  const {
+    priority,
+    timeout,
+    deadline,
+    signal,
+    name,
+    key,
+    weight,
+    onProgress,
+  } = options;
+  if (priority !== undefined) job.priority = checkPriority(priority);
   if (
-    key !== undefined && typeof key !== "string" && typeof key !== "symbol" &&
-    typeof key !== "number"
-  ) {
-    throw new TypeError(
-      `key must be a string, a number or a symbol, got ${show(key)}`,
-    );
+    timeout === undefined && deadline === undefined && signal === undefined &&
+    name === undefined && key === undefined && weight === undefined &&
+    onProgress === undefined
+  ) return;
+  const extras = extrasOf(job);
+  if (timeout !== undefined) extras.timeout = duration("timeout", timeout);
+  if (deadline !== undefined) extras.deadline = checkDeadline(deadline);
+  if (signal !== undefined) extras.signal = checkSignal("signal", signal);
+  if (name !== undefined) extras.name = checkName(name);
+  if (key !== undefined) extras.key = checkKey(key);
+  if (weight !== undefined) extras.weight = checkWeight(weight, maxConcurrent);
+  if (onProgress !== undefined) {
+    extras.onProgress = functionNamed("onProgress", onProgress);
   }
-  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
-  if (weight !== undefined && integer("weight", weight, 1) > maxConcurrent) {
-    throw new RangeError(
-      `weight must not be above maxConcurrent (${maxConcurrent}), got ${weight}: the task could never start`,
-    );
-  }
+}
+
+function checkDeadline(value: unknown): number {
+  if (typeof value === "number" && !Number.isNaN(value)) return value;
+  throw wrong(
+    "deadline",
+    "a point on the performance.now() line",
+    value,
+    typeof value === "number",
+  );
+}
+
+function checkName(value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new TypeError(`name must be a string, got ${show(value)}`);
+}
+
+function checkKey(value: unknown): PropertyKey {
+  if (
+    typeof value === "string" || typeof value === "symbol" ||
+    typeof value === "number"
+  ) return value;
+  throw new TypeError(
+    `key must be a string, a number or a symbol, got ${show(value)}`,
+  );
+}
+
+function checkWeight(value: unknown, maxConcurrent: number): number {
+  const weight = integer("weight", value, 1);
+  if (weight <= maxConcurrent) return weight;
+  throw new RangeError(
+    `weight must not be above maxConcurrent (${maxConcurrent}), got ${weight}: the task could never start`,
+  );
 }

@@ -114,7 +114,7 @@ export class Shutdown {
       // Woken by each end; the loop looks whether any shield is left.
       await Promise.race(
         this.#target.runningJobs().flatMap((job) => [
-          ...(job.extras?.shields ?? []),
+          ...(job.extras?.family?.shields ?? []),
         ]).map((work) => work.then(() => {}, () => {})),
       );
     }

@@ -83,7 +83,7 @@ export class Statistics {
   started(job: Job): void {
     // Levels are checked where they come in.
     this.#started[job.priority]!++;
-    if (job.timing !== undefined) {
+    if (job.timing !== undefined && job.timing.isSample) {
       (this.#wait[job.priority] ??= new Histogram()).add(
         job.timing.startedAt - job.timing.queuedAt,
       );

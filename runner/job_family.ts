@@ -1,0 +1,42 @@
+/**
+ * A task and the tasks that it submitted.
+ *
+ * @module
+ */
+import { Ring } from "../_internal/ring.ts";
+import type { Job, JobExtras } from "./job.ts";
+import { JobGroup } from "./job_group.ts";
+
+/** What only a task has that submitted children or shields work. */
+export class JobFamily {
+  /** The jobs that this one submitted by `context.submit`. */
+  readonly children: JobGroup = new JobGroup();
+  /** The child that runs in this task's slot. */
+  borrower: Job | undefined = undefined;
+  /** Work that must finish before the slot is free, whatever happens to the task. */
+  readonly shields: Set<Promise<unknown>> = new Set();
+  /** Queued children that this task awaits, by level. */
+  readonly #awaited: (Ring<Job> | undefined)[] = [];
+
+  /** The task awaits this child, which is queued. */
+  awaits(child: Job): void {
+    (this.#awaited[child.priority] ??= new Ring()).push(child);
+  }
+
+  /** The most urgent awaited child that is still queued; those that are not are forgotten. */
+  firstQueued(): Job | undefined {
+    for (const ring of this.#awaited) {
+      if (ring === undefined) continue;
+      for (let job = ring.at(0); job !== undefined; job = ring.at(0)) {
+        if (job.state === "queued") return job;
+        ring.shift();
+      }
+    }
+    return undefined;
+  }
+}
+
+/** The family of a job, founded when it is first needed. */
+export function familyOf(extras: JobExtras): JobFamily {
+  return extras.family ??= new JobFamily();
+}
