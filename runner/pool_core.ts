@@ -54,40 +54,39 @@ import type {
   PoolFailure,
   ResourcePoolStats,
 } from "./pool_types.ts";
+import type { PoolSettings } from "./pool_settings.ts";
+import { IdleShelf, PoolEntry } from "./pool_shelf.ts";
 import { Waiter, WaiterList } from "./pool_waiters.ts";
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 30_000;
 
-/** The options, checked and with their defaults. */
-export interface PoolSettings<R> {
-  readonly maxResources: number;
-  readonly minResources: number;
-  readonly factory: (signal: AbortSignal) => R | PromiseLike<R>;
-  readonly cleanup: ((resource: R) => unknown) | undefined;
-  readonly validate:
-    | ((resource: R) => boolean | PromiseLike<boolean>)
-    | undefined;
-  readonly acquireTimeout: number;
-  readonly idleTimeout: number;
-  readonly maxLifetime: number;
-  readonly maxWaiting: number;
-  readonly cleanupTimeout: number;
-  readonly trackLeaks: boolean;
-  readonly onError:
-    | ((error: unknown, during: PoolFailure) => void)
-    | undefined;
-}
-
-/** The pool's note of one resource. Its state is where it is: see the module's comment. */
-class PoolEntry<R> {
-  readonly resource: R;
-  readonly createdAt: number;
-  idleSince = 0;
-
-  constructor(resource: R, createdAt: number) {
-    this.resource = resource;
-    this.createdAt = createdAt;
+/** Waits for a clean-up, but not for ever. */
+async function cleanedWithin(
+  done: PromiseLike<unknown>,
+  limit: number,
+): Promise<void> {
+  if (limit === Infinity) {
+    await done;
+    return;
+  }
+  let timer: TimerEntry | undefined;
+  try {
+    await new Promise<unknown>((resolve, reject) => {
+      timer = timers.add(now() + limit, {
+        timeUp: () =>
+          reject(
+            new PoolTimeoutError(
+              `ResourcePool cleanup() has not ended within ${limit} ms; its place is used again. ` +
+                "Make it faster or raise cleanupTimeout.",
+            ),
+          ),
+      });
+      // A failure after its time goes nowhere: it has been reported as too slow.
+      Promise.resolve(done).then(resolve, reject);
+    });
+  } finally {
+    if (timer !== undefined) timers.remove(timer);
   }
 }
 
@@ -103,8 +102,7 @@ export class PoolCore<R> {
   #creating = 0;
   #validating = 0;
   #cleaning = 0;
-  // Last in, first out: what was used just now is warm, and what lies at the bottom ages.
-  readonly #idle: PoolEntry<R>[] = [];
+  readonly #idle: IdleShelf<R>;
   readonly #waiters = new WaiterList<R>(() => this.#settlePhase());
   // No step of ours stands between an idle resource and its lease.
   readonly #isPlain: boolean;
@@ -113,7 +111,6 @@ export class PoolCore<R> {
   #isFilling = false;
   #pauses = 0;
   #retry: TimerEntry | undefined = undefined;
-  #sweep: TimerEntry | undefined = undefined;
   readonly #drained = Promise.withResolvers<void>();
   readonly #gone = Promise.withResolvers<void>();
   /** What failed while closing: clean-ups, for `close` to reject with. */
@@ -128,6 +125,10 @@ export class PoolCore<R> {
     this.settings = settings;
     this.#isPlain = settings.validate === undefined &&
       settings.maxLifetime === Infinity && !settings.trackLeaks;
+    this.#idle = new IdleShelf<R>(settings.idleTimeout, settings.maxLifetime, {
+      spare: () => this.#total - this.#cleaning - settings.minResources,
+      expired: (entry) => void this.#clean(entry),
+    });
     this.tracker = settings.trackLeaks
       ? new LeaseTracker((error) => this.#tell(error, "leak"))
       : undefined;
@@ -136,7 +137,7 @@ export class PoolCore<R> {
   }
 
   get leased(): number {
-    return this.#total - this.#creating - this.#idle.length -
+    return this.#total - this.#creating - this.#idle.size -
       this.#validating - this.#cleaning;
   }
 
@@ -144,7 +145,7 @@ export class PoolCore<R> {
     return {
       total: this.#total,
       creating: this.#creating,
-      idle: this.#idle.length,
+      idle: this.#idle.size,
       validating: this.#validating,
       leased: this.leased,
       cleaning: this.#cleaning,
@@ -187,13 +188,13 @@ export class PoolCore<R> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isPlain) {
       // By invariant 2 nobody waits when one is idle.
-      const entry = this.#idle.pop();
+      const entry = this.#idle.take();
       if (entry !== undefined) return Promise.resolve(this.#lease(entry));
     }
     // Those for whom nothing is on its way; at least one could not be helped at all.
     const unserved = this.#waiters.size - this.#creating - this.#validating;
     if (
-      unserved >= this.settings.maxWaiting && this.#idle.length === 0 &&
+      unserved >= this.settings.maxWaiting && this.#idle.size === 0 &&
       this.#total >= this.settings.maxResources
     ) {
       return Promise.reject(
@@ -250,9 +251,9 @@ export class PoolCore<R> {
   // A resource that nobody holds (counted as leased until it is counted elsewhere): to the first
   // waiter, to the idle ones, or to its end.
   #offer(entry: PoolEntry<R>, isFresh: boolean): void {
-    if (this.#phase === "closing" || this.#isTooOld(entry)) {
+    if (this.#phase === "closing" || this.#idle.isTooOld(entry)) {
       void this.#clean(entry);
-    } else if (this.#waiters.size === 0) this.#rest(entry);
+    } else if (this.#waiters.size === 0) this.#idle.put(entry);
     else if (isFresh || this.settings.validate === undefined) this.#hand(entry);
     else this.#check(entry, this.settings.validate);
   }
@@ -264,17 +265,6 @@ export class PoolCore<R> {
     if (waiter.place !== undefined) this.tracker?.began(lease, waiter.place);
     waiter.serve(lease);
     if (this.#phase !== "open") this.#settlePhase();
-  }
-
-  // To idle.
-  #rest(entry: PoolEntry<R>): void {
-    this.#idle.push(entry);
-    const { idleTimeout, maxLifetime } = this.settings;
-    if (idleTimeout === Infinity && maxLifetime === Infinity) return;
-    entry.idleSince = now();
-    this.#sweepBy(
-      Math.min(entry.idleSince + idleTimeout, entry.createdAt + maxLifetime),
-    );
   }
 
   // To validating, and on to leased, idle or cleaning.
@@ -320,7 +310,7 @@ export class PoolCore<R> {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#waiters.size > this.#creating + this.#validating) {
-      const entry = this.#idle.pop();
+      const entry = this.#idle.take();
       if (entry !== undefined) this.#offer(entry, false);
       else if (this.#total < this.settings.maxResources) {
         this.#create(this.#waiters.firstWithoutCreation());
@@ -411,52 +401,6 @@ export class PoolCore<R> {
     });
   }
 
-  #isTooOld(entry: PoolEntry<R>): boolean {
-    const { maxLifetime } = this.settings;
-    return maxLifetime !== Infinity && now() - entry.createdAt >= maxLifetime;
-  }
-
-  // One timer for all idle resources, set for the earliest that may end.
-  #sweepBy(time: number): void {
-    if (this.#sweep !== undefined) {
-      if (this.#sweep.time <= time) return;
-      idleTimers.remove(this.#sweep);
-    }
-    this.#sweep = idleTimers.add(time, { timeUp: () => this.#sweepIdle() });
-  }
-
-  #sweepIdle(): void {
-    this.#sweep = undefined;
-    const { idleTimeout, maxLifetime, minResources } = this.settings;
-    const time = now();
-    let living = this.#total - this.#cleaning;
-    const ending: PoolEntry<R>[] = [];
-    const staying: PoolEntry<R>[] = [];
-    // From the bottom: who has been idle longest goes first.
-    for (const entry of this.#idle) {
-      const isTooOld = time - entry.createdAt >= maxLifetime;
-      if (
-        isTooOld ||
-        (living > minResources && time - entry.idleSince >= idleTimeout)
-      ) {
-        living--;
-        ending.push(entry);
-      } else staying.push(entry);
-    }
-    this.#idle.length = 0;
-    this.#idle.push(...staying);
-    let next = Infinity;
-    for (const { createdAt, idleSince } of staying) {
-      next = Math.min(
-        next,
-        createdAt + maxLifetime,
-        living > minResources ? idleSince + idleTimeout : Infinity,
-      );
-    }
-    if (next < Infinity) this.#sweepBy(next);
-    for (const entry of ending) void this.#clean(entry);
-  }
-
   // To cleaning, and on to gone. Undefined when it is gone already. Never rejects.
   #clean(entry: PoolEntry<R>): Promise<void> | undefined {
     this.#cleaning++;
@@ -474,29 +418,11 @@ export class PoolCore<R> {
   }
 
   async #cleanLater(done: PromiseLike<unknown>): Promise<void> {
-    const { cleanupTimeout } = this.settings;
-    let timer: TimerEntry | undefined;
     try {
-      if (cleanupTimeout === Infinity) await done;
-      else {
-        await new Promise<unknown>((resolve, reject) => {
-          timer = timers.add(now() + cleanupTimeout, {
-            timeUp: () =>
-              reject(
-                new PoolTimeoutError(
-                  `ResourcePool cleanup() has not ended within ${cleanupTimeout} ms; its place is used again. ` +
-                    "Make it faster or raise cleanupTimeout.",
-                ),
-              ),
-          });
-          // A failure after its time goes nowhere: it has been reported as too slow.
-          Promise.resolve(done).then(resolve, reject);
-        });
-      }
+      await cleanedWithin(done, this.settings.cleanupTimeout);
     } catch (error) {
       this.#cleanFailed(error);
     }
-    if (timer !== undefined) timers.remove(timer);
     this.#cleaned();
   }
 
@@ -541,8 +467,7 @@ export class PoolCore<R> {
     if (this.#phase !== "closing") {
       this.#phase = "closing";
       if (this.#retry !== undefined) idleTimers.remove(this.#retry);
-      if (this.#sweep !== undefined) idleTimers.remove(this.#sweep);
-      this.#retry = this.#sweep = undefined;
+      this.#retry = undefined;
       const error = new DisposedError("ResourcePool.acquire()");
       for (
         let first = this.#waiters.first;
@@ -550,7 +475,7 @@ export class PoolCore<R> {
         first = this.#waiters.first
       ) first.reject(error);
       this.#closing.abort(error);
-      for (const entry of this.#idle.splice(0)) void this.#clean(entry);
+      for (const entry of this.#idle.clear()) void this.#clean(entry);
       this.#settlePhase();
     }
     return this.#gone.promise;

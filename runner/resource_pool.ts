@@ -5,16 +5,10 @@
  */
 import { now } from "../_internal/clock.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
-import {
-  duration,
-  functionNamed,
-  integer,
-  integerOrInfinity,
-  show,
-  wrong,
-} from "../_internal/validate.ts";
+import { duration, functionNamed } from "../_internal/validate.ts";
 import { PoolCore } from "./pool_core.ts";
 import { PoolTimeoutError } from "./pool_errors.ts";
+import { checkPoolOptions } from "./pool_settings.ts";
 import type {
   AcquireOptions,
   CloseOptions,
@@ -60,42 +54,7 @@ export class ResourcePool<R> implements AsyncDisposable {
    * @throws {TypeError} When an option is of the wrong type.
    */
   constructor(options: ResourcePoolOptions<R>) {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError(
-        `ResourcePool options must be an object, got ${show(options)}`,
-      );
-    }
-    const maxResources = integer("maxResources", options.maxResources, 1);
-    const minResources = integer("minResources", options.minResources ?? 0, 0);
-    if (minResources > maxResources) {
-      throw new RangeError(
-        `minResources must be at most maxResources (${maxResources}), got ${minResources}`,
-      );
-    }
-    this.#core = new PoolCore<R>({
-      maxResources,
-      minResources,
-      factory: functionNamed("factory", options.factory),
-      cleanup: optionalFunction("cleanup", options.cleanup),
-      validate: optionalFunction("validate", options.validate),
-      acquireTimeout: duration(
-        "acquireTimeout",
-        options.acquireTimeout ?? Infinity,
-      ),
-      idleTimeout: duration("idleTimeout", options.idleTimeout ?? Infinity),
-      maxLifetime: lifetime(options.maxLifetime ?? Infinity),
-      maxWaiting: integerOrInfinity(
-        "maxWaiting",
-        options.maxWaiting ?? Infinity,
-        0,
-      ),
-      cleanupTimeout: duration(
-        "cleanupTimeout",
-        options.cleanupTimeout ?? 10_000,
-      ),
-      trackLeaks: options.trackLeaks ?? false,
-      onError: optionalFunction("onError", options.onError),
-    });
+    this.#core = new PoolCore<R>(checkPoolOptions(options));
   }
 
   /**
@@ -145,10 +104,15 @@ export class ResourcePool<R> implements AsyncDisposable {
     options?: AcquireOptions,
   ): Promise<T> {
     functionNamed("fn", fn);
-    using lease = await this.acquire(options);
-    // Aborted between the hand-over and now.
-    options?.signal?.throwIfAborted();
-    return await fn(lease.resource, lease);
+    // No `using` here or elsewhere in this module: not every browser can read it.
+    const lease = await this.acquire(options);
+    try {
+      // Aborted between the hand-over and now.
+      options?.signal?.throwIfAborted();
+      return await fn(lease.resource, lease);
+    } finally {
+      lease[Symbol.dispose]();
+    }
   }
 
   /**
@@ -227,21 +191,4 @@ export class ResourcePool<R> implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function optionalFunction<T>(
-  name: string,
-  value: T | undefined,
-): T | undefined {
-  return value === undefined ? undefined : functionNamed(name, value);
-}
-
-function lifetime(value: unknown): number {
-  if (typeof value === "number" && value > 0) return value;
-  throw wrong(
-    "maxLifetime",
-    "a positive number of milliseconds (Infinity for none)",
-    value,
-    typeof value === "number",
-  );
 }

@@ -90,14 +90,15 @@ export class WorkerPool implements AsyncDisposable {
       name: checkName(exportName),
       args: checkArguments(args),
     };
-    using lease = await this.#workers.acquire({ signal });
-    signal?.throwIfAborted();
+    const lease = await this.#workers.acquire({ signal });
     const worker = lease.resource;
     try {
+      signal?.throwIfAborted();
       // The worker sends what the caller says that it returns.
       return await worker.call(call, transfer, signal) as T;
     } finally {
       if (worker.isDead) void lease.destroy();
+      else lease.release();
     }
   }
 
