@@ -1,0 +1,84 @@
+/**
+ * Offloading from where the package really is: on a web server, as JSR is one; and without the
+ * permissions that it needs.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { testWith } from "../support/permissions.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+async function run(program: string, ...flags: string[]): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-check",
+      "--no-lock",
+      "--no-prompt",
+      "--no-config",
+      "--reload=http://127.0.0.1",
+      ...flags,
+      `data:application/typescript,${encodeURIComponent(program)}`,
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return decoder.decode(stdout).trim() + decoder.decode(stderr).trim();
+}
+
+testWith(
+  ["run", "read", "net"],
+  "WorkerPool works when the package is loaded from a web server",
+  async () => {
+    await using server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      async (request) => {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/users_module.ts") {
+          return new Response("export const twice = (n: number) => n * 2;", {
+            headers: { "content-type": "application/typescript" },
+          });
+        }
+        return new Response(
+          await Deno.readFile(new URL(`.${pathname}`, ROOT)),
+          {
+            headers: { "content-type": "application/typescript" },
+          },
+        );
+      },
+    );
+    const origin = `http://127.0.0.1:${server.addr.port}`;
+    assertEquals(
+      await run(
+        `import { WorkerPool } from "${origin}/runner/worker_pool.ts";
+      await using pool = new WorkerPool({ maxWorkers: 1 });
+      console.log(await pool.run("${origin}/users_module.ts", "twice", [21]));`,
+        `--allow-import=127.0.0.1:${server.addr.port}`,
+      ),
+      "42",
+    );
+  },
+);
+
+testWith(
+  ["run", "read"],
+  "WorkerPool says which permission a local module needs",
+  async () => {
+    const text = await run(
+      `import { WorkerPool } from ${
+        JSON.stringify(new URL("runner/worker_pool.ts", ROOT).href)
+      };
+    await using pool = new WorkerPool({ maxWorkers: 1 });
+    const module = ${
+        JSON.stringify(new URL("./fixtures/offloaded.ts", import.meta.url).href)
+      };
+    await pool.run(module, "add", [1, 2]).catch((error) => {
+      console.log(error.name, error.message);
+    });`,
+    );
+    assertMatch(text, /^OffloadError .*--allow-read/);
+  },
+);
