@@ -82,10 +82,8 @@ function clash(
   folded: string,
   paths: ReadonlyMap<string, string>,
 ): string | undefined {
-  if (folded.endsWith(".part")) {
-    const whole = paths.get(folded.slice(0, -".part".length));
-    if (whole !== undefined) return whole;
-  }
+  const whole = paths.get(folded.replace(/\.part(\.json)?$/, ""));
+  if (whole !== undefined && fold(whole) !== folded) return whole;
   for (
     let slash = folded.indexOf("/");
     slash >= 0;

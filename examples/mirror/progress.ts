@@ -42,19 +42,20 @@ export function startDisplay(read: () => Snapshot): Display {
     : new LineDisplay(read);
 }
 
+/** A file costs round trips whatever its size; as many as so many bytes cost. */
+const fileCost = 256 * 1024;
+
 /** Bytes a second, and the milliseconds that the rest takes at that speed. */
 function speed({ files, bytes, received, elapsed }: Snapshot): {
   rate: number;
   eta: number;
 } {
-  const rate = elapsed > 0 ? received / elapsed * 1000 : 0;
-  const left = bytes.total - bytes.done;
-  // Small files cost a round trip each whatever their size: the slower of the two counts decides.
-  const byBytes = left === 0 ? 0 : left / rate * 1000;
-  const byFiles = files.done === 0
-    ? Infinity
-    : (files.total - files.done) * elapsed / files.done;
-  return { rate, eta: Math.max(byBytes, byFiles) };
+  const done = bytes.done + files.done * fileCost;
+  const total = bytes.total + files.total * fileCost;
+  return {
+    rate: elapsed > 0 ? received / elapsed * 1000 : 0,
+    eta: done === 0 ? Infinity : (total - done) * elapsed / done,
+  };
 }
 
 function activity({ running, queued, retries, breakers }: Snapshot): string {

@@ -93,7 +93,7 @@ export function formatReport(
       `waited, ${level.toLowerCase()}`,
       `median ${formatDuration(median)}, longest ${
         formatDuration(longest)
-      } (${tasks} tasks)`,
+      } (${tasks} ${tasks === 1 ? "task" : "tasks"})`,
     ]),
   );
   const lines = [table.toString()];
