@@ -6,7 +6,12 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { environmentNumber } from "../_internal/environment.ts";
 import { DisposedError } from "../_internal/errors.ts";
-import { duration, functionNamed, show } from "../_internal/validate.ts";
+import {
+  duration,
+  functionNamed,
+  integer,
+  show,
+} from "../_internal/validate.ts";
 import { type BatchSettings, gatherAll } from "./gather.ts";
 import { JobHandle } from "./handle.ts";
 import { JobGroup } from "./job_group.ts";
@@ -29,6 +34,7 @@ import {
 } from "./shutdown.ts";
 import type { SchedulerStatistics } from "./statistics.ts";
 import type { TaskPriority } from "./priority.ts";
+import { WorkerPool } from "./worker_pool.ts";
 import type {
   SubmitOptions,
   Task,
@@ -48,6 +54,11 @@ export interface RunnerOptions extends Omit<SchedulerOptions, "maxConcurrent"> {
   timeout?: number | undefined;
   /** Level of a task that names none. @default {TaskPriority.NORMAL} */
   priority?: TaskPriority | undefined;
+  /**
+   * How many worker threads `offload` may use. They count as workers too while they are busy.
+   * @default {navigator.hardwareConcurrency}
+   */
+  maxThreads?: number | undefined;
   /**
    * A scheduler to share instead of an own one. The runner then ends only its own tasks at its
    * shutdown, and takes no other option of a scheduler.
@@ -78,6 +89,12 @@ export type RaceOptions = Pick<
   SubmitOptions,
   "priority" | "signal" | "timeout" | "deadline"
 >;
+
+/** How a call on another thread is run. */
+export interface OffloadOptions extends Omit<SubmitOptions, "onProgress"> {
+  /** What of the arguments is moved to the worker instead of copied. */
+  transfer?: Transferable[] | undefined;
+}
 
 /** What the tasks of a list give, place by place. */
 export type TaskResults<Tasks extends readonly unknown[]> = {
@@ -118,6 +135,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   readonly #subscription: AbortSubscription | undefined;
   /** What a submit without options is submitted with; `undefined` when there are no defaults. */
   readonly #defaults: SubmitOptions | undefined;
+  readonly #maxThreads: number | undefined;
+  #threads: WorkerPool | undefined;
   #refusal: (() => unknown) | undefined;
   #shutdown: Shutdown | undefined;
 
@@ -130,7 +149,14 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     if (typeof options !== "object" || options === null) {
       throw new TypeError(`options must be an object, got ${show(options)}`);
     }
-    const { maxWorkers, timeout, priority, scheduler, ...rest } = options;
+    const {
+      maxWorkers,
+      timeout,
+      priority,
+      maxThreads,
+      scheduler,
+      ...rest
+    } = options;
     if (scheduler !== undefined) {
       if (!(scheduler instanceof TaskScheduler)) {
         throw new TypeError(
@@ -172,6 +198,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
       }) * 1000
       : duration("timeout", timeout);
     if (priority !== undefined) checkPriority(priority);
+    if (maxThreads !== undefined) integer("maxThreads", maxThreads, 1);
+    this.#maxThreads = maxThreads;
     if (limit < Infinity || priority !== undefined) {
       this.#defaults = { priority };
       if (limit < Infinity) this.#defaults.timeout = limit;
@@ -327,6 +355,46 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     });
   }
 
+  /**
+   * Calls a function of a module on a worker thread, as a task of this runner: for work that
+   * would block this thread. Cancelling ends the worker, so even an endless loop ends. Arguments
+   * and result are copied (structured clone), or moved by `transfer`.
+   *
+   * @param moduleUrl Absolute: `import.meta.resolve("./hash.ts")`.
+   * @param exportName The exported function.
+   * @param args Its arguments.
+   * @throws {TypeError} When `moduleUrl` is relative.
+   * @throws {OffloadError} When the call could not be made or the worker died.
+   *
+   * @example
+   * ```ts
+   * import { AsyncRunner } from "@specify/async-core";
+   *
+   * const module = "data:text/javascript,export const square = (n) => n * n;";
+   * await using runner = new AsyncRunner();
+   * console.log(await runner.offload(module, "square", [12])); // 144
+   * ```
+   */
+  offload<T = unknown>(
+    moduleUrl: string | URL,
+    exportName: string,
+    args: readonly unknown[] = [],
+    options: OffloadOptions = {},
+  ): TaskHandle<T> {
+    const { transfer, ...submitOptions } = options;
+    return this.submit<T>(
+      async ({ signal }) => {
+        this.#threads ??= new WorkerPool({ maxWorkers: this.#maxThreads });
+        // The caller says what the function gives.
+        return await this.#threads.run(moduleUrl, exportName, args, {
+          transfer,
+          signal,
+        }) as T;
+      },
+      { name: exportName, ...submitOptions },
+    );
+  }
+
   /** The scheduler underneath: pause, resume, clear, limits. */
   get scheduler(): TaskScheduler {
     return this.#scheduler;
@@ -376,11 +444,23 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    * one of the runner's own tasks waits for that task too: give it a `timeout`, or do not await
    * it there.
    */
-  shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdownOptions(options);
     this.#refusal ??= () => new DisposedError("AsyncRunner.submit()");
-    const group = this.#group;
-    if (group === undefined) return this.#scheduler.shutdown(options);
+    const report =
+      await (this.#group === undefined
+        ? this.#scheduler.shutdown(options)
+        : this.#endGroup(this.#group, options));
+    // Idle by now, or cut off: no worker does anything that somebody waits for.
+    await this.#threads?.[Symbol.asyncDispose]();
+    return report;
+  }
+
+  /** Only this runner's tasks: the scheduler is shared. */
+  #endGroup(
+    group: JobGroup,
+    options: ShutdownOptions,
+  ): Promise<ShutdownReport> {
     if (this.#shutdown === undefined) {
       const core = this.#core;
       this.#shutdown = new Shutdown({

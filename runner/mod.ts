@@ -8,6 +8,7 @@ export type { AdaptiveOptions } from "./adaptive_limit.ts";
 export {
   AsyncRunner,
   type GatherOptions,
+  type OffloadOptions,
   type RaceOptions,
   type RunnerMapOptions,
   type RunnerOptions,
