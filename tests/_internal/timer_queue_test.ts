@@ -19,6 +19,11 @@ Deno.test("TimerQueue tells each entry once, in the order of time and then of ad
     fc.record({ add: fc.integer({ min: 0, max: 50 }) }),
     fc.record({ remove: fc.nat() }),
     fc.record({ tick: fc.integer({ min: 0, max: 20 }) }),
+    // Enough at once for the removed ones to be swept out.
+    fc.record({
+      addMany: fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 60 }),
+    }),
+    fc.record({ removeMany: fc.integer({ min: 2, max: 5 }) }),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
@@ -28,18 +33,28 @@ Deno.test("TimerQueue tells each entry once, in the order of time and then of ad
       const expected: number[] = [];
       const entries: TimerEntry[] = [];
       let model: { id: number; time: number }[] = [];
+      const add = (delay: number) => {
+        const id = entries.length;
+        const time = now() + delay;
+        entries.push(queue.add(time, { timeUp: () => told.push(id) }));
+        model.push({ id, time });
+      };
+      const remove = (isChosen: (id: number) => boolean) => {
+        for (const [id, entry] of entries.entries()) {
+          if (isChosen(id)) queue.remove(entry);
+        }
+        model = model.filter(({ id }) => !isChosen(id));
+      };
       for (const step of steps) {
-        if ("add" in step) {
-          const id = entries.length;
-          const time = now() + step.add;
-          entries.push(queue.add(time, { timeUp: () => told.push(id) }));
-          model.push({ id, time });
-        } else if ("remove" in step) {
-          if (entries.length === 0) continue;
-          const id = step.remove % entries.length;
-          // Not empty, and the index is below its length.
-          queue.remove(entries[id]!);
-          model = model.filter((entry) => entry.id !== id);
+        if ("add" in step) add(step.add);
+        else if ("addMany" in step) step.addMany.forEach(add);
+        else if ("remove" in step) {
+          if (entries.length > 0) {
+            remove((id) => id === step.remove % entries.length);
+          }
+        } else if ("removeMany" in step) {
+          // All but each second to fifth.
+          remove((id) => id % step.removeMany !== 0);
         } else {
           await clock.tick(step.tick);
           const due = model.filter(({ time }) => time <= now());
