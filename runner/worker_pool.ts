@@ -16,7 +16,7 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
-import { DisposedError } from "../_internal/errors.ts";
+import { DisposedError, report } from "../_internal/errors.ts";
 import { duration, integer, show } from "../_internal/validate.ts";
 import { ResourcePool } from "./resource_pool.ts";
 import { OffloadError, unpackThrown } from "./worker_errors.ts";
@@ -125,7 +125,10 @@ class HostedWorker {
           "Run the function as an ordinary task, or use the runtime's own worker threads.",
       );
     }
-    this.#worker = new Worker(new URL("./worker_entry.ts", import.meta.url), {
+    // As JavaScript where the package was built into that: JSR does so for Node and Bun.
+    const extension = import.meta.url.endsWith(".js") ? "js" : "ts";
+    const entry = new URL(`./worker_entry.${extension}`, import.meta.url);
+    this.#worker = new Worker(entry, {
       type: "module",
       name: "@specify/async-core offload",
     });
@@ -187,7 +190,10 @@ class HostedWorker {
   #answered(answer: WorkerAnswer): void {
     const pending = this.#pending;
     if (answer.kind === "gone") {
-      this.end(this.#error(answer));
+      const error = this.#error(answer);
+      // Something that a function left behind, after its own call had ended well.
+      if (pending === undefined) report("An idle worker died", error);
+      this.end(error);
       return;
     }
     this.#pending = undefined;
