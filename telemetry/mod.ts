@@ -1,6 +1,12 @@
 /**
- * Spans and metrics through OpenTelemetry.
+ * Spans and metrics through OpenTelemetry: what the modules report by themselves once a provider
+ * is registered (`OTEL_DENO=1`, or one of your own), and `span()` for your own operations.
  *
  * @module
  */
-export {};
+export {
+  type ActiveSpan,
+  type AttributeValue,
+  span,
+  type SpanAttributes,
+} from "./span.ts";
