@@ -128,6 +128,18 @@ export function oneOf<T extends string>(
   );
 }
 
+/** An object, for what has options of its own; `or` names what else may be given. */
+export function object(name: string, value: unknown, or = ""): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(`${name} must be ${or}an object, got ${show(value)}`);
+}
+
+/** A switch: a word or a number given for one is a mistake. */
+export function boolean(name: string, value: unknown): void {
+  if (typeof value === "boolean") return;
+  throw new TypeError(`${name} must be true or false, got ${show(value)}`);
+}
+
 /** A function. */
 export function functionNamed<T>(name: string, value: T): T {
   if (typeof value === "function") return value;

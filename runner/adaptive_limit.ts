@@ -29,25 +29,32 @@ const BACK_OFF = 0.9;
 /** Sets a limit from the latency of the tasks that ran under it. */
 export class AdaptiveLimit {
   readonly #min: number;
-  readonly #max: number;
+  /** The limit never rises above this. */
+  readonly max: number;
   #limit: number;
   #longAverage = 0;
   #samples = 0;
 
   constructor(options: AdaptiveOptions, initial: number) {
     this.#min = integer("adaptive.min", options.min ?? 1, 1);
-    this.#max = integerOrInfinity("adaptive.max", options.max ?? 1000, 1);
-    if (this.#min > this.#max) {
+    this.max = integerOrInfinity("adaptive.max", options.max ?? 1000, 1);
+    if (this.#min > this.max) {
       throw new RangeError(
-        `adaptive.min must not be above adaptive.max, got ${this.#min} and ${this.#max}`,
+        `adaptive.min must not be above adaptive.max, got ${this.#min} and ${this.max}`,
       );
     }
-    this.#limit = Math.min(Math.max(initial, this.#min), this.#max);
+    this.#limit = Math.min(Math.max(initial, this.#min), this.max);
   }
 
   /** The limit now, a whole number. */
   get limit(): number {
     return Math.floor(this.#limit);
+  }
+
+  /** Goes on from `limit`, within the bounds; returns the limit now. */
+  startFrom(limit: number): number {
+    this.#set(limit);
+    return this.limit;
   }
 
   /** A task succeeded after `latency` ms, with `inFlight` slots in use when it ended. */
@@ -78,6 +85,6 @@ export class AdaptiveLimit {
   }
 
   #set(limit: number): void {
-    this.#limit = Math.min(Math.max(limit, this.#min), this.#max);
+    this.#limit = Math.min(Math.max(limit, this.#min), this.max);
   }
 }

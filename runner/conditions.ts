@@ -4,6 +4,7 @@
  * @module
  */
 import { onAbort } from "../_internal/abort.ts";
+import { checkSignal } from "./scheduler_options.ts";
 
 interface Waiter {
   readonly holds: () => boolean;
@@ -26,6 +27,7 @@ export class Conditions {
     holds: () => boolean,
     signal?: AbortSignal | undefined,
   ): Promise<void> {
+    if (signal !== undefined) checkSignal("signal", signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (holds()) return Promise.resolve();
     return new Promise((resolve, reject) => {

@@ -98,7 +98,9 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
   }
 
   run(context: TaskContext): unknown {
-    return this.task(context);
+    // Not as a method: the function's `this` is not this handle.
+    const { task } = this;
+    return task(context);
   }
 
   [settle](state: TaskState, value: unknown): void {

@@ -107,7 +107,9 @@ export class OwnedJob implements Job {
   }
 
   run(context: TaskContext): unknown {
-    return this.task(context);
+    // Not as a method: the function's `this` is not this job.
+    const { task } = this;
+    return task(context);
   }
 
   [settle](state: TaskState, value: unknown): void {
@@ -247,11 +249,23 @@ export class JobList {
     this.last = job;
   }
 
-  /** Adds by age. Walks from the end: O(1) for the youngest, O(distance) for others. */
+  /** Adds by age. Walks from the nearer end: O(1) for the youngest and the oldest. */
   insertByAge(job: Job): void {
-    let before = this.last;
-    while (before !== undefined && before.sequence > job.sequence) {
-      before = before.previous;
+    const { sequence } = job;
+    const { first, last } = this;
+    let before = last;
+    if (
+      first !== undefined && last !== undefined &&
+      sequence - first.sequence < last.sequence - sequence
+    ) {
+      let next: Job | undefined = first;
+      while (next !== undefined && next.sequence < sequence) next = next.next;
+      // The youngest is younger than `job`, so the walk has stopped before the end.
+      before = next?.previous;
+    } else {
+      while (before !== undefined && before.sequence > sequence) {
+        before = before.previous;
+      }
     }
     const after = before === undefined ? this.first : before.next;
     job.previous = before;

@@ -153,6 +153,11 @@ export class KeyedQueue implements WaitingQueue {
     return false;
   }
 
+  hasPlace(key: PropertyKey | undefined): boolean {
+    const state = key === undefined ? undefined : this.#keys.get(key);
+    return state === undefined || state.running < this.#maxPerKey;
+  }
+
   ended(job: Job): void {
     const { key } = job;
     const state = key === undefined ? undefined : this.#keys.get(key);

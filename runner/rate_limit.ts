@@ -7,7 +7,7 @@
  */
 import { now } from "../_internal/clock.ts";
 import { Ring } from "../_internal/ring.ts";
-import { finiteDuration, integer } from "../_internal/validate.ts";
+import { boolean, finiteDuration, integer } from "../_internal/validate.ts";
 
 /** Bounds how many tasks start in a stretch of time. */
 export interface RateLimitOptions {
@@ -33,6 +33,7 @@ export class RateLimit {
   constructor({ limit, interval, spread = false }: RateLimitOptions) {
     integer("rateLimit.limit", limit, 1);
     finiteDuration("rateLimit.interval", interval);
+    boolean("rateLimit.spread", spread);
     this.#limit = spread ? 1 : limit;
     this.#interval = spread ? interval / limit : interval;
   }

@@ -61,12 +61,10 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
     this.#core = core;
     const { signal } = options;
     if (signal === undefined) return;
-    const abort = (reason: unknown) => {
-      core.refusal = () => reason;
-      core.cancelAll(reason);
-    };
-    if (signal.aborted) abort(signal.reason);
-    else this.#subscription = onAbort(signal, abort);
+    if (signal.aborted) core.abort(signal.reason);
+    else {
+      this.#subscription = onAbort(signal, (reason) => core.abort(reason));
+    }
   }
 
   /**

@@ -20,7 +20,6 @@
 import { contextAccess } from "../_internal/async_context.ts";
 import { now } from "../_internal/clock.ts";
 import { abortError, report, timeoutError } from "../_internal/errors.ts";
-import { afterMacrotask } from "../_internal/macrotask.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import { AdaptiveLimit } from "./adaptive_limit.ts";
@@ -53,6 +52,7 @@ import {
 } from "./scheduler_options.ts";
 import { type StallReport, StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
+import { TurnBudget } from "./turn_budget.ts";
 import type {
   SubmitOptions,
   Task,
@@ -63,10 +63,6 @@ import type {
 } from "./types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 
-/** After this many ends the clock is read … */
-const ENDS_BETWEEN_LOOKS = 128;
-/** … and after this many milliseconds timers and I/O get a turn. */
-const TURN_BUDGET = 4;
 /** How many waiting tasks a stall report names. */
 const STALL_REPORT_LENGTH = 100;
 
@@ -75,6 +71,8 @@ export class SchedulerCore {
   readonly conditions: Conditions = new Conditions();
   /** Why submits are refused now; `undefined` while they are accepted. */
   refusal: (() => unknown) | undefined = undefined;
+  /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
+  #cutOff: { reason: unknown; isAbort: boolean } | undefined;
   readonly #queue: WaitingQueue;
   readonly #keyed: boolean;
   /** Aging and the adaptive limit look at every job's times. */
@@ -92,12 +90,10 @@ export class SchedulerCore {
   #limit: number;
   #used = 0;
   #paused: boolean;
-  #yielding = false;
+  readonly #turn = new TurnBudget(() => this.#scheduleDrain());
   #drainScheduled = false;
   /** A worker is between the end of one job and the start of the next: it will take what comes. */
   #handingOver = false;
-  #endsSinceLook = 0;
-  #turnStart = 0;
   #rateTimer: TimerEntry | undefined;
   /** Running tasks that await queued children, whose slot may be lent. */
   readonly #lenders = new Set<Job>();
@@ -141,8 +137,21 @@ export class SchedulerCore {
     return this.#runningCount === 0 && this.#queue.size === 0;
   }
 
+  /** Jobs for which a slot is free do not count: they only have not been started yet. */
   get isFull(): boolean {
-    return this.#queue.size >= this.#maxQueue;
+    const { size } = this.#queue;
+    return size >= this.#maxQueue && size - this.#vacancy >= this.#maxQueue;
+  }
+
+  /** How many jobs may start now, as far as slots and the rate limit are concerned. */
+  get #vacancy(): number {
+    if (this.#paused) return 0;
+    const free = Math.max(0, this.#limit - this.#used);
+    if (this.#rate === undefined) return free;
+    // With nothing in the queue no timer waits for the rate limit, so nobody could be told when
+    // it allows more: the first job is let in and waits for it.
+    const allowance = this.#rate.allowance();
+    return Math.min(free, this.#queue.size === 0 ? 1 : allowance);
   }
 
   get isPaused(): boolean {
@@ -189,7 +198,11 @@ export class SchedulerCore {
   // --- What can be changed ----------------------------------------------------------------
 
   setMaxConcurrent(value: number): void {
-    this.#limit = concurrency("maxConcurrent", value);
+    concurrency("maxConcurrent", value);
+    this.#limit = this.#adaptive === undefined
+      ? value
+      : this.#adaptive.startFrom(value);
+    if (this.conditions.hasWaiters) this.conditions.check();
     this.#scheduleDrain();
   }
 
@@ -201,19 +214,31 @@ export class SchedulerCore {
 
   resume(): void {
     this.#paused = false;
+    if (this.conditions.hasWaiters) this.conditions.check();
     this.#scheduleDrain();
+    if (this.#stall !== undefined) this.#stall.queueChanged();
   }
 
   /** Cancels everything that waits now. */
   clear(reason: unknown): void {
     // A copy: whoever is told may submit or cancel others.
     for (const job of [...this.#queue.jobs()]) {
-      this.end(job, "cancelled", reason);
+      if (job.state === "queued") this.end(job, "cancelled", reason);
     }
   }
 
-  /** Cancels everything, queued and running; returns what had no outcome yet. */
-  cancelAll(reason: unknown): Job[] {
+  /** The scheduler's own signal has aborted: everything is cancelled, now and later. */
+  abort(reason: unknown): void {
+    this.refusal = () => reason;
+    this.cancelAll(reason, true);
+  }
+
+  /**
+   * Cancels everything, queued and running, and what belongs to it and is submitted from now on;
+   * returns what had no outcome yet.
+   */
+  cancelAll(reason: unknown, isAbort = false): Job[] {
+    this.#cutOff ??= { reason, isAbort };
     // The waiting ones first, so that none of them starts meanwhile.
     const open = [...this.#queue.jobs(), ...this.runningJobs()]
       .filter(isOpen);
@@ -236,19 +261,27 @@ export class SchedulerCore {
   ): void {
     if (typeof job.task !== "function") throw notATask(job.task);
     if (options !== undefined) {
-      takeSubmitOptions(job, options, this.#limit, this.#extrasOf);
+      // An adaptive limit may have shrunk for the moment: what counts is how far it can grow.
+      const heaviest = this.#adaptive?.max ?? this.#limit;
+      takeSubmitOptions(job, options, heaviest, this.#extrasOf);
     }
     const context = this.#contexts.capture();
     if (context !== undefined) this.#extrasOf(job).context = context;
     if (parent !== undefined) this.#extrasOf(job).parent = parent;
-    if (this.refusal !== undefined && !accepted) {
-      this.refuse(job, "failed", this.refusal());
-    } else this.#accept(job, group);
+    if (this.#refuses(job, accepted)) return;
+    if (this.#queue.size >= this.#maxQueue) {
+      // Others may be started or told of their end there, and do anything, so it is asked again.
+      if (!this.#makeRoom(job) || this.#refuses(job, accepted)) return;
+    }
+    this.#accept(job, group);
   }
 
   #accept(job: Job, group: JobGroup | undefined): void {
-    if (job.extras !== undefined && !this.#watch(job, job.extras)) return;
-    if (this.#queue.size >= this.#maxQueue && !this.#makeRoom(job)) return;
+    if (job.extras !== undefined) {
+      const { signal, deadline } = job.extras;
+      if (signal !== undefined) job.extras.watch(signal);
+      if (deadline < Infinity) job.extras.limit(deadline);
+    }
     if (this.#keyed) this.#extrasOf(job);
     if (group !== undefined) {
       this.#extrasOf(job).group = group;
@@ -268,28 +301,35 @@ export class SchedulerCore {
     if (this.#stall !== undefined) this.#stall.queueChanged();
   }
 
-  /** Minds the signal and the time limits; false when the job has met its end by them. */
-  #watch(job: Job, extras: JobExtras): boolean {
-    const { signal, deadline, timeout } = extras;
+  /** Ends a job that cannot be accepted: after a shutdown, aborted or expired already. */
+  #refuses(job: Job, accepted: boolean): boolean {
+    if (this.#cutOff !== undefined && (accepted || this.#cutOff.isAbort)) {
+      this.refuse(job, "cancelled", this.#cutOff.reason);
+      return true;
+    }
+    if (this.refusal !== undefined && !accepted) {
+      this.refuse(job, "failed", this.refusal());
+      return true;
+    }
+    if (job.extras === undefined) return false;
+    const { signal, deadline, timeout } = job.extras;
     if (signal?.aborted) {
       this.refuse(job, "cancelled", signal.reason);
-      return false;
+      return true;
     }
     if (timeout === 0 || (deadline < Infinity && deadline <= now())) {
       this.refuse(job, "failed", this.#expiry(job));
-      return false;
+      return true;
     }
-    if (signal !== undefined) extras.watch(signal);
-    if (deadline < Infinity) extras.limit(deadline);
-    return true;
+    return false;
   }
 
   /** The queue is full: applies the overflow policy; false when the newcomer is turned away. */
   #makeRoom(job: Job): boolean {
     if (this.#overflow === "wait") return true;
     // What a free slot is waiting for does not wait: it starts now.
-    if (this.#drainScheduled && !this.#handingOver) this.#drain();
-    if (this.#queue.size < this.#maxQueue) return true;
+    if (!this.#handingOver) this.#drain();
+    if (this.#hasRoomFor(job)) return true;
     let victim: Job | undefined;
     if (this.#overflow === "drop-oldest") victim = this.#queue.oldest();
     else if (this.#overflow === "drop-lowest") {
@@ -305,6 +345,16 @@ export class SchedulerCore {
     return true;
   }
 
+  #hasRoomFor(job: Job): boolean {
+    const { size, startable } = this.#queue;
+    if (size < this.#maxQueue) return true;
+    // Held back for a moment: those with a free slot count as started.
+    if (this.#turn.isSpent || this.#handingOver) return !this.isFull;
+    // Whatever could start has started, so only slots that nothing waits for are left.
+    return startable === 0 && this.#queue.hasPlace(job.key) &&
+      this.#vacancy >= job.weight;
+  }
+
   /** Ends a job that was never accepted. */
   refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
     job.extras?.release();
@@ -318,7 +368,7 @@ export class SchedulerCore {
   #scheduleDrain(): void {
     if (
       this.#drainScheduled || this.#handingOver || this.#paused ||
-      this.#yielding || this.#queue.size === 0
+      this.#turn.isSpent || this.#queue.size === 0
     ) return;
     this.#drainScheduled = true;
     queueMicrotask(this.#drain);
@@ -369,25 +419,40 @@ export class SchedulerCore {
 
   /** Takes the next job that may start and gives it its slot; `undefined` when none may. */
   #next(): Job | undefined {
-    if (this.#paused || this.#yielding) return undefined;
-    if (this.#lenders.size > 0) {
-      const borrower = this.#nextBorrower();
-      if (borrower !== undefined) return borrower;
+    for (;;) {
+      if (this.#paused || this.#queue.size === 0) return undefined;
+      if (this.#turn.spend()) return undefined;
+      if (this.#lenders.size > 0) {
+        const borrower = this.#nextBorrower();
+        if (borrower !== undefined) return borrower;
+      }
+      if (this.#used >= this.#limit) return undefined;
+      const job = this.#queue.peek();
+      if (job === undefined) return undefined;
+      const { extras } = job;
+      // Whoever is told of it may have changed anything, so all is looked at again.
+      if (extras !== undefined && this.#isLate(job, extras)) continue;
+      // A heavy job at the head waits for its slots and nothing overtakes it. One that has become
+      // heavier than the limit, since that was lowered, runs alone.
+      const weight = extras === undefined ? 1 : extras.weight;
+      if (this.#used + weight > this.#limit && this.#used > 0) return undefined;
+      if (!this.#rateAllows()) return undefined;
+      this.#queue.take(job);
+      this.#used += weight;
+      if (extras !== undefined) extras.slots = weight;
+      this.#start(job);
+      return job;
     }
-    if (this.#used >= this.#limit) return undefined;
-    const job = this.#queue.peek();
-    if (job === undefined) return undefined;
-    // A heavy job at the head waits for its slots and nothing overtakes it. One that has become
-    // heavier than the limit, since that was lowered, runs alone.
-    const { extras } = job;
-    const weight = extras === undefined ? 1 : extras.weight;
-    if (this.#used + weight > this.#limit && this.#used > 0) return undefined;
-    if (!this.#rateAllows()) return undefined;
-    this.#queue.take(job);
-    this.#used += weight;
-    if (extras !== undefined) extras.slots = weight;
-    this.#start(job);
-    return job;
+  }
+
+  /**
+   * Ends a queued job whose deadline has passed. Its timer does the same, but comes later when
+   * a task has kept the thread busy, and what has expired must not start.
+   */
+  #isLate(job: Job, { deadline }: JobExtras): boolean {
+    if (deadline === Infinity || deadline > now()) return false;
+    this.expire(job);
+    return true;
   }
 
   #start(job: Job): void {
@@ -414,6 +479,8 @@ export class SchedulerCore {
     if (this.#rate === undefined) return true;
     const time = this.#rate.nextStart();
     if (time === 0) {
+      // Its time may have come a moment before the timer fires.
+      this.#stopRateTimer();
       this.#rate.started();
       return true;
     }
@@ -454,7 +521,6 @@ export class SchedulerCore {
     if (this.#observer !== undefined) this.#observe("ended", job);
     if (this.conditions.hasWaiters) this.conditions.check();
     if (this.#stall !== undefined) this.#stall.moved();
-    if (++this.#endsSinceLook >= ENDS_BETWEEN_LOOKS) this.#look();
   }
 
   #measure(job: Job, timing: JobTiming, failed: boolean): void {
@@ -467,18 +533,6 @@ export class SchedulerCore {
       this.#adaptive.succeeded(ran, this.#used + job.weight);
     }
     this.#limit = this.#adaptive.limit;
-  }
-
-  /** Tasks that never leave the microtask queue would keep timers and I/O waiting for ever. */
-  #look(): void {
-    this.#endsSinceLook = 0;
-    if (this.#yielding || now() - this.#turnStart < TURN_BUDGET) return;
-    this.#yielding = true;
-    afterMacrotask(() => {
-      this.#yielding = false;
-      this.#turnStart = now();
-      this.#scheduleDrain();
-    });
   }
 
   #settle(job: Job, state: TaskState, value: unknown): void {
@@ -623,6 +677,9 @@ export class SchedulerCore {
       const child = isActive(parent) && family.borrower === undefined
         ? family.firstQueued()
         : undefined;
+      if (child?.extras !== undefined && this.#isLate(child, child.extras)) {
+        return this.#nextBorrower();
+      }
       if (child === undefined) {
         this.#lenders.delete(parent);
         continue;

@@ -4,11 +4,13 @@
  * @module
  */
 import {
+  boolean,
   duration,
   finiteDuration,
   functionNamed,
   integer,
   integerOrInfinity,
+  object,
   oneOf,
   show,
   wrong,
@@ -80,18 +82,24 @@ export function concurrency(name: string, value: unknown): number {
 
 /** Checks every option that is not checked by the part that it configures. */
 export function checkSchedulerOptions(options: SchedulerOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`options must be an object, got ${show(options)}`);
-  }
+  object("options", options);
   const { maxConcurrent, aging, maxQueue, overflow, maxPerKey } = options;
+  const { paused, adaptive, rateLimit, onStall, observer } = options;
   if (maxConcurrent !== undefined) concurrency("maxConcurrent", maxConcurrent);
   if (aging !== undefined && aging !== Infinity) finiteDuration("aging", aging);
   if (maxQueue !== undefined) integerOrInfinity("maxQueue", maxQueue, 0);
   if (overflow !== undefined) oneOf("overflow", overflow, OVERFLOW_POLICIES);
   if (maxPerKey !== undefined) integerOrInfinity("maxPerKey", maxPerKey, 1);
   if (options.signal !== undefined) checkSignal("signal", options.signal);
+  if (paused !== undefined) boolean("paused", paused);
+  if (adaptive !== undefined && typeof adaptive !== "boolean") {
+    object("adaptive", adaptive, "true, false or ");
+  }
+  if (rateLimit !== undefined) object("rateLimit", rateLimit);
+  if (onStall !== undefined) object("onStall", onStall);
+  if (observer !== undefined) object("observer", observer);
   for (const name of ["queued", "started", "settled", "ended"] as const) {
-    const listener = options.observer?.[name];
+    const listener = observer?.[name];
     if (listener !== undefined) functionNamed(`observer.${name}`, listener);
   }
 }
@@ -125,6 +133,7 @@ export function takeSubmitOptions(
   maxConcurrent: number,
   extrasOf: (job: Job) => JobExtras,
 ): void {
+  object("options", options);
   const {
     priority,
     timeout,

@@ -6,7 +6,7 @@
 import { abortError } from "../_internal/errors.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import { now } from "../_internal/clock.ts";
-import { duration } from "../_internal/validate.ts";
+import { boolean, duration, object } from "../_internal/validate.ts";
 import type { Job } from "./job.ts";
 import type { TaskInfo } from "./types.ts";
 
@@ -35,9 +35,10 @@ export interface ShutdownReport {
 }
 
 /** Checks the options before anything is ended. */
-export function checkShutdownOptions(
-  { timeout, grace }: ShutdownOptions,
-): void {
+export function checkShutdownOptions(options: ShutdownOptions): void {
+  object("options", options);
+  const { wait, timeout, grace } = options;
+  if (wait !== undefined) boolean("wait", wait);
   if (timeout !== undefined) duration("timeout", timeout);
   if (grace !== undefined) duration("grace", grace);
 }

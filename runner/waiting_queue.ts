@@ -29,6 +29,8 @@ export interface WaitingQueue {
   take(job: Job): void;
   /** May this waiting job start now, out of turn, in the slot of its parent? */
   admits(job: Job): boolean;
+  /** Has the key a free place? */
+  hasPlace(key: PropertyKey | undefined): boolean;
   /** A job that was taken has really ended. */
   ended(job: Job): void;
   /** The job that has waited longest. */
@@ -80,13 +82,10 @@ export class LevelQueue implements WaitingQueue {
   move(job: Job, priority: TaskPriority): void {
     this.remove(job);
     job.priority = priority;
-    // With aging the first of each level must be its oldest. Without, a job joins the level now.
-    if (this.#aging === Infinity) this.push(job);
-    else {
-      this.#level(priority).insertByAge(job);
-      this.#occupied |= 1 << priority;
-      this.#size++;
-    }
+    // It keeps its age, so that in every level the first is the oldest and the last the youngest.
+    this.#level(priority).insertByAge(job);
+    this.#occupied |= 1 << priority;
+    this.#size++;
   }
 
   peek(): Job | undefined {
@@ -105,6 +104,10 @@ export class LevelQueue implements WaitingQueue {
   }
 
   admits(_job: Job): boolean {
+    return true;
+  }
+
+  hasPlace(_key: PropertyKey | undefined): boolean {
     return true;
   }
 
