@@ -33,6 +33,8 @@ import {
   type ShutdownReport,
 } from "./shutdown.ts";
 import type { SchedulerStatistics } from "./statistics.ts";
+import type { Timeline } from "./timeline.ts";
+import { span } from "../telemetry/span.ts";
 import type { TaskPriority } from "./priority.ts";
 import { WorkerPool } from "./worker_pool.ts";
 import type {
@@ -349,10 +351,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     options: ScopeOptions = {},
   ): Promise<T> {
     this.#checkOpen();
-    return await runScope(this.#core, body, {
-      priority: this.#defaults?.priority,
-      ...options,
-    });
+    return await span("scope", {}, () =>
+      runScope(this.#core, body, {
+        priority: this.#defaults?.priority,
+        ...options,
+      }));
   }
 
   /**
@@ -430,6 +433,26 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /** Counts, and percentiles of wait and run times by level, of the scheduler. */
   stats(): SchedulerStatistics {
     return this.#core.statistics();
+  }
+
+  /**
+   * What ran when, on which slot, and who waited: the last tasks as Chrome trace events, which
+   * ui.perfetto.dev and chrome://tracing open as JSON.
+   *
+   * @throws {TypeError} When the runner was made without the option `timeline`.
+   *
+   * @example
+   * ```ts
+   * import { AsyncRunner } from "@specify/async-core";
+   *
+   * await using runner = new AsyncRunner({ timeline: 100 });
+   * await runner.gather([() => 1, () => 2]);
+   * const json = JSON.stringify(runner.timeline());
+   * console.log(json.includes('"ph":"X"')); // true
+   * ```
+   */
+  timeline(): Timeline {
+    return this.#core.timeline();
   }
 
   /** Lets a scheduler that was made with `paused` begin. */

@@ -46,6 +46,7 @@ export type {
   Percentiles,
   SchedulerStatistics,
 } from "./statistics.ts";
+export type { Timeline, TraceEvent } from "./timeline.ts";
 export type {
   SubmitOptions,
   Task,

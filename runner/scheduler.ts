@@ -16,6 +16,7 @@ import {
   type ShutdownReport,
 } from "./shutdown.ts";
 import type { SchedulerStatistics } from "./statistics.ts";
+import type { Timeline } from "./timeline.ts";
 import type { SubmitOptions, Task, TaskHandle, TaskRunner } from "./types.ts";
 
 let accessCore: (scheduler: TaskScheduler) => SchedulerCore;
@@ -161,6 +162,16 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
   /** Counts, and percentiles of wait and run times by level. */
   stats(): SchedulerStatistics {
     return this.#core.statistics();
+  }
+
+  /**
+   * What ran when, on which slot, and who waited: the last tasks as Chrome trace events, which
+   * ui.perfetto.dev and chrome://tracing open as JSON.
+   *
+   * @throws {TypeError} When the scheduler was made without the option `timeline`.
+   */
+  timeline(): Timeline {
+    return this.#core.timeline();
   }
 
   /**

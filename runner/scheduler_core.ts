@@ -53,6 +53,12 @@ import {
 import { type StallReport, StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
 import { TurnBudget } from "./turn_budget.ts";
+import { type TaskTelemetry, taskTelemetry } from "./task_telemetry.ts";
+import {
+  combineObservers,
+  type Timeline,
+  TimelineRecorder,
+} from "./timeline.ts";
 import type {
   SubmitOptions,
   Task,
@@ -81,6 +87,8 @@ export class SchedulerCore {
   readonly #overflow: SchedulerOptions["overflow"];
   readonly #rate: RateLimit | undefined;
   readonly #adaptive: AdaptiveLimit | undefined;
+  readonly #telemetry: TaskTelemetry | undefined = taskTelemetry();
+  readonly #timeline: TimelineRecorder | undefined;
   readonly #observer: TaskObserver | undefined;
   readonly #stall: StallWatch | undefined;
   readonly #statistics = new Statistics();
@@ -105,7 +113,12 @@ export class SchedulerCore {
     this.#maxQueue = options.maxQueue ?? Infinity;
     this.#overflow = options.overflow ?? "wait";
     this.#rate = options.rateLimit && new RateLimit(options.rateLimit);
-    this.#observer = options.observer;
+    this.#timeline = options.timeline === undefined
+      ? undefined
+      : new TimelineRecorder(options.timeline);
+    const observers = [this.#telemetry, this.#timeline, options.observer]
+      .filter((observer) => observer !== undefined);
+    if (observers.length > 0) this.#observer = combineObservers(observers);
     this.#stall = options.onStall && new StallWatch(options.onStall, this);
     this.#paused = options.paused ?? false;
     this.#keyed = maxPerKey < Infinity;
@@ -179,6 +192,15 @@ export class SchedulerCore {
     const jobs: Job[] = [];
     for (let job = this.#running.first; job; job = job.next) jobs.push(job);
     return jobs;
+  }
+
+  timeline(): Timeline {
+    if (this.#timeline === undefined) {
+      throw new TypeError(
+        "timeline() needs the option timeline: how many ended tasks to keep, for example 1000",
+      );
+    }
+    return this.#timeline.snapshot();
   }
 
   statistics(): SchedulerStatistics {
@@ -392,7 +414,7 @@ export class SchedulerCore {
         if (job.state === "running") {
           value = this.#contexts.run(
             job.extras?.context,
-            job,
+            this.#telemetry === undefined ? job : this.#telemetry.within(job),
             new JobContext(job, this),
           );
           if (isThenable(value)) value = await value;

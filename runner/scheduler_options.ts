@@ -56,6 +56,8 @@ export interface SchedulerOptions {
   signal?: AbortSignal | undefined;
   /** Sees every change of every task. */
   observer?: TaskObserver | undefined;
+  /** How many ended tasks `timeline()` shows; without it nothing is recorded. @default {none} */
+  timeline?: number | undefined;
   /** Told when nothing has started or ended for a while although work waits. */
   onStall?: StallOptions | undefined;
 }
