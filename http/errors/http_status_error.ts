@@ -34,7 +34,7 @@ export interface HTTPStatusErrorOptions {
  * await using client = new AsyncHTTPClient({
  *   fetch: () => Promise.resolve(new Response("no such thing", { status: 404 })),
  * });
- * const error = await client.get("http://localhost/thing").json().catch((error) => error);
+ * const error = await client.get("http://localhost/thing").text().catch((error) => error);
  * console.log(error instanceof HTTPStatusError, error.status, error.body); // true 404 "no such thing"
  * ```
  */

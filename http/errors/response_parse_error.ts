@@ -17,7 +17,7 @@ import { redactURL } from "../redact.ts";
  *   fetch: () => Promise.resolve(new Response("<html>")),
  * });
  * const error = await client.get("http://localhost/").json().catch((error) => error);
- * console.log(error instanceof ResponseParseError, error.body); // true "<html>"
+ * if (error instanceof ResponseParseError) console.log(error.body); // "<html>"
  * ```
  */
 export class ResponseParseError extends Error {
