@@ -48,15 +48,19 @@ export class JobContext implements TaskContext {
     return this.#job.priority;
   }
 
-  submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
-    return this.#scheduler.submitChild(this.#job, task, options);
+  // The three functions are made when they are asked for, so that `({ submit }) => …` works and
+  // a task that uses none pays for none.
+
+  get submit(): TaskContext["submit"] {
+    return <T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> =>
+      this.#scheduler.submitChild(this.#job, task, options);
   }
 
-  progress(value: unknown): void {
-    this.#scheduler.progress(this.#job, value);
+  get progress(): TaskContext["progress"] {
+    return (value) => this.#scheduler.progress(this.#job, value);
   }
 
-  shield<T>(fn: (signal: AbortSignal) => T | PromiseLike<T>): Promise<T> {
-    return this.#scheduler.shield(this.#job, fn);
+  get shield(): TaskContext["shield"] {
+    return (fn) => this.#scheduler.shield(this.#job, fn);
   }
 }
