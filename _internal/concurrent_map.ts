@@ -22,6 +22,8 @@ export interface ConcurrentMapOptions {
   ordered: boolean;
   /** Asked before each read: `undefined` to go on, or a promise to wait for first. */
   ready?: (() => PromiseLike<void> | undefined) | undefined;
+  /** Told once, when nothing more will be delivered. */
+  finished?: (() => void) | undefined;
 }
 
 const PENDING = 0;
@@ -64,6 +66,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   readonly #concurrency: number;
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
+  readonly #tellFinished: (() => void) | undefined;
   readonly #slots = new Ring<Slot<U>>();
   readonly #free: Slot<U>[] = [];
   readonly #waiters = new Ring<Waiter<U>>();
@@ -71,6 +74,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #held = 0;
   #inFlight = 0;
   #reading = false;
+  /** What is pending is `ready`, not the source. */
+  #gated = false;
   #pumping = false;
   #stopped = false;
   #finished = false;
@@ -95,6 +100,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     this.#concurrency = options.concurrency;
     this.#ordered = options.ordered;
     this.#ready = options.ready;
+    this.#tellFinished = options.finished;
   }
 
   [Symbol.asyncIterator](): this {
@@ -125,7 +131,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   /** Stops: reads nothing more, waits for what is in flight, closes the source. */
   async return(): Promise<IteratorResult<U>> {
     if (this.#finished) return DONE;
-    this.#finished = this.#stopped = true;
+    this.#stopped = true;
+    this.#finish();
     this.#answer();
     this.#closeSource();
     if (this.#inFlight > 0) {
@@ -136,6 +143,14 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     this.#closeError = undefined;
     if (failure !== undefined) throw failure.error;
     return DONE;
+  }
+
+  /** Stops with a failure that belongs to no element; it is delivered as one of the source. */
+  stopWith(error: unknown): void {
+    if (this.#stopped) return;
+    this.#fail(error);
+    this.#closeSource();
+    this.#answer();
   }
 
   /** A call has ended. @internal */
@@ -166,7 +181,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       ) {
         const gate = this.#ready?.();
         if (gate !== undefined) {
-          this.#reading = true;
+          this.#reading = this.#gated = true;
           gate.then(this.#opened, this.#elementFailed);
           return;
         }
@@ -209,7 +224,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   }
 
   readonly #opened = (): void => {
-    this.#reading = false;
+    this.#reading = this.#gated = false;
     if (this.#stopped) return this.#woken();
     this.#read();
     this.#pump();
@@ -244,7 +259,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   };
 
   readonly #elementFailed = (error: unknown): void => {
-    this.#reading = false;
+    this.#reading = this.#gated = false;
     // An element or `ready` failed, not the source: that one is closed.
     if (this.#stopped) return this.#woken();
     this.#fail(error);
@@ -301,7 +316,10 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #closeSource(): void {
     if (this.#sourceDone) return;
     // Pending: closed when it wakes, by `woken`.
-    if (this.#reading && this.#iterator[closesWhilePending] !== true) return;
+    if (
+      this.#reading && !this.#gated &&
+      this.#iterator[closesWhilePending] !== true
+    ) return;
     this.#sourceDone = true;
     let closed;
     try {
@@ -342,7 +360,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       if (!this.#stopped || this.#inFlight > 0 || this.#reading) {
         return undefined;
       }
-      this.#finished = true;
+      this.#finish();
       return DONE;
     }
     if (slot.state === SUCCEEDED) {
@@ -358,12 +376,17 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       slot.state === PENDING || this.#inFlight > 0 ||
       this.#closing !== undefined
     ) return undefined;
-    this.#finished = true;
+    this.#finish();
     if (this.#closeError !== undefined) {
       report("A stream's source failed to close", this.#closeError.error);
       this.#closeError = undefined;
     }
     throw slot.value;
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    this.#tellFinished?.();
   }
 
   /** Answers waiting next() calls with what is there; once finished, all of them. */

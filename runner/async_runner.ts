@@ -14,18 +14,25 @@ import {
 } from "../_internal/validate.ts";
 import { type BatchSettings, gatherAll } from "./gather.ts";
 import { JobHandle } from "./handle.ts";
-import { JobGroup } from "./job_group.ts";
+import { RunnerGroup } from "./job_group.ts";
 import { firstOf } from "./race.ts";
 import { RunnerMap } from "./runner_map.ts";
 import { coreOf, TaskScheduler } from "./scheduler.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
 import {
   checkPriority,
+  checkSignal,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,
 } from "./scheduler_options.ts";
-import { runScope, type ScopeOptions, type TaskScope } from "./scope.ts";
+import {
+  inherit,
+  runScope,
+  type ScopeOptions,
+  type TaskScope,
+  withDefaults,
+} from "./scope.ts";
 import {
   checkShutdownOptions,
   Shutdown,
@@ -133,13 +140,12 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   readonly #scheduler: TaskScheduler;
   readonly #core: SchedulerCore;
   /** Only with a shared scheduler: the tasks that are this runner's. */
-  readonly #group: JobGroup | undefined;
+  readonly #group: RunnerGroup | undefined;
   readonly #subscription: AbortSubscription | undefined;
   /** What a submit without options is submitted with; `undefined` when there are no defaults. */
   readonly #defaults: SubmitOptions | undefined;
   readonly #maxThreads: number | undefined;
   #threads: WorkerPool | undefined;
-  #refusal: (() => unknown) | undefined;
   #shutdown: Shutdown | undefined;
 
   /**
@@ -175,12 +181,19 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
         );
       }
       this.#scheduler = scheduler;
-      this.#group = new JobGroup();
-      if (signal?.aborted) this.#refusal = () => signal.reason;
-      this.#subscription = signal && onAbort(signal, (reason) => {
-        this.#refusal = () => reason;
-        this.#group?.cancel(this.#core, reason);
-      });
+      const group = new RunnerGroup();
+      this.#group = group;
+      if (signal !== undefined) {
+        checkSignal("signal", signal);
+        const core = coreOf(scheduler);
+        if (signal.aborted) group.abort(core, signal.reason);
+        else {
+          this.#subscription = onAbort(
+            signal,
+            (reason) => group.abort(core, reason),
+          );
+        }
+      }
     } else {
       this.#scheduler = new TaskScheduler({
         ...rest,
@@ -216,18 +229,20 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    */
   submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
     const handle = new JobHandle(task, this.#core);
-    if (this.#refusal !== undefined) {
-      this.#core.refuse(handle, "failed", this.#refusal());
-    } else {
-      this.#core.submit(handle, this.#withDefaults(options), this.#group);
-    }
+    this.#core.submit(
+      handle,
+      withDefaults(options, this.#defaults),
+      this.#group,
+    );
     return handle;
   }
 
   /**
    * Runs all tasks and gives their results in order. The source is read only as fast as tasks
-   * may run. The first failure cancels the rest, and the promise rejects with it when all have
-   * ended; failures that came after it are in its `suppressed` property.
+   * may run and the queue has room. The first failure cancels the rest, and the promise rejects
+   * with it when all have ended; failures that came after it are in its `suppressed` property.
+   * With `settled` it rejects only when it cannot go on: its source or its signal ended it, or
+   * the runner was shut down before every task could be submitted.
    *
    * @throws {TypeError} When `tasks` is no iterable, or holds something that is no function.
    */
@@ -268,7 +283,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /**
    * Calls `fn` for each element of a source, several at once, each call a task of this runner.
    * Lazy: nothing is read before the first result is asked for, and never further ahead than
-   * `concurrency`. Leaving the loop cancels what is in work, awaits it and closes the source.
+   * `concurrency`. Leaving the loop cancels what is in work, awaits it and closes the source. A
+   * shutdown does not wait for a map that nobody reads: it gives nothing more afterwards.
    *
    * @example
    * ```ts
@@ -315,7 +331,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /**
    * The result of the task that succeeds first. The others are cancelled and awaited.
    *
-   * @throws {AggregateError} When all fail, with every failure, in the order of the tasks.
+   * @throws {AggregateError} When all fail, with every failure, in the order of the tasks; the
+   * reason of `signal` when that ended it.
    */
   async any<T>(
     tasks: Iterable<Task<T>>,
@@ -330,7 +347,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    * Structured concurrency: no task that is submitted to the scope outlives it. When one fails,
    * or the body does, the others are cancelled; all are awaited, then the clean-ups run. One
    * failure is thrown as it is, several as an AggregateError; cancellations that follow from a
-   * failure are not among them.
+   * failure are not among them. A shutdown waits for open scopes as it does for tasks, and a
+   * cancelled one sees its `signal` abort.
    *
    * @example
    * ```ts
@@ -351,11 +369,16 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     options: ScopeOptions = {},
   ): Promise<T> {
     this.#checkOpen();
-    return await span("scope", {}, () =>
-      runScope(this.#core, body, {
-        priority: this.#defaults?.priority,
-        ...options,
-      }));
+    const settings = {
+      core: this.#core,
+      group: this.#group,
+      defaults: this.#defaults,
+    };
+    return await span(
+      "scope",
+      {},
+      () => runScope(inherit(settings, options.priority), body, options.signal),
+    );
   }
 
   /**
@@ -462,14 +485,16 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   }
 
   /**
-   * Stops accepting, lets accepted tasks finish, and cancels what is left after `timeout`.
-   * Calling it again joins the same shutdown; the most impatient options win. Awaiting it inside
+   * Stops accepting, lets accepted tasks and open scopes finish, and cancels what is left after
+   * `timeout`. What is part of accepted work (a task of a gather, of a scope, a child) is still
+   * let in until then. Calling it again joins the same shutdown; the most impatient options win. Awaiting it inside
    * one of the runner's own tasks waits for that task too: give it a `timeout`, or do not await
    * it there.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdownOptions(options);
-    this.#refusal ??= () => new DisposedError("AsyncRunner.submit()");
+    (this.#group ?? this.#core).refusal ??= () =>
+      new DisposedError("AsyncRunner.submit()");
     const report =
       await (this.#group === undefined
         ? this.#scheduler.shutdown(options)
@@ -481,22 +506,22 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
 
   /** Only this runner's tasks: the scheduler is shared. */
   #endGroup(
-    group: JobGroup,
+    group: RunnerGroup,
     options: ShutdownOptions,
   ): Promise<ShutdownReport> {
     if (this.#shutdown === undefined) {
       const core = this.#core;
       this.#shutdown = new Shutdown({
-        get isIdle() {
-          return group.isEmpty;
+        get isOver() {
+          return group.isOver;
         },
         get isShielded() {
           return group.running().some((job) =>
             (job.extras?.family?.shields.size ?? 0) > 0
           );
         },
-        whenIdle: (signal) => group.whenEmpty(signal),
-        cancelAll: (reason) => group.cancel(core, reason),
+        whenOver: (signal) => group.when(() => group.isOver, signal),
+        cancelAll: (reason) => group.cancelAll(core, reason),
         runningJobs: () => group.running(),
       });
       const release = () => this.#subscription?.unsubscribe();
@@ -511,28 +536,18 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     await this.shutdown();
   }
 
-  #withDefaults(options: SubmitOptions | undefined): SubmitOptions | undefined {
-    const defaults = this.#defaults;
-    if (defaults === undefined) return options;
-    if (options === undefined) return defaults;
-    return {
-      ...options,
-      priority: options.priority ?? defaults.priority,
-      timeout: options.timeout ?? defaults.timeout,
-    };
-  }
-
   #settings(options: SubmitOptions): BatchSettings {
     return {
-      options: this.#withDefaults(
+      options: withDefaults(
         Object.keys(options).length === 0 ? undefined : options,
+        this.#defaults,
       ),
       group: this.#group,
     };
   }
 
   #checkOpen(): void {
-    const refusal = this.#refusal ?? this.#core.refusal;
+    const refusal = this.#group?.refusal ?? this.#core.refusal;
     if (refusal !== undefined) throw refusal();
   }
 }

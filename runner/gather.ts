@@ -4,8 +4,11 @@
  *
  * @module
  */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { contextAccess } from "../_internal/async_context.ts";
 import { abortError } from "../_internal/errors.ts";
 import { show } from "../_internal/validate.ts";
+import { refusalOf } from "./admission.ts";
 import { isActive, type JobOwner, OwnedJob } from "./job.ts";
 import type { JobGroup } from "./job_group.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
@@ -38,15 +41,22 @@ class Gather implements JobOwner {
   // source is done and #inFlight is 0.
   readonly #core: SchedulerCore;
   readonly #iterator: Iterator<Task<unknown>>;
-  readonly #settings: BatchSettings;
+  readonly #options: SubmitOptions | undefined;
+  readonly #group: JobGroup | undefined;
   readonly #settled: boolean;
   readonly #resolve: (results: unknown[]) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #subscription: AbortSubscription | undefined;
+  readonly #contexts = contextAccess();
+  /** The caller's async context, in which the source is read and every task is submitted. */
+  readonly #context = this.#contexts.capture();
   readonly #results: unknown[] = [];
   readonly #jobs: (OwnedJob | undefined)[] = [];
   #inFlight = 0;
   #sourceDone = false;
   #pumping = false;
+  #reading = false;
+  #waitsForRoom = false;
   #failure: { error: unknown } | undefined;
   #laterErrors: unknown[] = [];
   #cancelReason: unknown;
@@ -66,10 +76,15 @@ class Gather implements JobOwner {
     }
     this.#core = core;
     this.#iterator = tasks[Symbol.iterator]();
-    this.#settings = settings;
+    // One subscription for all tasks: it also ends a gather that waits for room in the queue.
+    const { signal, ...options } = settings.options ?? {};
+    this.#options = Object.keys(options).length === 0 ? undefined : options;
+    this.#group = settings.group;
     this.#settled = settled;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#subscription = signal &&
+      onAbort(signal, (reason) => this.#stop(reason, reason));
   }
 
   /** Submits as many as may run. One too many never waits behind others of its own. */
@@ -77,22 +92,49 @@ class Gather implements JobOwner {
     // A submit may settle its job at once, which calls back here.
     if (this.#pumping) return;
     this.#pumping = true;
-    while (
-      !this.#sourceDone &&
-      this.#inFlight < Math.max(1, this.#core.maxConcurrent)
-    ) this.#submitNext();
+    // Called as tasks end, so the present context is any task's.
+    if (!this.#sourceDone) this.#contexts.run(this.#context, SUBMIT_ALL, this);
     this.#pumping = false;
     if (this.#sourceDone && this.#inFlight === 0) this.#finish();
+  }
+
+  /** Submits what may be submitted now. */
+  submitAll(): void {
+    while (!this.#sourceDone && this.#inFlight < this.#core.maxConcurrent) {
+      if (this.#core.isFull) return this.#waitForRoom();
+      // The first finds out whether the runner accepts anything; the rest belong to it.
+      const refusal = this.#jobs.length > 0 &&
+        (refusalOf(this.#core, true) ??
+          (this.#group && refusalOf(this.#group, true)));
+      // Not the outcome of one task: nothing more can start, however long the source is.
+      if (refusal) return this.#fail(refusal.reason);
+      this.#submitNext();
+    }
+  }
+
+  #waitForRoom(): void {
+    if (this.#waitsForRoom) return;
+    this.#waitsForRoom = true;
+    const holds = () => this.#sourceDone || !this.#core.isFull;
+    this.#core.conditions.wait(holds).then(() => {
+      this.#waitsForRoom = false;
+      if (!this.#sourceDone) this.pump();
+    });
   }
 
   #submitNext(): void {
     let step;
     try {
+      this.#reading = true;
       step = this.#iterator.next();
     } catch (error) {
       this.#sourceDone = true;
       return this.#fail(error);
+    } finally {
+      this.#reading = false;
     }
+    // The source itself may have stopped us, and could not be closed while it was read.
+    if (this.#sourceDone) return this.#closeSource();
     if (step.done) {
       this.#sourceDone = true;
       return;
@@ -101,13 +143,7 @@ class Gather implements JobOwner {
     this.#jobs.push(job);
     this.#inFlight++;
     try {
-      this.#core.submit(
-        job,
-        this.#settings.options,
-        this.#settings.group,
-        // The first finds out whether the runner accepts anything; the rest belong to it.
-        job.index > 0,
-      );
+      this.#core.submit(job, this.#options, this.#group, job.index > 0);
     } catch (error) {
       // A wrong option, or no function: the same for every call.
       this.#ended(job);
@@ -138,23 +174,35 @@ class Gather implements JobOwner {
   }
 
   #fail(error: unknown): void {
+    this.#stop(
+      error,
+      abortError(
+        "Another task of the same gather failed, so this one was cancelled",
+      ),
+    );
+  }
+
+  /** Reads no further and cancels what is in flight; `error` is what the gather rejects with. */
+  #stop(error: unknown, cancelReason: unknown): void {
     if (this.#failure !== undefined) return this.#noteLater(error);
     this.#failure = { error };
-    this.#cancelReason = abortError(
-      "Another task of the same gather failed, so this one was cancelled",
-    );
+    this.#cancelReason = cancelReason;
     if (!this.#sourceDone) {
       this.#sourceDone = true;
-      try {
-        this.#iterator.return?.();
-      } catch (closeError) {
-        this.#noteLater(closeError);
-      }
+      if (!this.#reading) this.#closeSource();
     }
     for (const job of this.#jobs) {
-      if (job !== undefined) {
-        this.#core.end(job, "cancelled", this.#cancelReason);
-      }
+      if (job !== undefined) this.#core.end(job, "cancelled", cancelReason);
+    }
+    // Nothing may have been in flight: it waited for room.
+    if (!this.#pumping && this.#inFlight === 0) this.#finish();
+  }
+
+  #closeSource(): void {
+    try {
+      this.#iterator.return?.();
+    } catch (error) {
+      this.#noteLater(error);
     }
   }
 
@@ -165,10 +213,13 @@ class Gather implements JobOwner {
   }
 
   #finish(): void {
+    this.#subscription?.unsubscribe();
     if (this.#failure === undefined) return this.#resolve(this.#results);
     this.#reject(withSuppressed(this.#failure.error, this.#laterErrors));
   }
 }
+
+const SUBMIT_ALL = { run: (gather: Gather): void => gather.submitAll() };
 
 /** The first error, with those that came after it as its `suppressed`. */
 export function withSuppressed(error: unknown, later: unknown[]): unknown {

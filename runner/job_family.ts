@@ -18,6 +18,11 @@ export class JobFamily {
   /** Queued children that this task awaits, by level. */
   readonly #awaited: (Ring<Job> | undefined)[] = [];
 
+  /** Whether no child and no shielded work is left. */
+  get hasEnded(): boolean {
+    return this.children.isEmpty && this.shields.size === 0;
+  }
+
   /** The task awaits this child, which is queued. */
   awaits(child: Job): void {
     (this.#awaited[child.priority] ??= new Ring()).push(child);

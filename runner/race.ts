@@ -25,16 +25,11 @@ export function firstOf<T>(
     );
   }
   return new Promise((resolve, reject) => {
-    const race = new Race(core, mustSucceed, list.length, (outcome) => {
+    new Race(core, mustSucceed, settings.options?.signal, (outcome) => {
       // The winner's value is what its task gave, awaited.
       if (outcome.failed) reject(outcome.value);
       else resolve(outcome.value as Awaited<T>);
-    });
-    try {
-      race.start(list, settings);
-    } catch (error) {
-      race.abandon({ failed: true, value: error });
-    }
+    }).start(list, settings);
   });
 }
 
@@ -44,64 +39,75 @@ interface Outcome {
 }
 
 class Race implements JobOwner {
-  // Invariant: #left counts the tasks whose function has not ended or that never started; the
-  // race is told when it reaches 0, with the winner, or with all failures.
+  // Invariant: #jobs holds the tasks that were submitted and whose function has not really ended.
+  // Nothing is submitted once there is a winner. The race is told when everything is submitted
+  // that will be, and #jobs is empty: the winner, or all failures.
   readonly #core: SchedulerCore;
   readonly #mustSucceed: boolean;
+  readonly #signal: AbortSignal | undefined;
   readonly #tell: (outcome: Outcome) => void;
-  readonly #jobs: OwnedJob[] = [];
+  readonly #jobs = new Set<OwnedJob>();
   readonly #failures: unknown[] = [];
-  #left: number;
+  #submitting = true;
   #winner: Outcome | undefined;
 
   constructor(
     core: SchedulerCore,
     mustSucceed: boolean,
-    count: number,
+    signal: AbortSignal | undefined,
     tell: (outcome: Outcome) => void,
   ) {
     this.#core = core;
     this.#mustSucceed = mustSucceed;
-    this.#left = count;
+    this.#signal = signal;
     this.#tell = tell;
   }
 
   start(tasks: Task<unknown>[], { options, group }: BatchSettings): void {
     for (const [index, task] of tasks.entries()) {
+      // A submit may settle its job at once, and that may decide the race.
+      if (this.#winner !== undefined) break;
       const job = new OwnedJob(task, this, index);
-      this.#jobs.push(job);
-      this.#core.submit(job, options, group, index > 0);
+      this.#jobs.add(job);
+      try {
+        this.#core.submit(job, options, group, index > 0);
+      } catch (error) {
+        // A wrong option, or no function: no race.
+        this.#jobs.delete(job);
+        this.#win({ failed: true, value: error });
+      }
     }
-  }
-
-  /** A task could not be submitted at all: no race. */
-  abandon(outcome: Outcome): void {
-    this.#left =
-      this.#jobs.filter((job) => job.state === "queued" || isActive(job))
-        .length - 1;
-    this.#win(outcome);
-    if (this.#left === 0) this.#tell(outcome);
+    this.#submitting = false;
+    this.#tellIfOver();
   }
 
   settled(job: OwnedJob, state: TaskState, value: unknown): void {
+    // One that was cut off while it runs has not ended yet: `ended` comes later.
+    if (!isActive(job)) this.#jobs.delete(job);
     if (state === "succeeded") this.#win({ failed: false, value });
     else {
       this.#failures[job.index] = value;
       if (!this.#mustSucceed) this.#win({ failed: true, value });
     }
-    if (!isActive(job)) this.ended();
+    this.#tellIfOver();
   }
 
-  ended(): void {
-    if (--this.#left > 0) return;
-    this.#tell(
-      this.#winner ?? {
-        failed: true,
-        value: new AggregateError(
-          this.#failures,
-          `None of ${this.#jobs.length} tasks succeeded`,
-        ),
-      },
+  ended(job: OwnedJob): void {
+    this.#jobs.delete(job);
+    this.#tellIfOver();
+  }
+
+  #tellIfOver(): void {
+    if (this.#submitting || this.#jobs.size > 0) return;
+    this.#tell(this.#winner ?? { failed: true, value: this.#noWinner() });
+  }
+
+  /** Why no task of `any` succeeded: its signal, or the tasks themselves. */
+  #noWinner(): unknown {
+    if (this.#signal?.aborted) return this.#signal.reason;
+    return new AggregateError(
+      this.#failures,
+      `None of ${this.#failures.length} tasks succeeded`,
     );
   }
 
@@ -111,6 +117,9 @@ class Race implements JobOwner {
     const reason = abortError(
       "Another task of the same race won, so this one was cancelled",
     );
-    for (const job of this.#jobs) this.#core.end(job, "cancelled", reason);
+    // A copy: a queued job leaves the set at once.
+    for (const job of [...this.#jobs]) {
+      this.#core.end(job, "cancelled", reason);
+    }
   }
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { contextAccess } from "../_internal/async_context.ts";
 import { abortError } from "../_internal/errors.ts";
 import { ConcurrentMap } from "../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../_internal/thenable.ts";
@@ -74,8 +76,16 @@ export class RunnerMap<T, U>
     context: TaskContext,
   ) => U | PromiseLike<U>;
   readonly #settings: RunnerMapSettings;
+  readonly #signal: AbortSignal | undefined;
   readonly #inFlight: MapJob[] = [];
   readonly #map: ConcurrentMap<T, U>;
+  readonly #contexts = contextAccess();
+  /** The caller's async context, in which every element is submitted. */
+  readonly #context = this.#contexts.capture();
+  #subscription: AbortSubscription | undefined;
+  #started = false;
+  /** What stands at this place or behind it was cancelled already. */
+  #cancelledFrom = Infinity;
 
   constructor(
     core: SchedulerCore,
@@ -85,12 +95,19 @@ export class RunnerMap<T, U>
   ) {
     this.#core = core;
     this.#fn = fn;
-    this.#settings = settings;
+    const { signal, ...options } = settings.options ?? {};
+    // One subscription for all elements: it also ends a map that waits for its source.
+    this.#signal = signal;
+    this.#settings = {
+      ...settings,
+      options: Object.keys(options).length === 0 ? undefined : options,
+    };
     this.#map = new ConcurrentMap(source, this.#start, {
       concurrency: settings.concurrency,
       ordered: settings.ordered,
       ready: () =>
         core.isFull ? core.conditions.wait(() => !core.isFull) : undefined,
+      finished: () => this.#subscription?.unsubscribe(),
     });
   }
 
@@ -99,13 +116,27 @@ export class RunnerMap<T, U>
   }
 
   next(): Promise<IteratorResult<U>> {
+    if (!this.#started) this.#begin();
     return this.#map.next();
   }
 
+  #begin(): void {
+    this.#started = true;
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    const stop = (reason: unknown) => {
+      this.#map.stopWith(reason);
+      this.#cancelFrom(0, reason);
+    };
+    if (signal.aborted) stop(signal.reason);
+    else this.#subscription = onAbort(signal, stop);
+  }
+
   async return(): Promise<IteratorResult<U>> {
+    this.#started = true;
     this.#cancelFrom(
       0,
-      "The consumer of the map stopped, so this task was cancelled",
+      abortError("The consumer of the map stopped, so this task was cancelled"),
     );
     return await this.#map.return();
   }
@@ -117,10 +148,17 @@ export class RunnerMap<T, U>
   readonly #start = (value: T, index: number): PromiseLike<U> => {
     const job = new MapJob(this.#fn, this, index, value);
     job.place = this.#inFlight.push(job) - 1;
-    const { options, group } = this.#settings;
-    this.#core.submit(job, options, group, index > 0);
+    // An element may be read while any task ends, but belongs to whoever called map.
+    this.#contexts.run(this.#context, this.#submit, job);
     // It gives what fn returned, awaited.
     return job as PromiseLike<unknown> as PromiseLike<U>;
+  };
+
+  readonly #submit = {
+    run: (job: MapJob): void => {
+      const { options, group } = this.#settings;
+      this.#core.submit(job, options, group, job.index > 0);
+    },
   };
 
   settled(job: OwnedJob, state: TaskState, value: unknown): void {
@@ -139,14 +177,21 @@ export class RunnerMap<T, U>
 
   #fail(job: MapJob, error: unknown): void {
     this.#remove(job);
+    // Settled within submit (a refused job): the map has not called `then` yet.
+    if (job.fail === undefined) queueMicrotask(() => this.#deliver(job, error));
+    else this.#deliver(job, error);
+  }
+
+  #deliver(job: MapJob, error: unknown): void {
+    // Before the others are cancelled: it is their end that must not look like the failure.
+    job.fail?.(error);
     // In order, what came before the failed element is still delivered.
     this.#cancelFrom(
       this.#settings.ordered ? job.index : 0,
-      "Another task of the same map failed, so this one was cancelled",
+      abortError(
+        "Another task of the same map failed, so this one was cancelled",
+      ),
     );
-    // Settled within submit (a refused job): the map has not called `then` yet.
-    if (job.fail === undefined) queueMicrotask(() => job.fail?.(error));
-    else job.fail?.(error);
   }
 
   /** The last takes the place of the one that goes: no order is needed here. */
@@ -157,9 +202,9 @@ export class RunnerMap<T, U>
     last.place = job.place;
   }
 
-  #cancelFrom(index: number, why: string): void {
-    if (this.#inFlight.length === 0) return;
-    const reason = abortError(why);
+  #cancelFrom(index: number, reason: unknown): void {
+    if (index >= this.#cancelledFrom) return;
+    this.#cancelledFrom = index;
     for (const job of [...this.#inFlight]) {
       if (job.index >= index) this.#core.end(job, "cancelled", reason);
     }

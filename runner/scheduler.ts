@@ -186,13 +186,13 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
       const core = this.#core;
       core.refusal ??= () => new DisposedError("TaskScheduler.submit()");
       this.#shutdown = new Shutdown({
-        get isIdle() {
-          return core.isIdle;
+        get isOver() {
+          return core.isOver;
         },
         get isShielded() {
           return core.isShielded;
         },
-        whenIdle: (signal) => core.conditions.wait(() => core.isIdle, signal),
+        whenOver: (signal) => core.conditions.wait(() => core.isOver, signal),
         cancelAll: (reason) => core.cancelAll(reason),
         runningJobs: () => core.runningJobs(),
       });

@@ -4,7 +4,8 @@
  *
  * What must always hold:
  * - A job that was accepted is in exactly one place: the waiting queue, the running list, or
- *   neither, and then it is settled. Only `#next` (queue to running), `#finish` (running to
+ *   neither, and then it is settled. One that is being accepted is in none, and `end` may reach it
+ *   there, since making room for it ends or starts others: it is then refused. Only `#next` (queue to running), `#finish` (running to
  *   nowhere) and `end` (queue to nowhere) move it.
  * - `#used` is the sum of `slots` over the running list. It rises above the limit only when the
  *   limit is lowered below it.
@@ -22,6 +23,12 @@ import { now } from "../_internal/clock.ts";
 import { abortError, report, timeoutError } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
+import {
+  type CutOff,
+  type OpenScope,
+  refusalOf,
+  type ScopeHost,
+} from "./admission.ts";
 import { AdaptiveLimit } from "./adaptive_limit.ts";
 import { Conditions } from "./conditions.ts";
 import { JobContext } from "./context.ts";
@@ -37,7 +44,7 @@ import {
   JobTiming,
   settle,
 } from "./job.ts";
-import { familyOf } from "./job_family.ts";
+import { familyOf, type JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
@@ -73,12 +80,13 @@ import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 const STALL_REPORT_LENGTH = 100;
 
 /** The mechanism behind TaskScheduler, AsyncRunner and their scopes. */
-export class SchedulerCore {
+export class SchedulerCore implements ScopeHost {
   readonly conditions: Conditions = new Conditions();
-  /** Why submits are refused now; `undefined` while they are accepted. */
   refusal: (() => unknown) | undefined = undefined;
   /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
-  #cutOff: { reason: unknown; isAbort: boolean } | undefined;
+  cutOff: CutOff | undefined = undefined;
+  /** The open scopes, outer before inner: they are cancelled along with the tasks. */
+  readonly scopes: Set<OpenScope> = new Set();
   readonly #queue: WaitingQueue;
   readonly #keyed: boolean;
   /** Aging and the adaptive limit look at every job's times. */
@@ -188,6 +196,16 @@ export class SchedulerCore {
     return { stalledFor, running: this.runningJobs(), queued };
   }
 
+  /** Whether everything has ended, the scopes included. */
+  get isOver(): boolean {
+    return this.isIdle && this.scopes.size === 0;
+  }
+
+  scopeEnded(scope: OpenScope): void {
+    this.scopes.delete(scope);
+    if (this.conditions.hasWaiters) this.conditions.check();
+  }
+
   runningJobs(): Job[] {
     const jobs: Job[] = [];
     for (let job = this.#running.first; job; job = job.next) jobs.push(job);
@@ -260,10 +278,11 @@ export class SchedulerCore {
    * returns what had no outcome yet.
    */
   cancelAll(reason: unknown, isAbort = false): Job[] {
-    this.#cutOff ??= { reason, isAbort };
+    this.cutOff ??= { reason, isAbort };
     // The waiting ones first, so that none of them starts meanwhile.
     const open = [...this.#queue.jobs(), ...this.runningJobs()]
       .filter(isOpen);
+    for (const scope of [...this.scopes]) scope.cancel(reason);
     for (const job of open) this.end(job, "cancelled", reason);
     return open;
   }
@@ -272,7 +291,8 @@ export class SchedulerCore {
 
   /**
    * Accepts a job, or settles it at once. `accepted` jobs are part of something that was accepted
-   * before a shutdown began (a gather, a child) and still let in during it.
+   * before a shutdown began (a gather, a scope, a child): they are let in until everything is cut
+   * off.
    */
   submit(
     job: Job,
@@ -290,10 +310,10 @@ export class SchedulerCore {
     const context = this.#contexts.capture();
     if (context !== undefined) this.#extrasOf(job).context = context;
     if (parent !== undefined) this.#extrasOf(job).parent = parent;
-    if (this.#refuses(job, accepted)) return;
+    if (this.#refuses(job, accepted, group)) return;
     if (this.#queue.size >= this.#maxQueue) {
       // Others may be started or told of their end there, and do anything, so it is asked again.
-      if (!this.#makeRoom(job) || this.#refuses(job, accepted)) return;
+      if (!this.#makeRoom(job) || this.#refuses(job, accepted, group)) return;
     }
     this.#accept(job, group);
   }
@@ -324,13 +344,17 @@ export class SchedulerCore {
   }
 
   /** Ends a job that cannot be accepted: after a shutdown, aborted or expired already. */
-  #refuses(job: Job, accepted: boolean): boolean {
-    if (this.#cutOff !== undefined && (accepted || this.#cutOff.isAbort)) {
-      this.refuse(job, "cancelled", this.#cutOff.reason);
-      return true;
-    }
-    if (this.refusal !== undefined && !accepted) {
-      this.refuse(job, "failed", this.refusal());
+  #refuses(
+    job: Job,
+    accepted: boolean,
+    group: JobGroup | undefined,
+  ): boolean {
+    // Making room may have ended it.
+    if (!isOpen(job)) return true;
+    const refusal = refusalOf(this, accepted) ??
+      (group && refusalOf(group, accepted));
+    if (refusal !== undefined) {
+      this.refuse(job, refusal.state, refusal.reason);
       return true;
     }
     if (job.extras === undefined) return false;
@@ -351,7 +375,7 @@ export class SchedulerCore {
     if (this.#overflow === "wait") return true;
     // What a free slot is waiting for does not wait: it starts now.
     if (!this.#handingOver) this.#drain();
-    if (this.#hasRoomFor(job)) return true;
+    if (!isOpen(job) || this.#hasRoomFor(job)) return true;
     let victim: Job | undefined;
     if (this.#overflow === "drop-oldest") victim = this.#queue.oldest();
     else if (this.#overflow === "drop-lowest") {
@@ -423,9 +447,9 @@ export class SchedulerCore {
         failed = true;
         value = error;
       }
-      const shields = job.extras?.family?.shields;
-      while (shields !== undefined && shields.size > 0) {
-        await Promise.allSettled(shields);
+      const family = job.extras?.family;
+      while (family !== undefined && !family.hasEnded) {
+        await this.#endOfFamily(job, family);
       }
       // The slot changes hands within this turn: nothing that is submitted by whoever is told
       // of the end can come before what waits already.
@@ -539,7 +563,7 @@ export class SchedulerCore {
     }
     if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
     else job[ended]?.(failed, value);
-    if (extras !== undefined) this.#endFamily(job, extras);
+    extras?.group?.delete(job);
     if (this.#observer !== undefined) this.#observe("ended", job);
     if (this.conditions.hasWaiters) this.conditions.check();
     if (this.#stall !== undefined) this.#stall.moved();
@@ -609,6 +633,9 @@ export class SchedulerCore {
     if (!isOpen(job)) return;
     const { extras } = job;
     const wasQueued = job.state === "queued";
+    if (wasQueued && !this.#queue.has(job)) {
+      return this.refuse(job, state, reason);
+    }
     // Made while the job counts as running, since only then they know of its slot.
     const running = wasQueued ? undefined : this.#extrasOf(job);
     if (wasQueued) this.#queue.remove(job);
@@ -626,23 +653,27 @@ export class SchedulerCore {
       return;
     }
     running.controller?.abort(reason);
-    this.#cancelChildren(running, reason);
+    running.family?.children.cancel(this, reason);
   }
 
-  #endFamily(job: Job, extras: JobExtras): void {
-    extras.group?.delete(job);
-    if (extras.family !== undefined && !extras.family.children.isEmpty) {
-      this.#cancelChildren(
-        extras,
+  /**
+   * The function of a job has ended, but children or shielded work have not: no child outlives
+   * its parent, so the job has not really ended either.
+   */
+  async #endOfFamily(
+    job: Job,
+    { children, shields }: JobFamily,
+  ): Promise<void> {
+    if (!children.isEmpty) {
+      children.cancel(
+        this,
         abortError(
           `Task ${job.name} ended before this task, which it had submitted`,
         ),
       );
+      await children.whenEmpty();
     }
-  }
-
-  #cancelChildren(extras: JobExtras, reason: unknown): void {
-    extras.family?.children.cancel(this, reason);
+    await Promise.allSettled(shields);
   }
 
   // --- Children, and the slots that are lent to them ----------------------------------------
@@ -722,24 +753,11 @@ export class SchedulerCore {
 
   /** A job has ended: its slots go back to where they came from. */
   #returnSlots(extras: JobExtras): void {
-    const { family, lender, slots } = extras;
-    const borrower = family?.borrower;
-    extras.lender = undefined;
-    if (family !== undefined && borrower !== undefined) {
-      family.borrower = undefined;
-      // A child still runs in this job's slot, and now owns it: it was cancelled and has not
-      // noticed yet, so the slot is not free.
-      const borrowing = this.#extrasOf(borrower);
-      borrowing.lender = lender;
-      if (lender !== undefined) {
-        familyOf(this.#extrasOf(lender)).borrower = borrower;
-      }
-      borrowing.slots = Math.min(slots, borrowing.weight);
-      this.#used -= slots - borrowing.slots;
-      return;
-    }
+    // No child of the job is left, so nobody runs in its slots.
+    const { lender, slots } = extras;
     this.#used -= slots;
     if (lender === undefined) return;
+    extras.lender = undefined;
     const lending = familyOf(this.#extrasOf(lender));
     lending.borrower = undefined;
     if (isActive(lender) && lending.firstQueued() !== undefined) {
@@ -781,7 +799,8 @@ export class SchedulerCore {
       const done = () => shields.delete(work);
       work.then(done, done);
     }
-    return work;
+    // Not `work` itself, whose failure counts as seen: this one nobody has looked at yet.
+    return work.then((value) => value);
   }
 
   /** Whether work runs that must not be cut off. */

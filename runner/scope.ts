@@ -5,15 +5,20 @@
  *       │                                    ▲
  *       └──failure or abort──▶ ending ───────┘   (everything is cancelled and awaited)
  *
+ * An open scope is accepted work of its runner, like a task: a shutdown waits for it, lets its
+ * tasks in meanwhile, and cancels it with everything else when its patience is over.
+ *
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { abortError, DisposedError } from "../_internal/errors.ts";
 import { functionNamed } from "../_internal/validate.ts";
+import type { OpenScope } from "./admission.ts";
 import { JobHandle, markHandled } from "./handle.ts";
-import { settle } from "./job.ts";
-import { JobGroup } from "./job_group.ts";
+import { ended, settle } from "./job.ts";
+import { JobGroup, type RunnerGroup } from "./job_group.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
+import { checkPriority, checkSignal } from "./scheduler_options.ts";
 import type {
   SubmitOptions,
   Task,
@@ -31,7 +36,11 @@ export interface TaskScope extends TaskRunner {
   readonly signal: AbortSignal;
   /** Registers a clean-up; they run last in, first out, when all tasks of the scope have ended. */
   defer(cleanup: () => unknown): void;
-  /** Opens a scope within this one: it ends first, and its failure is this one's. */
+  /**
+   * Opens a scope within this one: it ends first, and its failure is this one's, whether or not
+   * somebody catches it. For one that may fail on its own, open it with `runner.scope(body,
+   * { signal: scope.signal })`: it is cancelled along with this one, and no more.
+   */
   scope<T>(
     body: (scope: TaskScope) => T | PromiseLike<T>,
     options?: ScopeOptions,
@@ -48,13 +57,23 @@ export interface ScopeOptions {
 
 /** Runs `body` in a new scope; settles when everything that belongs to it has ended. */
 export async function runScope<T>(
-  core: SchedulerCore,
+  settings: ScopeSettings,
   body: (scope: TaskScope) => T | PromiseLike<T>,
-  options: ScopeOptions,
+  signal: AbortSignal | undefined,
 ): Promise<T> {
   functionNamed("body", body);
-  if (options.signal?.aborted) throw options.signal.reason;
-  return await new Scope(core, options).run(body);
+  if (signal !== undefined) checkSignal("signal", signal);
+  if (signal?.aborted) throw signal.reason;
+  return await new Scope(settings, signal).run(body);
+}
+
+/** What a scope inherits. */
+export interface ScopeSettings {
+  core: SchedulerCore;
+  /** The runner that the scope belongs to, when that shares the scheduler. */
+  group: RunnerGroup | undefined;
+  /** What a task that says nothing else is submitted with. */
+  defaults: SubmitOptions | undefined;
 }
 
 /** The handle of a task in a scope: tells the scope of a failure. */
@@ -69,18 +88,22 @@ class ScopeHandle<T> extends JobHandle<T> {
       this.scope.fail(value);
     }
   }
+
+  [ended](failed: boolean, value: unknown): void {
+    if (failed) this.scope?.failedLate(this.state, this.extras?.cutOff, value);
+  }
 }
 
 // As for its superclass: a subclass has a `constructor` of its own, and `then` would call it.
 Object.defineProperty(ScopeHandle.prototype, "constructor", { value: Promise });
 
-class Scope implements TaskScope {
+class Scope implements TaskScope, OpenScope {
   // Invariant: #tasks holds every task that has not really ended, #scopes every inner scope;
   // once #isEnding, both only shrink. #errors holds each failure once, in the order of arrival.
+  readonly #settings: ScopeSettings;
   readonly #core: SchedulerCore;
-  readonly #priority: SubmitOptions["priority"];
   readonly #controller = new AbortController();
-  readonly #tasks = new JobGroup();
+  readonly #tasks: JobGroup;
   readonly #scopes = new Set<Promise<unknown>>();
   readonly #cleanups: (() => unknown)[] = [];
   readonly #errors: unknown[] = [];
@@ -89,14 +112,19 @@ class Scope implements TaskScope {
   #isClosed = false;
   #cancelReason: { reason: unknown } | undefined;
 
-  constructor(core: SchedulerCore, { signal, priority }: ScopeOptions) {
-    this.#core = core;
-    this.#priority = priority;
+  constructor(settings: ScopeSettings, signal: AbortSignal | undefined) {
+    this.#settings = settings;
+    this.#core = settings.core;
+    this.#tasks = new JobGroup(settings.group);
     this.#subscription = signal &&
-      onAbort(signal, (reason) => {
-        this.#cancelReason = { reason };
-        this.#end(reason);
-      });
+      onAbort(signal, (reason) => this.cancel(reason));
+  }
+
+  /** Ends the scope from outside. */
+  cancel(reason: unknown): void {
+    if (this.#isEnding) return;
+    this.#cancelReason = { reason };
+    this.#end(reason);
   }
 
   get signal(): AbortSignal {
@@ -108,7 +136,13 @@ class Scope implements TaskScope {
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    return this.#core.conditions.wait(() => !this.#core.isFull, signal);
+    return this.#core.conditions.wait(
+      () => !this.#core.isFull,
+      // Nobody waits for room in a scope that is over.
+      signal === undefined
+        ? this.signal
+        : AbortSignal.any([signal, this.signal]),
+    );
   }
 
   submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
@@ -125,12 +159,12 @@ class Scope implements TaskScope {
       return handle;
     }
     handle.scope = this;
+    // Part of what was accepted when the scope was opened.
     this.#core.submit(
       handle,
-      this.#priority === undefined
-        ? options
-        : { priority: this.#priority, ...options },
+      withDefaults(options, this.#settings.defaults),
       this.#tasks,
+      true,
     );
     return handle;
   }
@@ -157,11 +191,11 @@ class Scope implements TaskScope {
     const signal = options.signal === undefined
       ? this.signal
       : AbortSignal.any([options.signal, this.signal]);
-    const inner = runScope(this.#core, body, {
-      priority: this.#priority,
-      ...options,
+    const inner = runScope(
+      inherit(this.#settings, options.priority),
+      body,
       signal,
-    });
+    );
     this.#scopes.add(inner);
     inner.then(
       () => this.#scopes.delete(inner),
@@ -178,6 +212,9 @@ class Scope implements TaskScope {
 
   async run<T>(body: (scope: TaskScope) => T | PromiseLike<T>): Promise<T> {
     let result: T | undefined;
+    const { core, group } = this.#settings;
+    core.scopes.add(this);
+    group?.scopes.add(this);
     try {
       result = await body(this);
     } catch (error) {
@@ -198,6 +235,8 @@ class Scope implements TaskScope {
       }
     }
     this.#isClosed = true;
+    core.scopeEnded(this);
+    group?.scopeEnded(this);
     if (!this.signal.aborted) {
       this.#controller.abort(abortError("The scope has ended"));
     }
@@ -223,9 +262,30 @@ class Scope implements TaskScope {
     );
   }
 
+  /**
+   * The function of a task that had been cut off has thrown: the scope's own cancelling and time
+   * limits hide no failure. What the task's owner has cancelled is the owner's business.
+   */
+  failedLate(
+    state: TaskState,
+    cutOff: { reason: unknown } | undefined,
+    error: unknown,
+  ): void {
+    const reason = cutOff?.reason;
+    if (error === reason || isAbortError(error)) return;
+    if (
+      state === "failed" || (this.#isEnding && reason === this.signal.reason)
+    ) {
+      this.#note(error);
+    }
+  }
+
   /** Keeps an error once, unless it is only the echo of the scope's own cancelling. */
   #note(error: unknown): void {
-    if (this.signal.aborted && error === this.signal.reason) return;
+    if (
+      this.signal.aborted &&
+      (error === this.signal.reason || isAbortError(error))
+    ) return;
     if (!this.#errors.includes(error)) this.#errors.push(error);
   }
 
@@ -246,4 +306,33 @@ class Scope implements TaskScope {
       await undefined;
     }
   }
+}
+
+/** The settings of a scope with a level of its own. */
+export function inherit(
+  settings: ScopeSettings,
+  priority: SubmitOptions["priority"],
+): ScopeSettings {
+  if (priority === undefined) return settings;
+  checkPriority(priority);
+  return { ...settings, defaults: { ...settings.defaults, priority } };
+}
+
+/** What a task is submitted with: its own options, and defaults for those it leaves out. */
+export function withDefaults(
+  options: SubmitOptions | undefined,
+  defaults: SubmitOptions | undefined,
+): SubmitOptions | undefined {
+  if (defaults === undefined) return options;
+  if (options === undefined) return defaults;
+  return {
+    ...options,
+    priority: options.priority ?? defaults.priority,
+    timeout: options.timeout ?? defaults.timeout,
+  };
+}
+
+/** What a function throws that was stopped by a signal and makes its own error of that. */
+function isAbortError(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }

@@ -45,21 +45,26 @@ export function checkShutdownOptions(options: ShutdownOptions): void {
 
 /** What is shut down. */
 export interface ShutdownTarget {
-  readonly isIdle: boolean;
+  /** Whether everything that was accepted has ended. */
+  readonly isOver: boolean;
   readonly isShielded: boolean;
-  whenIdle(signal: AbortSignal): Promise<void>;
+  whenOver(signal: AbortSignal): Promise<void>;
+  /** Cancels what is left and lets nothing more in. */
   cancelAll(reason: unknown): Job[];
   runningJobs(): Job[];
 }
 
 /** One shutdown, which later calls may hurry. */
 export class Shutdown {
+  // waiting ──all has ended──▶ done
+  //    └──time is up──▶ cut off ──all has ended, or grace is over and nothing shielded──▶ done
   readonly report: Promise<ShutdownReport>;
   readonly #target: ShutdownTarget;
   readonly #hurry = new AbortController();
+  #cancelled: TaskInfo[] = [];
   #deadline = Infinity;
   #timer: TimerEntry | undefined;
-  #grace = 1000;
+  #grace = Infinity;
 
   constructor(target: ShutdownTarget) {
     this.#target = target;
@@ -71,61 +76,76 @@ export class Shutdown {
     { wait = true, timeout = Infinity, grace = 1000 }: ShutdownOptions,
   ): void {
     this.#grace = Math.min(this.#grace, grace);
+    if (this.#hurry.signal.aborted || this.#target.isOver) return;
     if (!wait) return this.timeUp();
     const deadline = now() + timeout;
-    if (deadline >= this.#deadline || this.#target.isIdle) return;
+    if (deadline >= this.#deadline) return;
     this.#deadline = deadline;
-    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#stopTimer();
     this.#timer = timers.add(deadline, this);
   }
 
-  /** Waiting is over: what still runs is cancelled. */
+  /** Waiting is over: what still waits or runs is cancelled, within this turn. */
   timeUp(): void {
+    this.#stopTimer();
     this.#hurry.abort();
+    this.#cutOff();
   }
 
   async #run(): Promise<ShutdownReport> {
-    try {
-      // The options of the first call are applied before anything is waited for.
-      await undefined;
-      const idle = await this.#idleBefore(this.#hurry.signal);
-      if (idle) return { cancelled: [], unfinished: [] };
-      const cancelled = this.#target.cancelAll(
-        abortError("The runner was shut down before this task had ended"),
-      );
-      await this.#endOfCancelled();
-      return {
-        cancelled,
-        unfinished: this.#target.runningJobs(),
-      };
-    } finally {
-      if (this.#timer !== undefined) timers.remove(this.#timer);
+    // The options of the first call are applied before anything is waited for.
+    await undefined;
+    const { signal } = this.#hurry;
+    const over = !signal.aborted && await this.#overBefore(signal);
+    this.#stopTimer();
+    if (over) {
+      // Nothing is left; but a map that somebody still holds must start nothing more.
+      this.#cutOff();
+      return { cancelled: this.#cancelled, unfinished: [] };
     }
+    await this.#endOfCancelled();
+    return {
+      cancelled: this.#cancelled,
+      unfinished: this.#target.runningJobs(),
+    };
+  }
+
+  #cutOff(): void {
+    this.#cancelled = this.#target.cancelAll(
+      abortError("The runner was shut down before this task had ended"),
+    );
   }
 
   async #endOfCancelled(): Promise<void> {
-    const grace = new AbortController();
-    const entry = this.#grace === Infinity
-      ? undefined
-      : timers.add(now() + this.#grace, { timeUp: () => grace.abort() });
-    const idle = await this.#idleBefore(grace.signal);
-    if (entry !== undefined) timers.remove(entry);
-    if (idle) return;
-    while (this.#target.isShielded) {
-      // Woken by each end; the loop looks whether any shield is left.
-      await Promise.race(
-        this.#target.runningJobs().flatMap((job) => [
-          ...(job.extras?.family?.shields ?? []),
-        ]).map((work) => work.then(() => {}, () => {})),
-      );
+    // A task goes on for a while after its shielded work: it gets the same grace again.
+    while (!await this.#overWithin(this.#grace) && this.#target.isShielded) {
+      while (this.#target.isShielded) {
+        await Promise.race(
+          this.#target.runningJobs().flatMap((job) => [
+            ...(job.extras?.family?.shields ?? []),
+          ]).map((work) => work.then(() => {}, () => {})),
+        );
+      }
     }
   }
 
+  async #overWithin(grace: number): Promise<boolean> {
+    const limit = new AbortController();
+    const entry = grace === Infinity
+      ? undefined
+      : timers.add(now() + grace, { timeUp: () => limit.abort() });
+    const over = await this.#overBefore(limit.signal);
+    if (entry !== undefined) timers.remove(entry);
+    return over;
+  }
+
   /** True when everything ended before `signal` aborted. */
-  #idleBefore(signal: AbortSignal): Promise<boolean> {
-    return this.#target.whenIdle(signal).then(
-      () => true,
-      () => false,
-    );
+  #overBefore(signal: AbortSignal): Promise<boolean> {
+    return this.#target.whenOver(signal).then(() => true, () => false);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#timer = undefined;
   }
 }

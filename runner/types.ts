@@ -35,8 +35,9 @@ export interface TaskContext {
   /** The level that the task was started with. */
   readonly priority: TaskPriority;
   /**
-   * Submits a child: it is cancelled when this task is, and while this task has nothing else to
-   * do than to await its children, they run in its slot, so that nesting cannot deadlock.
+   * Submits a child: while this task awaits its children, they run in its slot, so that nesting
+   * cannot deadlock. No child outlives its parent: those that are left when this task is cancelled
+   * or its function ends are cancelled too, and this task ends when they have.
    */
   submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T>;
   /** Delivers `value` to the `onProgress` of the submit. */
