@@ -67,6 +67,10 @@ export class KeyedQueue implements WaitingQueue {
     return this.#startable;
   }
 
+  has(job: Job): boolean {
+    return job.extras?.keyGroup !== undefined;
+  }
+
   push(job: Job): void {
     const { key } = job;
     let group: KeyGroup;

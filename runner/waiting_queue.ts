@@ -17,6 +17,8 @@ export interface WaitingQueue {
   readonly size: number;
   /** How many of them could start now if there were slots enough. */
   readonly startable: number;
+  /** Does this job, which has not started, wait here? */
+  has(job: Job): boolean;
   /** Adds a job. */
   push(job: Job): void;
   /** Takes out a job that waits here. */
@@ -64,6 +66,11 @@ export class LevelQueue implements WaitingQueue {
 
   get startable(): number {
     return this.#size;
+  }
+
+  has(job: Job): boolean {
+    return job.previous !== undefined ||
+      this.#level(job.priority).first === job;
   }
 
   push(job: Job): void {

@@ -402,7 +402,10 @@ Deno.test("gather() names what is wrong with its tasks, and cancels those it had
   );
   assertInstanceOf(error, TypeError);
   assertStringIncludes(error.message, "task must be a function");
-  assertStringIncludes(error.message, "got a promise. A promise has already started");
+  assertStringIncludes(
+    error.message,
+    "got a promise. A promise has already started",
+  );
   assertEquals(runner.stats().queued + runner.stats().running, 0);
   await assertRejects(
     () => runner.gather(5 as unknown as Task<unknown>[]),

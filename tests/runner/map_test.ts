@@ -1,0 +1,442 @@
+/**
+ * runner.map: laziness, bounds, order, failures, closing.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import fc from "fast-check";
+import { AsyncRunner, TaskPriority } from "../../runner/mod.ts";
+import {
+  aborted,
+  errorOf,
+  flush,
+  Gauge,
+  untilAborted,
+} from "../support/tasks.ts";
+
+/** An endless source that counts how often it was read and closed. */
+class Endless implements AsyncIterable<number> {
+  read = 0;
+  closed = 0;
+
+  async *[Symbol.asyncIterator](): AsyncIterator<number> {
+    try {
+      for (;;) {
+        await undefined;
+        yield this.read++;
+      }
+    } finally {
+      this.closed++;
+    }
+  }
+}
+
+/** An endless synchronous source. */
+class EndlessSync implements Iterable<number> {
+  read = 0;
+  closed = 0;
+
+  *[Symbol.iterator](): Iterator<number> {
+    try {
+      for (;;) yield this.read++;
+    } finally {
+      this.closed++;
+    }
+  }
+}
+
+for (const Source of [Endless, EndlessSync]) {
+  for (const ordered of [true, false]) {
+    const what = `${Source.name}, ordered: ${ordered}`;
+
+    Deno.test(`map() closes an infinite source once after a break, having read at most concurrency + 1 ahead (${what})`, async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 4 });
+      const source = new Source();
+      let taken = 0;
+      for await (
+        const _ of runner.map(source, (n) => n, { concurrency: 3, ordered })
+      ) {
+        taken++;
+        assert(source.read <= taken + 3 + 1, `${source.read} at ${taken}`);
+        if (taken === 10) break;
+      }
+      // A read that was pending is not waited for: the source is closed when it wakes.
+      await flush();
+      assertEquals(source.closed, 1);
+      assert(source.read <= 14, `read ${source.read}`);
+      assertEquals(runner.stats().running, 0);
+    });
+
+    Deno.test(`map() stops reading while its consumer is slow (${what})`, async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 4 });
+      const source = new Source();
+      const map = runner.map(source, (n) => n, { concurrency: 2, ordered });
+      await map.next();
+      await flush();
+      const { read } = source;
+      assert(read <= 1 + 2 + 1, `read ${read}`);
+      await flush(200);
+      assertEquals(source.read, read);
+      await map.return?.();
+      assertEquals(source.closed, 1);
+    });
+
+    Deno.test(`map() cancels what is in work, awaits it and closes the source when a call fails (${what})`, async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 3 });
+      const source = new Source();
+      let ended = 0;
+      const error = await errorOf((async () => {
+        for await (
+          const _ of runner.map(source, async (n, _, { signal }) => {
+            if (n === 4) throw new Error("fifth");
+            if (n < 4) return n;
+            await aborted(signal);
+            await flush();
+            ended++;
+          }, { ordered })
+        );
+      })());
+      assertEquals((error as Error).message, "fifth");
+      assertEquals(source.closed, 1);
+      assertEquals(runner.stats().running, 0);
+      assert(ended <= 2);
+    });
+
+    Deno.test(`map() fails with the failure of a call, not with the cancelling of those that wait (${what})`, async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 1 });
+      const error = await errorOf((async () => {
+        for await (
+          const _ of runner.map(new Source(), async (n) => {
+            await flush();
+            throw new Error(`call ${n}`);
+          }, { concurrency: 5, ordered })
+        );
+      })());
+      assertEquals((error as Error).message, "call 0");
+    });
+
+    Deno.test(`map() ends with the reason of its signal, also while nothing is in work (${what})`, async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 2 });
+      const controller = new AbortController();
+      const source = new Source();
+      const map = runner.map(source, (n) => n, {
+        ordered,
+        signal: controller.signal,
+      });
+      assertEquals(await map.next(), { done: false, value: 0 });
+      await flush();
+      const reason = new Error("enough");
+      controller.abort(reason);
+      await flush();
+      assertEquals(source.closed, 1);
+      // What had been computed is still there in order; then comes the reason, once.
+      const error = await errorOf((async () => {
+        for await (const _ of { [Symbol.asyncIterator]: () => map });
+      })());
+      assertStrictEquals(error, reason);
+      assertEquals(await map.next(), { done: true, value: undefined });
+    });
+  }
+}
+
+Deno.test("map() reads nothing before the first next()", async () => {
+  await using runner = new AsyncRunner();
+  const source = new EndlessSync();
+  const map = runner.map(source, (n) => n);
+  await flush();
+  assertEquals(source.read, 0);
+  assertEquals(await map.return?.(), { done: true, value: undefined });
+  assertEquals(await map.next(), { done: true, value: undefined });
+  assertEquals(source.read, 0);
+});
+
+Deno.test("map() gives results in order, or with ordered false as they end", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 3 });
+  const turns = [60, 20, 40];
+  const inOrder: number[] = [];
+  const call = async (n: number) => {
+    await flush(n);
+    return n;
+  };
+  for await (const n of runner.map(turns, call)) inOrder.push(n);
+  assertEquals(inOrder, turns);
+  const asTheyEnd: number[] = [];
+  for await (const n of runner.map(turns, call, { ordered: false })) {
+    asTheyEnd.push(n);
+  }
+  assertEquals(asTheyEnd, [20, 40, 60]);
+});
+
+Deno.test("map() in order still delivers what came before the element that failed", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 3 });
+  const got: number[] = [];
+  const error = await errorOf((async () => {
+    for await (
+      const n of runner.map([0, 1, 2, 3], async (n, _, { signal }) => {
+        if (n === 2) throw new Error("third");
+        if (n === 1) await flush(20);
+        if (n > 2) await aborted(signal);
+        return n;
+      })
+    ) got.push(n);
+  })());
+  assertEquals((error as Error).message, "third");
+  assertEquals(got, [0, 1]);
+});
+
+Deno.test("map() fails with the error of a source that throws, after what runs has ended", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 3 });
+  let running = 0;
+  async function* source(): AsyncGenerator<number> {
+    yield 1;
+    await undefined;
+    throw new Error("source");
+  }
+  const error = await errorOf((async () => {
+    for await (
+      const _ of runner.map(source(), async (n) => {
+        running++;
+        await flush();
+        running--;
+        return n;
+      }, { ordered: false })
+    );
+  })());
+  assertEquals((error as Error).message, "source");
+  assertEquals(running, 0);
+});
+
+Deno.test("map() over a source that hangs ends when its signal aborts", async () => {
+  await using runner = new AsyncRunner();
+  const controller = new AbortController();
+  const hanging: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
+  };
+  const next = errorOf(
+    runner.map(hanging, (n) => n, { signal: controller.signal }).next(),
+  );
+  await flush();
+  const reason = new Error("no more waiting");
+  controller.abort(reason);
+  assertStrictEquals(await next, reason);
+});
+
+Deno.test("map() with an aborted signal reads nothing", async () => {
+  await using runner = new AsyncRunner();
+  const source = new EndlessSync();
+  const reason = new Error("too late");
+  const map = runner.map(source, (n) => n, {
+    signal: AbortSignal.abort(reason),
+  });
+  assertStrictEquals(await errorOf(map.next()), reason);
+  assertEquals(source.read, 0);
+});
+
+Deno.test("map() ends its calls when it is closed, and awaits them", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 3 });
+  const order: string[] = [];
+  async function use(): Promise<void> {
+    await using map = runner.map([0, 1, 2], async (n, _, context) => {
+      if (n === 0) return n;
+      await aborted(context.signal);
+      await flush();
+      order.push(`call ${n} has ended`);
+    });
+    await map.next();
+    await flush();
+  }
+  await use();
+  order.push("closed");
+  assertEquals(order.pop(), "closed");
+  assertEquals(order.sort(), ["call 1 has ended", "call 2 has ended"]);
+});
+
+Deno.test("map() runs at most concurrency calls, and no more than the runner allows", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 3 });
+  for (const [concurrency, most] of [[2, 2], [3, 3], [10, 3]] as const) {
+    const gauge = new Gauge();
+    for await (
+      const _ of runner.map(
+        Array.from({ length: 20 }),
+        gauge.watch(() => flush(2)),
+        { concurrency },
+      )
+    );
+    assertEquals(gauge.most, most);
+  }
+});
+
+Deno.test("map() honours its priority", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 1 });
+  const order: string[] = [];
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const holder = runner.submit(() => gate);
+  await flush();
+  const normal = runner.submit(() => order.push("normal"));
+  const next = runner.map(["urgent"], (name) => order.push(name), {
+    priority: TaskPriority.HIGH,
+  }).next();
+  open();
+  await Promise.all([holder, normal, next]);
+  assertEquals(order, ["urgent", "normal"]);
+});
+
+Deno.test("map() waits for room in a bounded queue, and a break meanwhile closes the source at once", async () => {
+  await using runner = new AsyncRunner({
+    maxWorkers: 1,
+    maxQueue: 1,
+    overflow: "reject",
+  });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const others = [runner.submit(() => gate), runner.submit(() => {})];
+  await flush();
+  const source = new EndlessSync();
+  const map = runner.map(source, (n) => n);
+  const next = map.next();
+  await flush();
+  assertEquals(source.read, 0);
+  await map.return?.();
+  assertEquals((await next).done, true);
+  open();
+  await Promise.all(others);
+  const results: number[] = [];
+  for await (
+    const n of runner.map([1, 2, 3, 4], async (n) => {
+      await flush(2);
+      return n;
+    }, { concurrency: 4 })
+  ) results.push(n);
+  assertEquals(results, [1, 2, 3, 4]);
+  assertEquals(source.read, 0);
+});
+
+Deno.test("map() gives nothing more once its runner has been shut down", async () => {
+  const runner = new AsyncRunner({ maxWorkers: 1 });
+  const source = new EndlessSync();
+  let calls = 0;
+  const map = runner.map(source, () => ++calls, { concurrency: 1 });
+  await map.next();
+  await runner.shutdown();
+  const callsAtShutdown = calls;
+  const error = await errorOf((async () => {
+    for (;;) await map.next();
+  })());
+  assertInstanceOf(error, Error);
+  assertEquals(error.name, "DisposedError");
+  assertEquals(calls, callsAtShutdown);
+  assertEquals(source.closed, 1);
+});
+
+Deno.test("map() cut off by a shutdown fails with its reason and starts nothing more", async () => {
+  const runner = new AsyncRunner({ maxWorkers: 2 });
+  const source = new Endless();
+  const next = errorOf(
+    runner.map(source, (_n, _i, context) => untilAborted(context)).next(),
+  );
+  await flush();
+  const report = await runner.shutdown({ timeout: 0 });
+  assertEquals(report.unfinished, []);
+  assertInstanceOf(await next, DOMException);
+  assertEquals(runner.stats().running + runner.stats().queued, 0);
+});
+
+Deno.test("map() names a wrong argument", async () => {
+  await using runner = new AsyncRunner();
+  assertThrows(
+    () => runner.map([1], 5 as unknown as () => void),
+    TypeError,
+    "fn must be a function, got 5",
+  );
+  assertThrows(
+    () => runner.map([1], () => 1, { concurrency: 0 }),
+    RangeError,
+    "concurrency must be a positive integer or Infinity, got 0",
+  );
+  const shut = new AsyncRunner();
+  await shut.shutdown();
+  assertThrows(() => shut.map([1], () => 1), Error, "after shutdown");
+});
+
+Deno.test("map() of an endless source leaves nothing behind, however often it fails", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  for (let round = 0; round < 200; round++) {
+    await assertRejects(
+      () =>
+        runner.map(new EndlessSync(), () => {
+          throw new Error("at once");
+        }, { concurrency: 100 }).next(),
+      Error,
+      "at once",
+    );
+  }
+  assertEquals(runner.stats().queued + runner.stats().running, 0);
+});
+
+Deno.test("map() gives what Array.map gives, under any limits and any order of ends", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.record({
+          value: fc.integer(),
+          turns: fc.nat({ max: 8 }),
+          fails: fc.integer({ min: 0, max: 19 }).map((n) => n === 0),
+        }),
+        { maxLength: 30 },
+      ),
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 8 }),
+      fc.boolean(),
+      fc.boolean(),
+      async (plan, maxWorkers, concurrency, ordered, asynchronous) => {
+        await using runner = new AsyncRunner({ maxWorkers });
+        const gauge = new Gauge();
+        async function* later(): AsyncGenerator<typeof plan[number]> {
+          for (const step of plan) {
+            await flush(step.turns % 3);
+            yield step;
+          }
+        }
+        const results: number[] = [];
+        const error = await errorOf((async () => {
+          for await (
+            const result of runner.map(
+              asynchronous ? later() : plan,
+              gauge.watch(async ({ value, turns, fails }, index) => {
+                assertStrictEquals(plan[index]?.value, value);
+                await flush(turns);
+                if (fails) throw new RangeError("planned");
+                return value;
+              }),
+              { concurrency, ordered },
+            )
+          ) results.push(result);
+        })());
+        const expected = plan.map(({ value }) => value);
+        const firstFailure = plan.findIndex(({ fails }) => fails);
+        if (firstFailure === -1) {
+          assertEquals(error, undefined);
+          if (!ordered) results.sort((a, b) => a - b);
+          assertEquals(
+            results,
+            ordered ? expected : expected.sort((a, b) => a - b),
+          );
+        } else {
+          assertInstanceOf(error, RangeError);
+          // In order: all that came before the first failure.
+          if (ordered) assertEquals(results, expected.slice(0, firstFailure));
+        }
+        assert(gauge.most <= Math.min(maxWorkers, concurrency));
+        assertEquals(gauge.now, 0);
+        assertEquals(runner.stats().running + runner.stats().queued, 0);
+      },
+    ),
+    { numRuns: 150, seed: 14 },
+  );
+});
