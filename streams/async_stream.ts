@@ -4,8 +4,24 @@
  *
  * @module
  */
-import { functionNamed, integer } from "../_internal/validate.ts";
-import type { BatchSource, Operator } from "./engine.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import {
+  duration,
+  finiteDuration,
+  functionNamed,
+  integer,
+  integerOrInfinity,
+  oneOf,
+} from "../_internal/validate.ts";
+import type { BatchSource, Operator, PullableIterator } from "./engine.ts";
+import {
+  type EventEmitterLike,
+  type EventOptions,
+  fromEvents,
+  type StreamOverflow,
+} from "./from_events.ts";
+import { buffer } from "./operators/buffer.ts";
+import { merge, zip } from "./operators/combine.ts";
 import {
   checkConcurrency,
   type ConcurrencyOptions,
@@ -33,6 +49,32 @@ import {
   window,
 } from "./operators/group.ts";
 import { drop, dropWhile, take, takeWhile } from "./operators/limit.ts";
+import {
+  finalize,
+  recover,
+  retry,
+  type RetryOptions,
+  timeout,
+} from "./operators/recover.ts";
+import {
+  broadcast,
+  groupBy,
+  type GroupOptions,
+  partition,
+  type SharedOverflow,
+  type ShareOptions,
+  tee,
+} from "./operators/share.ts";
+import {
+  debounce,
+  delay,
+  interval,
+  sample,
+  throttle,
+  timedBatch,
+  windowTime,
+} from "./operators/time.ts";
+import { openStage, through, type TransformPair } from "./operators/web.ts";
 import { PLAN, Plan } from "./plan.ts";
 import {
   BatchOrigin,
@@ -48,6 +90,12 @@ import { type ReadableOptions, toReadable } from "./to_readable.ts";
 export interface BatchOptions {
   /** Passes on a batch that is not full when a failure ends the stream, or drops it. @default {"deliver"} */
   onError?: PartialBatch | undefined;
+}
+
+/** When a batch leaves. */
+export interface TimedBatchOptions extends BatchOptions {
+  /** Milliseconds after its first value at which a batch leaves though it is not full. @default {Infinity} */
+  timeout?: number | undefined;
 }
 
 /** How `batchBytes` measures. */
@@ -197,6 +245,54 @@ export class AsyncStream<T> implements AsyncIterable<T> {
       );
     }
     return new AsyncStream<number>(() => rangeIterator(start, end, step));
+  }
+
+  /**
+   * 0, 1, 2 … every `period` milliseconds, the first one after the first period. Ticks that
+   * nobody waited for are not made up for.
+   *
+   * @throws {RangeError} When `period` is no positive, finite number.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.interval(2).take(3).collect()); // [0, 1, 2]
+   * ```
+   */
+  static interval(period: number): AsyncStream<number> {
+    finiteDuration("period", period);
+    return ofIterator(() => interval(period), true);
+  }
+
+  /**
+   * The events of `type` that `target` (an EventTarget, or an emitter with `on` and `off`) has
+   * from the first read on. Those that wait to be read are kept in order, up to `buffer`; then
+   * `overflow` decides. Never ends by itself; the listener is removed when the reading ends.
+   *
+   * @throws {RangeError} When `buffer` is no positive integer or Infinity.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const target = new EventTarget();
+   * const types = AsyncStream.fromEvents(target, "hello").map((event) => event.type);
+   * const first = types.first();
+   * target.dispatchEvent(new Event("hello"));
+   * console.log(await first); // "hello"
+   * ```
+   */
+  static fromEvents<E = Event>(
+    target: EventTarget | EventEmitterLike,
+    type: string,
+    options: EventOptions = {},
+  ): AsyncStream<E> {
+    const { buffer = 1024, overflow = "error" } = options;
+    integerOrInfinity("buffer", buffer, 1);
+    oneOf("overflow", overflow, ["drop-oldest", "drop-newest", "error"]);
+    return ofIterator(
+      () => fromEvents<E>(target, type, buffer, overflow),
+      true,
+    );
   }
 
   // Operators on single elements
@@ -501,6 +597,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * batch(2) ---- [1,2] - [3] |
    * ```
    *
+   * With `timeout` a batch also leaves so many milliseconds after its first value came. One that
+   * is full or due while the consumer is busy waits for it, and nothing more is read meanwhile.
+   *
    * @throws {RangeError} When `size` is no positive integer.
    * @example
    * ```ts
@@ -509,9 +608,13 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.range(0, 5).batch(2).collect()); // [[0, 1], [2, 3], [4]]
    * ```
    */
-  batch(size: number, options: BatchOptions = {}): AsyncStream<T[]> {
+  batch(size: number, options: TimedBatchOptions = {}): AsyncStream<T[]> {
     integer("size", size, 1);
-    return this.#then(batch<T>(size, options.onError ?? "deliver"));
+    const { timeout = Infinity, onError = "deliver" } = options;
+    duration("timeout", timeout);
+    return timeout === Infinity
+      ? this.#then(batch<T>(size, onError))
+      : this.#over((plan) => timedBatch(plan, size, timeout, onError));
   }
 
   /**
@@ -568,6 +671,463 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     integer("size", size, 1);
     integer("step", step, 1);
     return this.#then(window<T>(size, step, options.partial ?? false));
+  }
+
+  /**
+   * Arrays of the values that came within the same `period` milliseconds, counted from the first
+   * read on; no array is empty. While one waits to be taken nothing more is read.
+   *
+   * ```text
+   * source        1-2----3----- |
+   * windowTime    ----[1,2]--[3] |
+   * ```
+   *
+   * @throws {RangeError} When `period` is no positive, finite number.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.of(1, 2, 3).windowTime(10).collect()); // [[1, 2, 3]]
+   * ```
+   */
+  windowTime(period: number): AsyncStream<T[]> {
+    finiteDuration("period", period);
+    return this.#over((plan) => windowTime(plan, period));
+  }
+
+  // Operators over several sources
+
+  /**
+   * The values of this stream, then those of each other source, which is opened when its turn
+   * comes.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.of(1).concat([2], [3]).collect()); // [1, 2, 3]
+   * ```
+   */
+  concat<U>(...others: StreamSource<U>[]): AsyncStream<T | U> {
+    return new AsyncStream<StreamSource<T | U>>([
+      () => this,
+      ...others.map((other) => () => other),
+    ]).flatMap<T | U>((source) => source);
+  }
+
+  /**
+   * The values of this stream and of the others as they come. Each source has one read pending
+   * or one value waiting, so that none is starved and none runs ahead. One that fails closes the
+   * others; when several fail, their errors are in an AggregateError.
+   *
+   * ```text
+   * a      1 ------ 2 |
+   * b      --- 3 -------- 4 |
+   * merge  1 - 3 -- 2 --- 4 |
+   * ```
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const merged = await AsyncStream.of(1, 2).merge([3, 4]).collect();
+   * console.log(merged.toSorted()); // [1, 2, 3, 4]
+   * ```
+   */
+  merge<U>(...others: StreamSource<U>[]): AsyncStream<T | U> {
+    return AsyncStream.merge<T | U>(this, ...others);
+  }
+
+  /**
+   * Tuples of one value of each source; ends with the shortest and closes the others.
+   *
+   * ```text
+   * a    1 ------ 2 ----- 3
+   * b    -- "x" --- "y" |
+   * zip  -- [1,"x"] [2,"y"] |
+   * ```
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.range(1).zip(["a", "b"]).collect()); // [[1, "a"], [2, "b"]]
+   * ```
+   */
+  zip<Others extends unknown[]>(
+    ...others: { [Index in keyof Others]: StreamSource<Others[Index]> }
+  ): AsyncStream<[T, ...Others]> {
+    return this.#over(() =>
+      zip([this, ...others]) as PullableIterator<[T, ...Others]>
+    );
+  }
+
+  /**
+   * The values of several sources as they come: see the method of the same name. Of no source it
+   * is empty.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.merge([1], [2]).collect()); // [1, 2]
+   * ```
+   */
+  static merge<T>(...sources: StreamSource<T>[]): AsyncStream<T> {
+    const origins = sources.map((source) => new SourceOrigin(source));
+    return ofIterator(
+      () => merge(sources),
+      origins.every((origin) => origin.isRepeatable),
+    );
+  }
+
+  // Operators that share
+
+  /**
+   * `count` streams that each give every value, from one reading of this one. A value is read
+   * when one of them asks. One may be `buffer` values ahead of another; `overflow` says what
+   * happens then: it waits (default), or values are dropped for the slow one. A stream that is
+   * left early leaves the others whole; when all are left the source is closed.
+   *
+   * With `"wait"` all of them have to be read, and at the same time.
+   *
+   * @throws {RangeError} When `count` or `buffer` is no positive integer (`buffer` may be Infinity).
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const [a, b] = AsyncStream.range(0, 4).tee(2);
+   * const [sum, count] = await Promise.all([a.reduce((x, y) => x + y), b.count()]);
+   * console.log(sum, count); // 6 4
+   * ```
+   */
+  tee<N extends number = 2>(
+    count: N = 2 as N,
+    options: ShareOptions = {},
+  ): N extends 2 ? [AsyncStream<T>, AsyncStream<T>]
+    : N extends 3 ? [AsyncStream<T>, AsyncStream<T>, AsyncStream<T>]
+    : AsyncStream<T>[] {
+    integer("count", count, 1);
+    const { buffer, overflow } = checkShared(options);
+    return tee(this[PLAN], count, buffer, overflow)
+      .map((open) => ofIterator(open, false)) as ReturnType<
+        typeof this.tee<N>
+      >;
+  }
+
+  /**
+   * A stream that many may read at the same time, from one reading of this one: it begins with
+   * the first reader and is closed when the last one leaves. Whoever joins later gets what comes
+   * from then on. `buffer` and `overflow` are those of `tee`.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * let reads = 0;
+   * const shared = AsyncStream.range(0, 3).tap(() => reads++).broadcast();
+   * await Promise.all([shared.collect(), shared.collect()]);
+   * console.log(reads); // 3
+   * ```
+   */
+  broadcast(options: ShareOptions = {}): AsyncStream<T> {
+    const { buffer, overflow } = checkShared(options);
+    return ofIterator(
+      broadcast(this[PLAN], buffer, overflow),
+      this[PLAN].origin.isRepeatable,
+    );
+  }
+
+  /**
+   * The values by key: each new key gives `[key, stream]`, and the stream gives the values of
+   * that key. A group that is read slowly makes the source wait; one that nobody reads is
+   * bounded by `buffer` and `overflow`, so that it neither blocks the others nor grows. A group
+   * that is left early loses its further values.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const sums: Promise<[string, number]>[] = [];
+   * await AsyncStream.range(0, 6)
+   *   .groupBy((n) => n % 2 === 0 ? "even" : "odd")
+   *   .forEach(([key, group]) => {
+   *     sums.push(group.reduce((a, b) => a + b, 0).then((sum) => [key, sum]));
+   *   });
+   * console.log(await Promise.all(sums)); // [["even", 6], ["odd", 9]]
+   * ```
+   */
+  groupBy<K>(
+    keyOf: Mapper<T, K>,
+    options: GroupOptions = {},
+  ): AsyncStream<[K, AsyncStream<T>]> {
+    functionNamed("keyOf", keyOf);
+    const { buffer, overflow } = checkGroups(options);
+    return this.#keyed(keyOf).#over((plan) =>
+      groupBy(plan, buffer, overflow, (open) => ofIterator(open, false))
+    );
+  }
+
+  /**
+   * Two streams: the values that pass, and those that do not. As with `groupBy`, a part that
+   * nobody reads is bounded by `buffer` and `overflow`.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const [even, odd] = AsyncStream.range(0, 5).partition((n) => n % 2 === 0);
+   * console.log(await Promise.all([even.collect(), odd.collect()])); // [[0, 2, 4], [1, 3]]
+   * ```
+   */
+  partition(
+    predicate: Predicate<T>,
+    options: GroupOptions = {},
+  ): [AsyncStream<T>, AsyncStream<T>] {
+    functionNamed("predicate", predicate);
+    const { buffer, overflow } = checkGroups(options);
+    const passes: Mapper<T, boolean> = (value, index) => {
+      const passes = predicate(value, index);
+      return isThenable(passes) ? passes.then(Boolean) : Boolean(passes);
+    };
+    const [passing, failing] = partition(
+      this.#keyed(passes)[PLAN],
+      buffer,
+      overflow,
+    );
+    return [ofIterator(passing, false), ofIterator(failing, false)];
+  }
+
+  // Operators on time
+
+  /**
+   * Keeps up to `size` values ready, so that the source goes on while the consumer is busy.
+   *
+   * @throws {RangeError} When `size` is no positive integer.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.range(0, 3).buffer(2).collect()); // [0, 1, 2]
+   * ```
+   */
+  buffer(size: number): AsyncStream<T> {
+    integer("size", size, 1);
+    return this.#over((plan) => buffer(plan, size));
+  }
+
+  /**
+   * A value once none has followed it for `silence` milliseconds; the last one at the end.
+   *
+   * ```text
+   * source        1-2-3------4----- |
+   * debounce      --------3------4- |
+   * ```
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.of("a", "ab", "abc").debounce(10).collect()); // ["abc"]
+   * ```
+   */
+  debounce(silence: number): AsyncStream<T> {
+    duration("silence", silence);
+    return this.#over((plan) => debounce(plan, silence));
+  }
+
+  /**
+   * A value, then none for `period` milliseconds, and so on.
+   *
+   * ```text
+   * source        1-2-3------4-5--- |
+   * throttle      1----------4----- |
+   * ```
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.range(0, 100).throttle(60_000).collect()); // [0]
+   * ```
+   */
+  throttle(period: number): AsyncStream<T> {
+    duration("period", period);
+    return this.#then(throttle<T>(period));
+  }
+
+  /**
+   * The latest value at each tick of `period` milliseconds, if there is a new one.
+   *
+   * ```text
+   * source    1-2------3----4-5--- |
+   * sample    ----2-------3----5-- |
+   * ```
+   *
+   * @throws {RangeError} When `period` is no positive, finite number.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const latest = await AsyncStream.interval(2).sample(20).first();
+   * console.log(latest !== undefined && latest > 0); // true
+   * ```
+   */
+  sample(period: number): AsyncStream<T> {
+    finiteDuration("period", period);
+    return this.#over((plan) => sample(plan, period));
+  }
+
+  /**
+   * Each value `period` milliseconds after it was read; the next one is read after that.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * console.log(await AsyncStream.of(1, 2).delay(5).collect()); // [1, 2]
+   * ```
+   */
+  delay(period: number): AsyncStream<T> {
+    duration("period", period);
+    return this.#over((plan) => delay(plan, period));
+  }
+
+  // Operators on failures and ends
+
+  /**
+   * Fails with a TimeoutError when the next value takes longer than `limit` milliseconds, and
+   * closes the source. A source that hangs for ever is closed when it wakes.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const slow = AsyncStream.interval(1000).timeout(5);
+   * console.log(await slow.first().catch((error) => error.name)); // "TimeoutError"
+   * ```
+   */
+  timeout(limit: number): AsyncStream<T> {
+    duration("limit", limit);
+    return this.#over((plan) => timeout(plan, limit));
+  }
+
+  /**
+   * Reads the source again from the beginning after a failure, up to `maxRetries` times. Values
+   * that had come before are given again. Needs a stream that can be read again, so one made
+   * from a function (or a collection).
+   *
+   * @throws {TypeError} When the stream cannot be read again.
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * let attempts = 0;
+   * const flaky = AsyncStream.from(() => {
+   *   if (++attempts < 3) throw new Error("not yet");
+   *   return ["done"];
+   * });
+   * console.log(await flaky.retry({ maxRetries: 5 }).collect()); // ["done"]
+   * ```
+   */
+  retry(options: RetryOptions = {}): AsyncStream<T> {
+    if (options.maxRetries !== undefined) {
+      integerOrInfinity("maxRetries", options.maxRetries, 0);
+    }
+    if (!this[PLAN].origin.isRepeatable) {
+      throw new TypeError(
+        "retry() needs a stream that can be read again, and this one's source can be read once. " +
+          "Make it from a function that returns a new source each time: AsyncStream.from(() => …).",
+      );
+    }
+    return this.#over((plan) => retry(plan, options));
+  }
+
+  /**
+   * Goes on with the source that `fn(error)` returns when the stream fails. What `fn` throws, and
+   * a failure of its source, fail the stream.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const failing = AsyncStream.from<number>(function* () {
+   *   yield 1;
+   *   throw new Error("broken");
+   * });
+   * console.log(await failing.catch(() => [-1]).collect()); // [1, -1]
+   * ```
+   */
+  catch<U>(
+    fn: (error: unknown) => StreamSource<U> | PromiseLike<StreamSource<U>>,
+  ): AsyncStream<T | U> {
+    functionNamed("fn", fn);
+    return this.#over((plan) => recover(plan, fn));
+  }
+
+  /**
+   * Calls `fn` once when the reading ends in whatever way, after the source is closed, and waits
+   * for it. Its failure fails the stream, unless that has failed already.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * await AsyncStream.range(0).finally(() => console.log("closed")).take(2).drain(); // "closed"
+   * ```
+   */
+  finally(fn: () => unknown): AsyncStream<T> {
+    functionNamed("fn", fn);
+    return this.#over((plan) => finalize(plan, fn));
+  }
+
+  // Web Streams and stages
+
+  /**
+   * Through a TransformStream, or a function of this stream that returns what to go on with (an
+   * async iterable, a stream, a TransformStream). Errors and cancels pass both ways. A
+   * TransformStream can be used once; a function is called for each reading.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const text = AsyncStream.of("a", "b")
+   *   .through(new TextEncoderStream())
+   *   .through(() => new TextDecoderStream());
+   * console.log(await text.join("")); // "ab"
+   * ```
+   */
+  through<U>(
+    stage:
+      | TransformPair<T, U>
+      | ((stream: AsyncStream<T>) => StreamSource<U> | TransformPair<T, U>),
+  ): AsyncStream<U> {
+    const plan = this[PLAN];
+    if (typeof stage !== "function") {
+      return ofIterator(() => through(plan, stage), false);
+    }
+    return new AsyncStream<U>(() => openStage(plan, stage(this)));
+  }
+
+  /**
+   * Writes everything to a WritableStream and closes it, as ReadableStream.pipeTo does, with its
+   * options.
+   *
+   * @example
+   * ```ts
+   * import { AsyncStream } from "@specify/async-core";
+   *
+   * const written: number[] = [];
+   * await AsyncStream.of(1, 2).pipeTo(new WritableStream({ write: (n) => void written.push(n) }));
+   * console.log(written); // [1, 2]
+   * ```
+   */
+  pipeTo(
+    writable: WritableStream<T>,
+    options?: StreamPipeOptions,
+  ): Promise<void> {
+    return toReadable(this[PLAN]).pipeTo(writable, options);
   }
 
   // Cancellation
@@ -879,13 +1439,24 @@ export class AsyncStream<T> implements AsyncIterable<T> {
       : stream.abortable(options.signal);
   }
 
+  /** Each value with its key. */
+  #keyed<K>(keyOf: Mapper<T, K>): AsyncStream<[K, T]> {
+    return this.map((value, index): [K, T] | PromiseLike<[K, T]> => {
+      const key = keyOf(value, index);
+      return isThenable(key)
+        ? (key as PromiseLike<K>).then((key): [K, T] => [key, value])
+        : [key as K, value];
+    });
+  }
+
   /** An operator that reads this stream by itself. */
   #over<U>(
-    make: (plan: Plan<T>) => ReturnType<typeof concurrentMap<T, U>>,
+    make: (plan: Plan<T>) => PullableIterator<U>,
     options?: { signal?: AbortSignal | undefined },
   ): AsyncStream<U> {
     const plan = this[PLAN];
-    const stream = ofPlan(Plan.of(new IteratorOrigin(() => make(plan))));
+    const { isRepeatable } = plan.origin;
+    const stream = ofIterator(() => make(plan), isRepeatable);
     return options?.signal === undefined
       ? stream
       : stream.abortable(options.signal);
@@ -895,6 +1466,30 @@ export class AsyncStream<T> implements AsyncIterable<T> {
 /** A stream of a plan. The constructor takes plans without its type saying so. */
 function ofPlan<T>(plan: Plan<T>): AsyncStream<T> {
   return new AsyncStream<T>(plan as unknown as StreamSource<T>);
+}
+
+/** A stream of an operator that is an iterator of ours. */
+function ofIterator<T>(
+  open: () => PullableIterator<T>,
+  isRepeatable: boolean,
+): AsyncStream<T> {
+  return ofPlan(Plan.of(new IteratorOrigin(open, isRepeatable)));
+}
+
+function checkShared(
+  { buffer = 16, overflow = "wait" }: ShareOptions,
+): { buffer: number; overflow: SharedOverflow } {
+  integerOrInfinity("buffer", buffer, 1);
+  oneOf("overflow", overflow, ["wait", "drop-oldest", "drop-newest", "error"]);
+  return { buffer, overflow };
+}
+
+function checkGroups(
+  { buffer = 64, overflow = "error" }: GroupOptions,
+): { buffer: number; overflow: StreamOverflow } {
+  integerOrInfinity("buffer", buffer, 1);
+  oneOf("overflow", overflow, ["drop-oldest", "drop-newest", "error"]);
+  return { buffer, overflow };
 }
 
 /** A number of elements as the iterator helpers take it: whole part of a number from 0 on. */

@@ -17,7 +17,7 @@ import {
   closesWhilePending,
 } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import { yieldToEventLoop } from "../_internal/yield.ts";
+import { macrotask } from "../_internal/macrotask.ts";
 
 /** What a push returns: a thenable to wait for before the next element, or nothing. */
 export type Wait = PromiseLike<unknown> | undefined;
@@ -41,6 +41,8 @@ export interface Origin<T> {
   open(run: Run, level: number, push: Push<T>): Wait;
   /** Closes what was never opened. */
   discard(reason: unknown): Wait;
+  /** Whether each opening reads from the beginning. */
+  readonly isRepeatable: boolean;
 }
 
 /** An iterator of ours: `pull` is a `next` that costs no promise when the element is there. */
@@ -166,6 +168,9 @@ export class Run {
   #waitingFor: typeof NOTHING | typeof SOURCE | typeof CHAIN = NOTHING;
   /** Whether the thenable that `advance` returned is the top frame's pending next(). */
   #isWaitingForFrame = false;
+  /** What `read` waits for, and whose turn it was. After a cancel there is no second read. */
+  #readFrame: Frame | undefined = undefined;
+  #readTurn = 0;
   /** Whether it is a factory's promise of a source. */
   #isOpening = false;
   /** Why an early closing happens; passed on to ReadableStreams. */
@@ -537,6 +542,64 @@ export class Run {
     }
   }
 
+  /**
+   * Begins the top frame's next() when that is what comes after a `step` that returned nothing:
+   * a cheaper `drive` for one element. `arrived` or `readFailed` must be told of its end.
+   */
+  read(): PromiseLike<IteratorResult<unknown>> | undefined {
+    const frame = this.#top;
+    if (frame === undefined) return undefined;
+    this.#isDriving = true;
+    this.#waitingFor = SOURCE;
+    this.#readFrame = frame;
+    this.#readTurn = this.#turn;
+    let reading;
+    try {
+      reading = (frame.source as AnyIterator<unknown>).next();
+    } catch (error) {
+      reading = Promise.reject(error);
+    }
+    return isThenable(reading)
+      ? reading as PromiseLike<IteratorResult<unknown>>
+      : Promise.resolve(reading);
+  }
+
+  /** The end of `read`. False: a cancel has taken the run over. Otherwise go on with `drive`. */
+  arrived(result: IteratorResult<unknown>): Wait | false {
+    // Set by `read`.
+    const frame = this.#readFrame!;
+    if (this.#readTurn !== this.#turn) return this.#wake(frame, result);
+    this.#waitingFor = NOTHING;
+    this.#countdown--;
+    let wait: Wait;
+    if (result.done) {
+      this.#top = frame.below;
+      (frame.source as AnyIterator<unknown>).ended?.();
+    } else {
+      try {
+        wait = frame.push(result.value);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    if (this.hasOutput) this.#isDriving = false;
+    return wait;
+  }
+
+  /** The same for a next() that failed. */
+  readFailed(error: unknown): boolean {
+    const frame = this.#readFrame!;
+    if (this.#readTurn !== this.#turn) {
+      this.#tellLate(error);
+      return false;
+    }
+    this.#waitingFor = NOTHING;
+    this.#top = frame.below;
+    (frame.source as AnyIterator<unknown>).ended?.();
+    this.#fail(error);
+    return true;
+  }
+
   #await(thenable: PromiseLike<unknown>): Wait {
     this.#isWaitingForFrame = true;
     return thenable;
@@ -657,7 +720,7 @@ export class Run {
     this.#strideStart = time;
     if (this.#sliceStart < 0) this.#sliceStart = time;
     if (time - this.#sliceStart < SLICE) return undefined;
-    return yieldToEventLoop().then(() => {
+    return macrotask().then(() => {
       this.#sliceStart = this.#strideStart = now();
     });
   }

@@ -56,3 +56,35 @@ export class QueueClosedError extends Error {
     );
   }
 }
+
+/**
+ * More elements came than a bounded buffer may hold, and its policy is to fail rather than to
+ * drop one.
+ *
+ * @example
+ * ```ts
+ * import { AsyncStream, StreamOverflowError } from "@specify/async-core";
+ *
+ * const target = new EventTarget();
+ * const events = AsyncStream.fromEvents(target, "tick", { buffer: 1, overflow: "error" });
+ * const iterator = events[Symbol.asyncIterator]();
+ * const first = iterator.next();
+ * for (let n = 0; n < 3; n++) target.dispatchEvent(new Event("tick"));
+ * await first;
+ * await iterator.next();
+ * const error = await iterator.next().catch((error) => error);
+ * console.log(error instanceof StreamOverflowError); // true
+ * ```
+ */
+export class StreamOverflowError extends Error {
+  /** Always `"StreamOverflowError"`. */
+  override readonly name = "StreamOverflowError";
+
+  /** `what` overflowed, and how many elements it may hold. */
+  constructor(what: string, readonly buffer: number) {
+    super(
+      `${what} has ${buffer} unread elements, which is all that its buffer holds. ` +
+        `Read faster, raise the option buffer, or choose another overflow policy.`,
+    );
+  }
+}

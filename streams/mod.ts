@@ -13,13 +13,30 @@ export {
   AsyncStream,
   type BatchBytesOptions,
   type BatchOptions,
+  type TimedBatchOptions,
   type WindowOptions,
 } from "./async_stream.ts";
 export type { BatchSource } from "./engine.ts";
-export { QueueClosedError, StreamConsumedError } from "./errors.ts";
+export {
+  QueueClosedError,
+  StreamConsumedError,
+  StreamOverflowError,
+} from "./errors.ts";
+export type {
+  EventEmitterLike,
+  EventOptions,
+  StreamOverflow,
+} from "./from_events.ts";
 export type { ConcurrencyOptions } from "./operators/concurrent.ts";
 export type { Mapper, Predicate } from "./operators/element.ts";
 export type { PartialBatch } from "./operators/group.ts";
+export type { RetryOptions } from "./operators/recover.ts";
+export type {
+  GroupOptions,
+  SharedOverflow,
+  ShareOptions,
+} from "./operators/share.ts";
+export type { TransformPair } from "./operators/web.ts";
 export type { StreamSource } from "./source.ts";
 export type { TerminalOptions } from "./terminals.ts";
 export type { ReadableOptions } from "./to_readable.ts";

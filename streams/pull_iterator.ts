@@ -6,7 +6,7 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
-import type { PullableIterator, Push, Run } from "./engine.ts";
+import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
 
 interface Waiter<T> {
   resolve(result: IteratorResult<T> | PromiseLike<IteratorResult<T>>): void;
@@ -66,9 +66,32 @@ export class PullIterator<T>
     if (run.finished) return this.#end();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      run.drive(wait).then(this.#driven);
+      this.#go(wait);
     });
   }
+
+  #go(wait: Wait): void {
+    const run = this.#run;
+    const reading = wait === undefined ? run.read() : undefined;
+    if (reading === undefined) run.drive(wait).then(this.#driven);
+    else reading.then(this.#arrived, this.#readFailed);
+  }
+
+  readonly #arrived = (result: IteratorResult<unknown>): void => {
+    const run = this.#run;
+    const wait = run.arrived(result);
+    if (wait === false) return;
+    if (run.hasOutput && this.#queue === undefined) {
+      // Set as long as something is driven for it.
+      const waiter = this.#waiting!;
+      this.#waiting = undefined;
+      waiter.resolve(this.#take());
+    } else run.drive(wait).then(this.#driven);
+  };
+
+  readonly #readFailed = (error: unknown): void => {
+    if (this.#run.readFailed(error)) this.#run.drive().then(this.#driven);
+  };
 
   async return(reason?: unknown): Promise<IteratorResult<T>> {
     const run = this.#run;
@@ -121,7 +144,7 @@ export class PullIterator<T>
       if (this.#waiting === undefined || run.finished) continue;
       const wait = run.step();
       if (run.hasOutput || run.finished) continue;
-      run.drive(wait).then(this.#driven);
+      this.#go(wait);
       return;
     }
   }

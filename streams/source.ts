@@ -21,7 +21,7 @@ import type {
   Wait,
 } from "./engine.ts";
 import { StreamConsumedError } from "./errors.ts";
-import { planOf } from "./plan.ts";
+import { Plan, planOf } from "./plan.ts";
 
 /**
  * What a stream is made from: an iterable (promises in it are awaited), an async iterable, a
@@ -95,8 +95,28 @@ export function enterSource<T>(
   return undefined;
 }
 
+/** An iterator over `source` for an operator that reads by itself. */
+export function openIterator<T>(source: StreamSource<T>): AnyIterator<T> {
+  const plan = planOf<T>(source);
+  if (plan !== undefined) return plan.iterate();
+  if (source instanceof ReadableStream) return new ReaderIterator(source);
+  if (typeof (source as Partial<Pullable<T>>)[OPEN] === "function") {
+    return (source as unknown as Pullable<T>)[OPEN]();
+  }
+  if (isAsyncIterable(source)) {
+    const iterator = source[Symbol.asyncIterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    return iterator as AnyIterator<T>;
+  }
+  // The engine knows how to await promises in an iterable, and how to call a function.
+  return Plan.of(new SourceOrigin(source)).iterate();
+}
+
 /** Closes a source that was never opened. A function is not even called. */
-function discardSource(source: StreamSource<unknown>, reason: unknown): Wait {
+export function discardSource(
+  source: StreamSource<unknown>,
+  reason: unknown,
+): Wait {
   if (Array.isArray(source) || typeof source === "function") return undefined;
   const plan = planOf(source);
   if (plan !== undefined) return plan.origin.discard(reason);
@@ -144,19 +164,24 @@ export class SourceOrigin<T> implements Origin<T> {
     return discardSource(this.#source, reason);
   }
 
-  /** Whether it makes a new source for each reading. */
-  get isFactory(): boolean {
-    return typeof this.#source === "function";
+  get isRepeatable(): boolean {
+    const source = this.#source as unknown;
+    return typeof source === "function" || typeof source === "string" ||
+      Array.isArray(source) || source instanceof Set || source instanceof Map ||
+      ArrayBuffer.isView(source) ||
+      planOf(source)?.origin.isRepeatable === true;
   }
 }
 
 /** The origin of an operator that is an iterator of ours over another plan. */
 export class IteratorOrigin<T> implements Origin<T> {
   readonly #make: () => PullableIterator<T>;
+  readonly isRepeatable: boolean;
 
   /** `make` is called at each opening and must not read before the first pull. */
-  constructor(make: () => PullableIterator<T>) {
+  constructor(make: () => PullableIterator<T>, isRepeatable: boolean) {
     this.#make = make;
+    this.isRepeatable = isRepeatable;
   }
 
   open(run: Run, level: number, push: Push<T>): Wait {
@@ -172,6 +197,7 @@ export class IteratorOrigin<T> implements Origin<T> {
 
 /** The origin of a source that delivers many elements at a time. */
 export class BatchOrigin<T> implements Origin<T> {
+  readonly isRepeatable = true;
   readonly #open: () => BatchSource<T> | PromiseLike<BatchSource<T>>;
 
   constructor(open: () => BatchSource<T> | PromiseLike<BatchSource<T>>) {

@@ -1,0 +1,212 @@
+/**
+ * Several sources as one: merged as they come, or side by side.
+ *
+ * @module
+ */
+import { report } from "../../_internal/errors.ts";
+import { Ring } from "../../_internal/ring.ts";
+import type { PullableIterator, Wait } from "../engine.ts";
+import { Relay, type RelaySource } from "../relay.ts";
+import { discardSource, openIterator, type StreamSource } from "../source.ts";
+import {
+  type Closable,
+  closeAll,
+  combined,
+  Upstream,
+  type UpstreamReader,
+} from "../upstream.ts";
+
+/** Opens all sources; when one cannot be opened the others are closed. */
+function openAll<T>(
+  sources: readonly StreamSource<T>[],
+  reader: UpstreamReader<T>,
+): Upstream<T>[] {
+  const upstreams: Upstream<T>[] = [];
+  try {
+    for (const source of sources) {
+      upstreams.push(new Upstream(openIterator(source), reader));
+    }
+  } catch (error) {
+    closeLost(upstreams, error);
+    throw error;
+  }
+  return upstreams;
+}
+
+/** Closes sources after a failure that is already on its way. */
+async function closeLost(
+  upstreams: readonly Closable[],
+  reason: unknown,
+): Promise<void> {
+  for (const error of await closeAll(upstreams, reason)) {
+    report("A stream's source failed to close", error);
+  }
+}
+
+/** Closes sources when the consumer stops. */
+async function closeStopped(
+  upstreams: readonly Closable[],
+  reason: unknown,
+): Promise<void> {
+  const errors = await closeAll(upstreams, reason);
+  if (errors.length > 0) {
+    throw combined(errors, "Several sources failed to close");
+  }
+}
+
+// Invariant: of each source that is not over, exactly one thing holds: it is in `idle`, or its
+// next() is pending, or one element of it waits in the relay. So no more than one element a
+// source is ever held, and the order in the relay is the order of arrival: fair.
+/** Elements of several sources as they come. */
+class Merge<T> implements RelaySource, UpstreamReader<T> {
+  readonly relay = new Relay<T>(this);
+  readonly #sources: readonly StreamSource<T>[];
+  #upstreams: Upstream<T>[] | undefined = undefined;
+  #idle: Upstream<T>[] = [];
+  /** The sources whose element waits in the relay, in the same order. */
+  readonly #held = new Ring<Upstream<T>>();
+  #active = 0;
+  #errors: unknown[] = [];
+
+  constructor(sources: readonly StreamSource<T>[]) {
+    this.#sources = sources;
+  }
+
+  demand(): void {
+    if (this.#upstreams === undefined) {
+      try {
+        this.#upstreams = openAll(this.#sources, this);
+      } catch (error) {
+        this.relay.fail(error);
+        return;
+      }
+      this.#active = this.#upstreams.length;
+      this.#idle = this.#upstreams.slice();
+      if (this.#active === 0) this.relay.end();
+    }
+    if (this.#errors.length > 0) return;
+    // Nobody is awaiting the relay now, so that no read adds to the idle ones.
+    for (const upstream of this.#idle) upstream.read();
+    this.#idle.length = 0;
+    // The pull that asks takes the first of what waits: its source is free for the next demand.
+    const taken = this.#held.shift();
+    if (taken !== undefined) this.#idle.push(taken);
+  }
+
+  arrived(value: T, upstream: Upstream<T>): void {
+    if (this.relay.isAwaited) this.#idle.push(upstream);
+    else this.#held.push(upstream);
+    this.relay.push(value);
+  }
+
+  ended(): void {
+    if (--this.#active === 0 && this.#errors.length === 0) this.relay.end();
+  }
+
+  failed(error: unknown): void {
+    this.#errors.push(error);
+    if (this.#errors.length > 1) return;
+    this.#fail(error);
+  }
+
+  close(reason: unknown): Wait {
+    if (this.#upstreams !== undefined) {
+      return closeStopped(this.#upstreams ?? [], reason);
+    }
+    return discardAll(this.#sources, reason);
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const upstreams = this.#upstreams ?? [];
+    this.#errors.push(...await closeAll(upstreams, error));
+    this.relay.fail(combined(this.#errors, "Several merged sources failed"));
+  }
+}
+
+/** Closes sources that were never opened. */
+async function discardAll(
+  sources: readonly StreamSource<unknown>[],
+  reason: unknown,
+): Promise<void> {
+  const errors: unknown[] = [];
+  for (const source of sources) {
+    try {
+      await discardSource(source, reason);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) {
+    throw combined(errors, "Several sources failed to close");
+  }
+}
+
+/** See AsyncStream.merge. */
+export function merge<T>(
+  sources: readonly StreamSource<T>[],
+): PullableIterator<T> {
+  return new Merge(sources).relay;
+}
+
+/** One element of each source at a time. */
+class Zip implements RelaySource, UpstreamReader<unknown> {
+  readonly relay = new Relay<unknown[]>(this);
+  readonly #sources: readonly StreamSource<unknown>[];
+  #upstreams: Upstream<unknown>[] | undefined = undefined;
+  #row: unknown[] = [];
+  #missing = 0;
+
+  constructor(sources: readonly StreamSource<unknown>[]) {
+    this.#sources = sources;
+  }
+
+  demand(): void {
+    if (this.#upstreams === undefined) {
+      try {
+        this.#upstreams = openAll(this.#sources, this);
+      } catch (error) {
+        this.relay.fail(error);
+        return;
+      }
+      if (this.#upstreams.length === 0) this.relay.end();
+    }
+    if (this.#missing > 0 || this.relay.size > 0) return;
+    this.#row = new Array(this.#upstreams.length);
+    this.#missing = this.#upstreams.length;
+    for (const upstream of this.#upstreams) {
+      upstream.read();
+      // One that has ended at once: the rest need not be read.
+      if (this.relay.isOver || upstream.isOver) return;
+    }
+  }
+
+  arrived(value: unknown, upstream: Upstream<unknown>): void {
+    // Set: one of them arrived.
+    this.#row[this.#upstreams!.indexOf(upstream)] = value;
+    if (--this.#missing === 0) this.relay.push(this.#row);
+  }
+
+  async ended(): Promise<void> {
+    const errors = await closeAll(this.#upstreams ?? []);
+    if (errors.length === 0) this.relay.end();
+    else this.relay.fail(combined(errors, "Several sources failed to close"));
+  }
+
+  async failed(error: unknown): Promise<void> {
+    await closeLost(this.#upstreams ?? [], error);
+    this.relay.fail(error);
+  }
+
+  close(reason: unknown): Wait {
+    return this.#upstreams === undefined
+      ? discardAll(this.#sources, reason)
+      : closeStopped(this.#upstreams ?? [], reason);
+  }
+}
+
+/** See AsyncStream.zip. */
+export function zip(
+  sources: readonly StreamSource<unknown>[],
+): PullableIterator<unknown[]> {
+  return new Zip(sources).relay;
+}

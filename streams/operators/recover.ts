@@ -1,0 +1,295 @@
+/**
+ * Operators that deal with the end of a stream: another source after a failure, a new attempt,
+ * a clean-up, a limit to the waiting.
+ *
+ * @module
+ */
+import { now } from "../../_internal/clock.ts";
+import { report, timeoutError } from "../../_internal/errors.ts";
+import {
+  type AnyIterator,
+  closesWhilePending,
+  DONE,
+} from "../../_internal/iterators.ts";
+import { sleep } from "../../_internal/sleep.ts";
+import { isThenable } from "../../_internal/thenable.ts";
+import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+import type { PullableIterator } from "../engine.ts";
+import type { Plan } from "../plan.ts";
+import type { PullIterator } from "../pull_iterator.ts";
+import { openIterator, type StreamSource } from "../source.ts";
+import { closeNow } from "../upstream.ts";
+
+type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
+
+// Invariant: `current` is the iterator that is being read; `replace` is pending only after it has
+// failed, so it needs no closing then. return() before the replacement is there: it is closed
+// when it comes.
+/** An iterator that goes on with another one after a failure. */
+class Replacing<T> implements PullableIterator<T> {
+  readonly [closesWhilePending] = true;
+  #current: AnyIterator<T>;
+  #isOver = false;
+  /** Aborts the waiting between two attempts. */
+  readonly #stopping = new AbortController();
+  readonly #replace: (
+    error: unknown,
+    signal: AbortSignal,
+  ) => Promise<AnyIterator<T>>;
+
+  /** `replace` gives the next iterator, or rejects with what the stream is to fail with. */
+  constructor(
+    first: AnyIterator<T>,
+    replace: (error: unknown, signal: AbortSignal) => Promise<AnyIterator<T>>,
+  ) {
+    this.#current = first;
+    this.#replace = replace;
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    try {
+      return Promise.resolve(this.pull());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  pull(): Pulled<T> {
+    if (this.#isOver) return DONE;
+    let result;
+    try {
+      const current = this.#current;
+      result = current.pull === undefined ? current.next() : current.pull();
+    } catch (error) {
+      return this.#recover(error);
+    }
+    return isThenable(result)
+      ? result.then(undefined, (error) => this.#recover(error))
+      : result;
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    this.#isOver = true;
+    this.#stopping.abort(reason);
+    const current = this.#current;
+    await current.return?.(reason);
+    return DONE;
+  }
+
+  async #recover(error: unknown): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    // It failed by itself: from now on there is nothing to close, until the next one is there.
+    this.#current = NOTHING_LEFT;
+    let replacement;
+    try {
+      replacement = await this.#replace(error, this.#stopping.signal);
+    } catch (error) {
+      if (this.#isOver) return DONE;
+      this.#isOver = true;
+      throw error;
+    }
+    if (this.#isOver) {
+      closeNow(replacement);
+      return DONE;
+    }
+    this.#current = replacement;
+    return await this.pull();
+  }
+}
+
+const NOTHING_LEFT: AnyIterator<never> = { next: () => DONE };
+
+/** See AsyncStream.catch. */
+export function recover<T, U>(
+  plan: Plan<T>,
+  fn: (error: unknown) => StreamSource<U> | PromiseLike<StreamSource<U>>,
+): PullableIterator<T | U> {
+  let hasRecovered = false;
+  return new Replacing<T | U>(plan.iterate(), async (error) => {
+    if (hasRecovered) throw error;
+    hasRecovered = true;
+    return openIterator<T | U>(await fn(error));
+  });
+}
+
+/** How `retry` tries again. */
+export interface RetryOptions {
+  /** How often it starts over after a failure. @default {3} */
+  maxRetries?: number | undefined;
+  /** Milliseconds before a new attempt, or a function of its number, from 1. @default {0} */
+  delay?: number | ((attempt: number, error: unknown) => number) | undefined;
+  /** Whether this failure is worth a new attempt. @default {() => true} */
+  retryOn?: ((error: unknown, attempt: number) => boolean) | undefined;
+}
+
+/** See AsyncStream.retry. */
+export function retry<T>(
+  plan: Plan<T>,
+  { maxRetries = 3, delay = 0, retryOn }: RetryOptions,
+): PullableIterator<T> {
+  let attempt = 0;
+  return new Replacing(plan.iterate(), async (error, signal) => {
+    attempt++;
+    if (attempt > maxRetries || retryOn?.(error, attempt) === false) {
+      throw error;
+    }
+    const pause = typeof delay === "number" ? delay : delay(attempt, error);
+    if (pause > 0) await sleep(pause, signal);
+    return plan.iterate();
+  });
+}
+
+/** Calls fn once, after the end, the failure or the closing of the stream. */
+class Finalizing<T> implements PullableIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #upstream: PullIterator<T>;
+  readonly #fn: () => unknown;
+  #isOver = false;
+
+  constructor(upstream: PullIterator<T>, fn: () => unknown) {
+    this.#upstream = upstream;
+    this.#fn = fn;
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    try {
+      return Promise.resolve(this.pull());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  pull(): Pulled<T> {
+    if (this.#isOver) return DONE;
+    let result;
+    try {
+      result = this.#upstream.pull();
+    } catch (error) {
+      return this.#failed(error);
+    }
+    if (!isThenable(result)) return result.done ? this.#ended() : result;
+    return result.then(
+      (result) => result.done ? this.#ended() : result,
+      (error) => this.#failed(error),
+    );
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    this.#isOver = true;
+    try {
+      await this.#upstream.return(reason);
+    } catch (error) {
+      await this.#failing(error);
+    }
+    await this.#fn();
+    return DONE;
+  }
+
+  async #ended(): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    this.#isOver = true;
+    await this.#fn();
+    return DONE;
+  }
+
+  async #failed(error: unknown): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    this.#isOver = true;
+    return await this.#failing(error);
+  }
+
+  async #failing(error: unknown): Promise<never> {
+    try {
+      await this.#fn();
+    } catch (second) {
+      report("finally() failed after a failure of its stream", second);
+    }
+    throw error;
+  }
+}
+
+/** See AsyncStream.finally. */
+export function finalize<T>(
+  plan: Plan<T>,
+  fn: () => unknown,
+): PullableIterator<T> {
+  return new Finalizing(plan.iterate(), fn);
+}
+
+/** Fails when the next element takes too long. */
+class Timing<T> implements PullableIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #upstream: PullIterator<T>;
+  readonly #duration: number;
+  #isOver = false;
+  #hasExpired = false;
+  #timer: TimerEntry | undefined = undefined;
+
+  constructor(upstream: PullIterator<T>, duration: number) {
+    this.#upstream = upstream;
+    this.#duration = duration;
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    try {
+      return Promise.resolve(this.pull());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  pull(): Pulled<T> {
+    if (this.#isOver) return DONE;
+    const result = this.#upstream.pull();
+    return isThenable(result) ? this.#await(result) : result;
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    if (this.#isOver) return DONE;
+    this.#isOver = true;
+    this.#clear();
+    await this.#upstream.return(reason);
+    return DONE;
+  }
+
+  #await(result: PromiseLike<IteratorResult<T>>): Promise<IteratorResult<T>> {
+    return new Promise((resolve, reject) => {
+      this.#timer = timers.add(now() + this.#duration, {
+        timeUp: () => {
+          this.#timer = undefined;
+          this.#isOver = this.#hasExpired = true;
+          const error = timeoutError(
+            `The next element did not come within ${this.#duration} ms. The source was closed.`,
+          );
+          this.#upstream.return(error).then(() => reject(error), (second) => {
+            report("A stream's source failed to close", second);
+            reject(error);
+          });
+        },
+      });
+      result.then((result) => {
+        this.#clear();
+        // After the time was up the upstream answers "done", which is not the end of this one.
+        if (!this.#hasExpired) resolve(result);
+      }, (error) => {
+        this.#clear();
+        reject(error);
+      });
+    });
+  }
+
+  #clear(): void {
+    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** See AsyncStream.timeout. */
+export function timeout<T>(
+  plan: Plan<T>,
+  duration: number,
+): PullableIterator<T> {
+  return new Timing(plan.iterate(), duration);
+}

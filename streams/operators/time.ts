@@ -1,0 +1,394 @@
+/**
+ * Operators that depend on time. All waits are entries of the one shared timer queue, and every
+ * kind of end takes them out. While an element waits to be taken, nothing more is read: a slow
+ * consumer slows the source, it does not fill the memory.
+ *
+ * @module
+ */
+import { now } from "../../_internal/clock.ts";
+import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+import type { Operator, PullableIterator, Wait } from "../engine.ts";
+import type { Plan } from "../plan.ts";
+import { Relay, type RelaySource } from "../relay.ts";
+import { Upstream, type UpstreamReader } from "../upstream.ts";
+import type { PartialBatch } from "./group.ts";
+
+// Invariant: `entry` is set exactly while the timer is pending, so clearing leaves none behind
+// and an old one never rings for something new.
+/** One timer at a time. */
+class Timer {
+  readonly #ring: () => void;
+  #entry: TimerEntry | undefined = undefined;
+
+  constructor(ring: () => void) {
+    this.#ring = ring;
+  }
+
+  get isSet(): boolean {
+    return this.#entry !== undefined;
+  }
+
+  /** Rings at `time`, in place of whenever it was to ring before. Never, for Infinity. */
+  set(time: number): void {
+    this.clear();
+    if (time !== Infinity) this.#entry = timers.add(time, this);
+  }
+
+  clear(): void {
+    if (this.#entry !== undefined) timers.remove(this.#entry);
+    this.#entry = undefined;
+  }
+
+  timeUp(): void {
+    this.#entry = undefined;
+    this.#ring();
+  }
+}
+
+/** What the operators below have in common: one source, one relay, one timer. */
+abstract class Timed<T, U> implements RelaySource, UpstreamReader<T> {
+  readonly relay: Relay<U>;
+  protected readonly upstream: Upstream<T>;
+  protected readonly timer: Timer;
+
+  constructor(plan: Plan<T>) {
+    this.relay = new Relay<U>(this);
+    this.upstream = new Upstream(plan.iterate(), this);
+    this.timer = new Timer(() => this.ring());
+  }
+
+  protected abstract ring(): void;
+  abstract arrived(value: T): void;
+
+  demand(): void {
+    this.upstream.flow();
+  }
+
+  taken(): void {
+    this.upstream.flow();
+  }
+
+  wants(): boolean {
+    return this.relay.size === 0;
+  }
+
+  ended(): void {
+    this.timer.clear();
+    this.relay.end();
+  }
+
+  failed(error: unknown): void {
+    this.timer.clear();
+    this.relay.fail(error);
+  }
+
+  close(reason: unknown): Wait {
+    this.timer.clear();
+    return this.upstream.close(reason);
+  }
+}
+
+// Invariants: `items` is what was read since the last batch, at most `size`; the timer is set
+// from its first element on. A batch leaves only when it is asked for (`isAsked`): full or due
+// before that, it waits here, and nothing is read meanwhile.
+class TimedBatch<T> extends Timed<T, T[]> {
+  readonly #size: number;
+  readonly #timeout: number;
+  readonly #partial: PartialBatch;
+  #items: T[] = [];
+  #isAsked = false;
+  #isDue = false;
+
+  constructor(
+    plan: Plan<T>,
+    size: number,
+    timeout: number,
+    partial: PartialBatch,
+  ) {
+    super(plan);
+    this.#size = size;
+    this.#timeout = timeout;
+    this.#partial = partial;
+  }
+
+  override demand(): void {
+    this.#isAsked = true;
+    if (this.#isDue || this.#items.length === this.#size) this.#emit();
+    else this.upstream.flow();
+  }
+
+  override taken(): void {}
+
+  override wants(): boolean {
+    return this.#isAsked && !this.#isDue && this.#items.length < this.#size;
+  }
+
+  override arrived(value: T): void {
+    const length = this.#items.push(value);
+    if (length === this.#size) {
+      this.timer.clear();
+      if (this.#isAsked) this.#emit();
+    } else if (length === 1) this.timer.set(now() + this.#timeout);
+  }
+
+  override ended(): void {
+    if (this.#items.length > 0) this.#emit();
+    super.ended();
+  }
+
+  override failed(error: unknown): void {
+    if (this.#items.length > 0 && this.#partial === "deliver") this.#emit();
+    super.failed(error);
+  }
+
+  protected override ring(): void {
+    if (this.#isAsked) this.#emit();
+    else this.#isDue = true;
+  }
+
+  #emit(): void {
+    this.timer.clear();
+    this.#isAsked = this.#isDue = false;
+    const items = this.#items;
+    this.#items = [];
+    this.relay.push(items);
+  }
+}
+
+/** See AsyncStream.batch with a timeout. */
+export function timedBatch<T>(
+  plan: Plan<T>,
+  size: number,
+  timeout: number,
+  partial: PartialBatch,
+): PullableIterator<T[]> {
+  return new TimedBatch(plan, size, timeout, partial).relay;
+}
+
+/** The first multiple of `period` after `start` that lies after `time`. */
+function nextTick(start: number, period: number, time: number): number {
+  return start + (Math.floor((time - start) / period) + 1) * period;
+}
+
+/** Windows of time side by side, from the first read on. */
+class TimeWindow<T> extends Timed<T, T[]> {
+  readonly #period: number;
+  #start = -1;
+  #items: T[] = [];
+
+  constructor(plan: Plan<T>, period: number) {
+    super(plan);
+    this.#period = period;
+  }
+
+  override demand(): void {
+    if (this.#start < 0) this.#start = now();
+    super.demand();
+  }
+
+  override arrived(value: T): void {
+    this.#items.push(value);
+    if (!this.timer.isSet) {
+      this.timer.set(nextTick(this.#start, this.#period, now()));
+    }
+  }
+
+  override ended(): void {
+    if (this.#items.length > 0) this.ring();
+    super.ended();
+  }
+
+  override failed(error: unknown): void {
+    if (this.#items.length > 0) this.ring();
+    super.failed(error);
+  }
+
+  protected override ring(): void {
+    const items = this.#items;
+    this.#items = [];
+    this.relay.push(items);
+  }
+}
+
+/** See AsyncStream.windowTime. */
+export function windowTime<T>(
+  plan: Plan<T>,
+  period: number,
+): PullableIterator<T[]> {
+  return new TimeWindow(plan, period).relay;
+}
+
+/** The last value before each silence. */
+class Debounce<T> extends Timed<T, T> {
+  readonly #silence: number;
+  #latest: { value: T } | undefined = undefined;
+
+  constructor(plan: Plan<T>, silence: number) {
+    super(plan);
+    this.#silence = silence;
+  }
+
+  override arrived(value: T): void {
+    this.#latest = { value };
+    this.timer.set(now() + this.#silence);
+  }
+
+  override ended(): void {
+    this.ring();
+    super.ended();
+  }
+
+  protected override ring(): void {
+    const latest = this.#latest;
+    this.#latest = undefined;
+    if (latest !== undefined) this.relay.push(latest.value);
+  }
+}
+
+/** See AsyncStream.debounce. */
+export function debounce<T>(
+  plan: Plan<T>,
+  silence: number,
+): PullableIterator<T> {
+  return new Debounce(plan, silence).relay;
+}
+
+/** The latest value at each tick. */
+class Sample<T> extends Timed<T, T> {
+  readonly #period: number;
+  #start = -1;
+  #latest: { value: T } | undefined = undefined;
+
+  constructor(plan: Plan<T>, period: number) {
+    super(plan);
+    this.#period = period;
+  }
+
+  override demand(): void {
+    if (this.#start < 0) this.#start = now();
+    super.demand();
+  }
+
+  override arrived(value: T): void {
+    this.#latest = { value };
+    if (!this.timer.isSet) {
+      this.timer.set(nextTick(this.#start, this.#period, now()));
+    }
+  }
+
+  protected override ring(): void {
+    const latest = this.#latest;
+    this.#latest = undefined;
+    if (latest !== undefined) this.relay.push(latest.value);
+  }
+}
+
+/** See AsyncStream.sample. */
+export function sample<T>(
+  plan: Plan<T>,
+  period: number,
+): PullableIterator<T> {
+  return new Sample(plan, period).relay;
+}
+
+/** Each value some time after it was read. */
+class Delay<T> extends Timed<T, T> {
+  readonly #duration: number;
+  #waiting: { value: T } | undefined = undefined;
+  #then: (() => void) | undefined = undefined;
+
+  constructor(plan: Plan<T>, duration: number) {
+    super(plan);
+    this.#duration = duration;
+  }
+
+  override taken(): void {}
+
+  override wants(): boolean {
+    return this.relay.isAwaited && this.#waiting === undefined;
+  }
+
+  override demand(): void {
+    // Not `flow`: the pull that asks is not registered yet.
+    if (this.#waiting === undefined) this.upstream.read();
+  }
+
+  override arrived(value: T): void {
+    this.#waiting = { value };
+    this.timer.set(now() + this.#duration);
+  }
+
+  override ended(): void {
+    this.#after(() => super.ended());
+  }
+
+  override failed(error: unknown): void {
+    this.#after(() => super.failed(error));
+  }
+
+  protected override ring(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) this.relay.push(waiting.value);
+    this.#then?.();
+  }
+
+  /** At once, or after the value that still waits. */
+  #after(then: () => void): void {
+    if (this.#waiting === undefined) then();
+    else this.#then = then;
+  }
+}
+
+/** See AsyncStream.delay. */
+export function delay<T>(
+  plan: Plan<T>,
+  duration: number,
+): PullableIterator<T> {
+  return new Delay(plan, duration).relay;
+}
+
+/** The first value, then none for some time, and so on. Needs no timer. */
+export function throttle<T>(duration: number): Operator<T, T> {
+  return (next) => {
+    let until = -Infinity;
+    return (value) => {
+      const time = now();
+      if (time < until) return undefined;
+      until = time + duration;
+      return next(value);
+    };
+  };
+}
+
+/** 0, 1, 2 … in a fixed rhythm. */
+class Interval implements RelaySource {
+  readonly relay = new Relay<number>(this);
+  readonly #period: number;
+  readonly #timer = new Timer(() => this.relay.push(this.#count++));
+  #start = -1;
+  #count = 0;
+
+  constructor(period: number) {
+    this.#period = period;
+  }
+
+  demand(): void {
+    const time = now();
+    if (this.#start < 0) this.#start = time;
+    // A tick that nobody waited for is not made up for: no bursts.
+    if (!this.#timer.isSet) {
+      this.#timer.set(nextTick(this.#start, this.#period, time));
+    }
+  }
+
+  close(): Wait {
+    this.#timer.clear();
+    return undefined;
+  }
+}
+
+/** See AsyncStream.interval. */
+export function interval(period: number): PullableIterator<number> {
+  return new Interval(period).relay;
+}

@@ -1,0 +1,183 @@
+/**
+ * A source as the operators see it that read for themselves (merge, buffer, timers): one read at
+ * a time, answered by a call, and closed once.
+ *
+ * @module
+ */
+import { report } from "../_internal/errors.ts";
+import {
+  type AnyIterator,
+  closesWhilePending,
+} from "../_internal/iterators.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import type { Wait } from "./engine.ts";
+
+/** Told what a read brought, during the read or later. Must not throw. */
+export interface UpstreamReader<T> {
+  /** One element. */
+  arrived(value: T, upstream: Upstream<T>): void;
+  /** The source has ended. */
+  ended(upstream: Upstream<T>): void;
+  /** The source has failed. */
+  failed(error: unknown, upstream: Upstream<T>): void;
+  /** Whether `flow` reads on. */
+  wants?(): boolean;
+}
+
+// Invariants: at most one next() is pending. `isOver` is set once: by the end, a failure or
+// `close`; after it the reader hears nothing more, and only `close` calls return(), if it was the
+// one to set it. A foreign source whose next() is pending then is closed when it wakes.
+/** See the module. */
+export class Upstream<T> {
+  readonly #iterator: AnyIterator<T>;
+  readonly #reader: UpstreamReader<T>;
+  #isPending = false;
+  #isFlowing = false;
+  #isOver = false;
+  #reason: unknown = undefined;
+  #closesOnWake = false;
+
+  constructor(iterator: AnyIterator<T>, reader: UpstreamReader<T>) {
+    this.#iterator = iterator;
+    this.#reader = reader;
+  }
+
+  /** Whether a read is under way. */
+  get isPending(): boolean {
+    return this.#isPending;
+  }
+
+  /** Whether it has ended, failed or been closed. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Reads one element; does nothing while a read is pending and when it is over. */
+  read(): void {
+    if (this.#isPending || this.#isOver) return;
+    let result;
+    try {
+      result = this.#iterator.pull === undefined
+        ? this.#iterator.next()
+        : this.#iterator.pull();
+    } catch (error) {
+      this.#isOver = true;
+      this.#iterator.ended?.();
+      this.#reader.failed(error, this);
+      return;
+    }
+    if (isThenable(result)) {
+      this.#isPending = true;
+      result.then(this.#settled, this.#rejected);
+    } else this.#take(result);
+  }
+
+  /**
+   * Reads as long as the reader wants more, now and whenever an element arrives. A loop, however
+   * many elements are there at once; the engine underneath pauses it for the event loop.
+   */
+  flow(): void {
+    if (this.#isFlowing) return;
+    this.#isFlowing = true;
+    while (
+      !this.#isPending && !this.#isOver && this.#reader.wants?.() === true
+    ) {
+      this.read();
+    }
+    this.#isFlowing = false;
+  }
+
+  /** Closes the source unless it is over. */
+  close(reason?: unknown): Wait {
+    if (this.#isOver) return undefined;
+    this.#isOver = true;
+    this.#reason = reason;
+    if (this.#isPending && this.#iterator[closesWhilePending] !== true) {
+      this.#closesOnWake = true;
+      return undefined;
+    }
+    const closed = this.#iterator.return?.(reason);
+    return isThenable(closed) ? closed : undefined;
+  }
+
+  readonly #settled = (result: IteratorResult<T>): void => {
+    this.#isPending = false;
+    this.#take(result);
+    if (this.#reader.wants !== undefined) this.flow();
+  };
+
+  #take(result: IteratorResult<T>): void {
+    if (this.#isOver) {
+      if (this.#closesOnWake && !result.done) closeNow(this.#iterator);
+    } else if (result.done) {
+      this.#isOver = true;
+      this.#iterator.ended?.();
+      this.#reader.ended(this);
+    } else this.#reader.arrived(result.value, this);
+  }
+
+  readonly #rejected = (error: unknown): void => {
+    this.#isPending = false;
+    if (!this.#isOver) {
+      this.#isOver = true;
+      this.#iterator.ended?.();
+      this.#reader.failed(error, this);
+    } else if (error !== this.#reason) {
+      report("A stream's source failed after it had been stopped", error);
+    }
+  };
+}
+
+/** Closes an iterator for which nobody waits any more. */
+export function closeNow(
+  iterator: AnyIterator<unknown>,
+  reason?: unknown,
+): void {
+  const tell = (error: unknown) =>
+    report("A stream's source failed to close", error);
+  try {
+    const closed = iterator.return?.(reason);
+    if (isThenable(closed)) closed.then(undefined, tell);
+  } catch (error) {
+    tell(error);
+  }
+}
+
+/** What can be closed once. */
+export interface Closable {
+  /** Closes it; a thenable to wait for. */
+  close(reason?: unknown): Wait;
+}
+
+/**
+ * Closes several sources, all at once. Their errors are in the result. Never rejects.
+ */
+export async function closeAll(
+  upstreams: Iterable<Closable>,
+  reason?: unknown,
+): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const waits: Promise<void>[] = [];
+  for (const upstream of upstreams) {
+    try {
+      const wait = upstream.close(reason);
+      if (wait !== undefined) {
+        waits.push(
+          Promise.resolve(wait).then(
+            () => {},
+            (error) => void errors.push(error),
+          ),
+        );
+      }
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  await Promise.all(waits);
+  return errors;
+}
+
+/** One error as it is, several as one. */
+export function combined(errors: readonly unknown[], message: string): unknown {
+  return errors.length === 1 ? errors[0] : new AggregateError(errors, message);
+}
