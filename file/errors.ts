@@ -230,6 +230,37 @@ export class CopyError extends Error {
   }
 }
 
+/**
+ * The directory that is watched is not there, or was removed.
+ *
+ * @example
+ * ```ts
+ * import { AsyncDirectoryWatcher, WatchRootError } from "@specify/async-core";
+ *
+ * await using watcher = new AsyncDirectoryWatcher("no/such/directory");
+ * const error = await watcher.ready.catch((error) => error);
+ * console.log(error instanceof WatchRootError, error.reason); // true missing
+ * ```
+ */
+export class WatchRootError extends Error {
+  /** Always `"WatchRootError"`. */
+  override readonly name = "WatchRootError";
+
+  /** `path` cannot be watched (any more), for `reason`. */
+  constructor(
+    /** The directory. */
+    readonly path: string,
+    /** It was not there at the start, or was removed later. */
+    readonly reason: "missing" | "removed",
+  ) {
+    super(
+      reason === "missing"
+        ? `Cannot watch ${path}: there is nothing. Create it first, or wait for it with rootRemoved: "wait".`
+        : `${path} was removed while it was watched. Watch it again when it is there, or wait for it with rootRemoved: "wait".`,
+    );
+  }
+}
+
 /** Why a copy was refused. */
 export type CopyRefusal =
   | "same-file"

@@ -11,6 +11,7 @@ export {
   InvalidEncodingError,
   JsonLineError,
   LineTooLongError,
+  WatchRootError,
 } from "./errors.ts";
 export {
   asyncCopyFile,
@@ -40,3 +41,8 @@ export {
   type WriteFileOptions,
 } from "./write_file.ts";
 export { AsyncFileWriter, type FileWriterOptions } from "./writer.ts";
+export type { WatchEvent } from "./watch_session.ts";
+export {
+  AsyncDirectoryWatcher,
+  type DirectoryWatcherOptions,
+} from "./watcher.ts";

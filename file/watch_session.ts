@@ -1,0 +1,478 @@
+/**
+ * One run of a watcher: hears hints, looks at the files when they are due and the consumer asks, and
+ * delivers the differences.
+ *
+ * States: starting, watching, waiting (for a root that is not there), ended. `#end` leaves the
+ * others for "ended" once, releases the native watcher and wakes the pull that waits; a pull
+ * that finds "ended" delivers nothing more.
+ *
+ * Nothing is looked at before the consumer asks, so a slow one needs no queue: what is heard meanwhile is
+ * kept once for each path, and beyond MOST_HINTS as "look at everything".
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { now } from "../_internal/clock.ts";
+import { closesWhilePending } from "../_internal/iterators.ts";
+import { timers } from "../_internal/timer_queue.ts";
+import type { BatchSource } from "../streams/engine.ts";
+import { WatchRootError } from "./errors.ts";
+import type { PathTest } from "./matcher.ts";
+import {
+  hasNativeWatch,
+  type NativeSubscriber,
+  subscribeNative,
+  unsubscribeNative,
+} from "./native_watch.ts";
+import { joinPath, splitPath } from "./paths.ts";
+import { Settling } from "./settle.ts";
+import { isTemporaryName } from "./temporary.ts";
+import { type TreeChange, type WatchNode, WatchTree } from "./watch_tree.ts";
+
+/** Something that happened to a file or a directory. */
+export interface WatchEvent {
+  /** What happened. */
+  kind: "create" | "modify" | "remove" | "rename";
+  /** The directory as it was given to the watcher, and the way from there. */
+  path: string;
+  /** Where it was before, for a rename. */
+  from?: string;
+  /** Whether it is (or was) a directory. */
+  isDirectory: boolean;
+}
+
+/** How to watch, checked. */
+export interface WatchPlan {
+  path: string;
+  patterns: PathTest | undefined;
+  ignore: PathTest | undefined;
+  isRecursive: boolean;
+  debounce: number;
+  settle: number;
+  initial: boolean;
+  /** Milliseconds between two looks at everything; `undefined` to be told by the system. */
+  poll: number | undefined;
+  rootRemoved: "error" | "wait";
+  signal: AbortSignal | undefined;
+}
+
+const MOST_HINTS = 10_000;
+/** Hints this close to those that are due belong to the same happening (the two ends of a rename). */
+const GRACE = 5;
+/** How often the root itself is looked at: its removal is not always told. */
+const ROOT_INTERVAL = 1_000;
+/** How often a root that is not there is looked for. */
+const MISSING_INTERVAL = 100;
+/** When directories that came up are looked into again: the system began to watch them later. */
+const FRESH_DELAYS = [50, 500];
+/** Interval of polling where no native watcher is to be had. */
+export const DEFAULT_POLL = 250;
+
+/** The source of a watcher's stream. */
+export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
+  readonly [closesWhilePending] = true;
+  /** Settles when the watching has begun, or cannot. */
+  readonly ready: Promise<void>;
+  readonly #plan: WatchPlan;
+  readonly #onEnd: (session: WatchSession) => void;
+  readonly #settling: Settling | undefined;
+  readonly #started: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** Real path of the directory that is watched. */
+  path = "";
+  isRecursive: boolean;
+
+  #state: "starting" | "watching" | "waiting" | "ended" = "starting";
+  #failure: { error: unknown } | undefined;
+  #tree: WatchTree | undefined;
+  /** The only name that counts, when the root is a file. */
+  #only: string | undefined;
+  #isNative = false;
+  #poll: number | undefined;
+  /** What was heard of which path, relative to the root, and when it is due. */
+  #hints: Map<string, { kind: string; due: number }> = new Map();
+  /** Everything is to be looked at, at this time. */
+  #scanDue = Infinity;
+  #rootDue = Infinity;
+  #fresh: { due: number; delays: readonly number[]; nodes: WatchNode[] }[] = [];
+  #output: WatchEvent[] = [];
+  #wake: (() => void) | undefined;
+  #working: Promise<unknown> | undefined;
+  #ending: Promise<void> | undefined;
+  #subscription: AbortSubscription | undefined;
+
+  constructor(plan: WatchPlan, onEnd: (session: WatchSession) => void) {
+    this.#plan = plan;
+    this.#onEnd = onEnd;
+    this.#poll = plan.poll;
+    this.isRecursive = plan.isRecursive;
+    this.#settling = plan.settle > 0 ? new Settling(plan.settle) : undefined;
+    this.ready = this.#started.promise;
+    // Whoever does not ask for `ready` hears of a failure by the stream.
+    this.ready.catch(() => {});
+    const { signal } = plan;
+    if (signal?.aborted) this.#fail(signal.reason);
+    else {
+      if (signal !== undefined) {
+        this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
+      }
+      this.#working = this.#start();
+    }
+  }
+
+  /** Whether it polls, as asked or because there is no native watcher. */
+  get isPolling(): boolean {
+    return this.#poll !== undefined;
+  }
+
+  async pull(): Promise<readonly WatchEvent[] | undefined> {
+    for (;;) {
+      await this.#working;
+      if (this.#output.length > 0 && this.#state !== "ended") {
+        const output = this.#output;
+        this.#output = [];
+        return output;
+      }
+      if (this.#failure !== undefined) {
+        await this.#end();
+        throw this.#failure.error;
+      }
+      if (this.#state === "ended") return undefined;
+      const due = this.#due();
+      if (due > now()) await this.#wait(due);
+      else {
+        this.#working = this.#work().catch((error) => this.#fail(error));
+        await this.#working;
+      }
+    }
+  }
+
+  /** Ends it; the pull that waits delivers the end. */
+  close(): Promise<void> {
+    return this.#end();
+  }
+
+  changed(path: string, kind: string): void {
+    if (path === this.path) {
+      // The root itself: removed, moved, or only its attributes.
+      this.#rootDue = Math.min(this.#rootDue, now());
+      this.#wake?.();
+      return;
+    }
+    const start = this.path.endsWith("/")
+      ? this.path.length
+      : this.path.length + 1;
+    const relative = path.slice(start).replaceAll("\\", "/");
+    if (this.#only !== undefined && relative !== this.#only) return;
+    const name = relative.slice(relative.lastIndexOf("/") + 1);
+    if (isTemporaryName(name) || this.#plan.ignore?.(relative, name)) return;
+    const known = this.#hints.get(relative);
+    if (known !== undefined) {
+      // A path that came up again may be another file: that says more than a write to it.
+      if (kind !== "modify") known.kind = kind;
+      return;
+    }
+    if (this.#hints.size >= MOST_HINTS) return this.lost();
+    this.#hints.set(relative, { kind, due: now() + this.#plan.debounce });
+    this.#wake?.();
+  }
+
+  lost(): void {
+    this.#hints.clear();
+    this.#scanDue = Math.min(this.#scanDue, now() + this.#plan.debounce);
+    this.#wake?.();
+  }
+
+  failed(error: unknown): void {
+    this.#isNative = false;
+    // The directory has gone, or the system has no watchers left: either way, look by ourselves.
+    if (error instanceof Deno.errors.NotFound) this.#rootDue = now();
+    else this.#poll ??= DEFAULT_POLL;
+    this.lost();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      if (await this.#attach()) {
+        const changes = this.#tree?.take() ?? [];
+        this.#tree?.takeFresh();
+        if (this.#plan.initial) this.#tell(changes);
+      } else if (this.#plan.rootRemoved === "error") {
+        throw new WatchRootError(this.#plan.path, "missing");
+      }
+      this.#started.resolve();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Begins to watch the root. False: there is none, and it is waited for. */
+  async #attach(): Promise<boolean> {
+    const { path, isRecursive, ignore } = this.#plan;
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.stat(path);
+      const real = await Deno.realPath(path);
+      if (this.#isEnded()) return false;
+      this.#only = info.isDirectory ? undefined : splitPath(real).base;
+      this.path = info.isDirectory ? real : splitPath(real).directory;
+      this.isRecursive = isRecursive && info.isDirectory;
+      if (this.#poll === undefined) await this.#listen();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      this.#becomeWaiting();
+      return false;
+    }
+    if (this.#isEnded()) return false;
+    const tree = new WatchTree(this.path, {
+      isRecursive: this.isRecursive,
+      ignore,
+      only: this.#only,
+    });
+    tree.root.identity = await rootIdentity(this.path);
+    await tree.scan();
+    this.#tree = tree;
+    if (this.#isEnded()) return false;
+    this.#state = "watching";
+    this.#rootDue = now() + ROOT_INTERVAL;
+    if (this.#poll !== undefined) this.#scanDue = now() + this.#poll;
+    return true;
+  }
+
+  async #listen(): Promise<void> {
+    if (!hasNativeWatch()) {
+      this.#poll = DEFAULT_POLL;
+      return;
+    }
+    try {
+      await subscribeNative(this);
+      this.#isNative = true;
+      // Ended meanwhile, when there was nothing to end yet.
+      if (this.#isEnded()) await this.#unlisten();
+    } catch (error) {
+      if (
+        error instanceof Deno.errors.NotFound ||
+        error instanceof Deno.errors.NotCapable ||
+        error instanceof Deno.errors.PermissionDenied
+      ) throw error;
+      // The system has no watchers left.
+      this.#poll = DEFAULT_POLL;
+    }
+  }
+
+  async #unlisten(): Promise<void> {
+    if (!this.#isNative) return;
+    this.#isNative = false;
+    await unsubscribeNative(this);
+  }
+
+  #isEnded(): boolean {
+    return this.#state === "ended";
+  }
+
+  #becomeWaiting(): void {
+    if (this.#isEnded()) return;
+    this.#state = "waiting";
+    this.#tree = undefined;
+    this.#hints.clear();
+    this.#fresh = [];
+    this.#scanDue = Infinity;
+    this.#rootDue = now() + MISSING_INTERVAL;
+  }
+
+  #due(): number {
+    let due = Math.min(this.#scanDue, this.#rootDue);
+    for (const hint of this.#hints.values()) {
+      // The first was heard first.
+      due = Math.min(due, hint.due);
+      break;
+    }
+    for (const fresh of this.#fresh) due = Math.min(due, fresh.due);
+    return this.#settling === undefined
+      ? due
+      : Math.min(due, this.#settling.due);
+  }
+
+  /** Waits until `due` or until something wakes us, whichever comes first. */
+  #wait(due: number): Promise<void> {
+    return new Promise((resolve) => {
+      const entry = due === Infinity
+        ? undefined
+        : timers.add(due, { timeUp: () => this.#wake?.() });
+      this.#wake = () => {
+        this.#wake = undefined;
+        if (entry !== undefined) timers.remove(entry);
+        resolve();
+      };
+    });
+  }
+
+  /** Looks at what is due, and puts the differences into the output. */
+  async #work(): Promise<void> {
+    const time = now();
+    if (this.#state === "waiting") return await this.#lookForRoot();
+    const tree = this.#tree;
+    if (tree === undefined) return;
+    const isRootDue = Math.min(this.#rootDue, this.#scanDue) <= time;
+    if (isRootDue && !(await this.#checkRoot(tree))) return;
+    if (this.#scanDue <= time) {
+      this.#scanDue = this.#poll === undefined ? Infinity : time + this.#poll;
+      this.#hints.clear();
+      this.#fresh = [];
+      await tree.scan();
+    } else {
+      await tree.check(this.#takeHints(time));
+      for (const fresh of this.#takeFresh(time)) await tree.list(fresh.nodes);
+    }
+    if (this.#isEnded()) return;
+    this.#noteFresh(tree);
+    this.#tell(tree.take());
+  }
+
+  #takeHints(time: number): Map<string, string> {
+    const hints = new Map<string, string>();
+    for (const [path, { kind, due }] of this.#hints) {
+      if (due > time + Math.min(GRACE, this.#plan.debounce)) break;
+      hints.set(path, kind);
+      this.#hints.delete(path);
+    }
+    for (const path of this.#settling?.duePaths(time) ?? []) {
+      if (!hints.has(path)) hints.set(path, "check");
+    }
+    return hints;
+  }
+
+  #takeFresh(time: number): { nodes: WatchNode[] }[] {
+    const due = this.#fresh.filter((fresh) => fresh.due <= time);
+    this.#fresh = this.#fresh.filter((fresh) => fresh.due > time);
+    for (const { nodes, delays } of due) this.#lookAgain(nodes, delays);
+    return due;
+  }
+
+  #noteFresh(tree: WatchTree): void {
+    const nodes = tree.takeFresh();
+    if (this.#isNative) this.#lookAgain(nodes, FRESH_DELAYS);
+  }
+
+  #lookAgain(nodes: WatchNode[], delays: readonly number[]): void {
+    const [delay, ...later] = delays;
+    if (delay === undefined || nodes.length === 0) return;
+    this.#fresh.push({ due: now() + delay, delays: later, nodes });
+  }
+
+  /** False: the root is gone, and that has been dealt with. */
+  async #checkRoot(tree: WatchTree): Promise<boolean> {
+    this.#rootDue = now() + ROOT_INTERVAL;
+    const identity = await rootIdentity(this.path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    if (identity === tree.root.identity) return true;
+    if (identity !== undefined) {
+      // Another directory under the same name: the native watcher is on the one that is gone.
+      tree.root.identity = identity;
+      if (this.#isNative) {
+        await this.#unlisten();
+        if (!this.#isEnded()) await this.#listen();
+      }
+      this.#scanDue = now();
+      return true;
+    }
+    tree.clear();
+    this.#tell(tree.take());
+    await this.#unlisten();
+    if (this.#plan.rootRemoved === "wait") this.#becomeWaiting();
+    else this.#fail(new WatchRootError(this.#plan.path, "removed"), true);
+    return false;
+  }
+
+  async #lookForRoot(): Promise<void> {
+    this.#rootDue = now() + MISSING_INTERVAL;
+    if (!(await this.#attach())) return;
+    const tree = this.#tree;
+    if (tree === undefined) return;
+    this.#noteFresh(tree);
+    this.#tell(tree.take());
+  }
+
+  /** Puts what concerns the consumer into the output. */
+  #tell(changes: readonly TreeChange[]): void {
+    const settled = this.#settling === undefined
+      ? changes
+      : this.#settling.pass(changes, now());
+    for (const change of settled) {
+      const event = this.#eventOf(change);
+      if (event !== undefined) this.#output.push(event);
+    }
+  }
+
+  #eventOf({ kind, path, from, node }: TreeChange): WatchEvent | undefined {
+    const { isDirectory } = node;
+    const isMeant = this.#isMeant(path);
+    if (from === undefined) {
+      return isMeant
+        ? { kind, path: this.#shown(path), isDirectory }
+        : undefined;
+    }
+    // A rename over the edge of the patterns is seen as what it is on this side.
+    const wasMeant = this.#isMeant(from);
+    if (isMeant && wasMeant) {
+      return {
+        kind,
+        path: this.#shown(path),
+        from: this.#shown(from),
+        isDirectory,
+      };
+    }
+    if (isMeant) {
+      return { kind: "create", path: this.#shown(path), isDirectory };
+    }
+    if (wasMeant) {
+      return { kind: "remove", path: this.#shown(from), isDirectory };
+    }
+    return undefined;
+  }
+
+  #isMeant(path: string): boolean {
+    const { patterns } = this.#plan;
+    return patterns === undefined ||
+      patterns(path, path.slice(path.lastIndexOf("/") + 1));
+  }
+
+  #shown(path: string): string {
+    const { path: root } = this.#plan;
+    if (this.#only !== undefined) return root;
+    return root === "." ? path : joinPath(root, path);
+  }
+
+  /** Ends with an error; `isLast`: what is in the output is delivered before. */
+  #fail(error: unknown, isLast = false): void {
+    if (this.#isEnded() || this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.#started.reject(error);
+    // What was seen before is delivered first; the pull after that ends it.
+    if (!isLast || this.#output.length === 0) void this.#end();
+  }
+
+  #end(): Promise<void> {
+    if (this.#state !== "ended") {
+      this.#state = "ended";
+      this.#subscription?.unsubscribe();
+      this.#onEnd(this);
+      const unlistened = this.#unlisten();
+      this.#started.resolve();
+      this.#wake?.();
+      // What is being looked at is waited for, so that nothing is open afterwards. A failure from
+      // within that work must not wait for itself.
+      const working = this.#failure === undefined ? this.#working : undefined;
+      this.#ending = Promise.all([unlistened, working]).then(() => {});
+    }
+    return this.#ending ?? Promise.resolve();
+  }
+}
+
+async function rootIdentity(path: string): Promise<string> {
+  const info = await Deno.stat(path);
+  if (!info.isDirectory) {
+    throw new Deno.errors.NotFound(`No directory any more: '${path}'`);
+  }
+  return `${info.dev}:${info.ino}:${info.birthtime?.getTime() ?? ""}`;
+}
