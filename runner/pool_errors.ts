@@ -100,7 +100,25 @@ export class LeaseReleasedError extends Error {
   }
 }
 
-/** A lease was garbage collected without its release: its resource is lost to the pool. */
+/**
+ * A lease was garbage collected without its release: its resource is lost to the pool. Only with
+ * `trackLeaks`, and only to the pool's `onError`.
+ *
+ * @example
+ * ```ts
+ * import { LeaseLeakError, ResourcePool } from "@specify/async-core";
+ *
+ * await using pool = new ResourcePool({
+ *   maxResources: 1,
+ *   factory: () => 1,
+ *   trackLeaks: true,
+ *   onError: (error) => {
+ *     if (error instanceof LeaseLeakError) console.error(error.acquiredAt);
+ *   },
+ * });
+ * console.log(await pool.use((n) => n)); // 1
+ * ```
+ */
 export class LeaseLeakError extends Error {
   /** Always `"LeaseLeakError"`. */
   override readonly name = "LeaseLeakError";

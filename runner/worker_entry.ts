@@ -87,12 +87,9 @@ function gone(message: string, cause?: unknown): void {
   }, []);
 }
 
-// The host is told nothing of a worker that ends itself: it would wait for ever.
-const close = scope.close.bind(scope);
-scope.close = () => {
-  gone("The worker ended itself by close()");
-  close();
-};
+// The host is told nothing of a worker that ends itself: it would wait for ever. So it is asked to
+// end this one.
+scope.close = () => gone("The worker ended itself by close()");
 if (typeof Deno !== "undefined") {
   const exit = Deno.exit;
   try {

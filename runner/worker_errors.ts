@@ -8,6 +8,17 @@
  * Offloaded work could not be done: its module could not be loaded, exports no such function,
  * the worker died, or what it got or gave cannot be sent. An error that the function throws is
  * not wrapped in it.
+ *
+ * @example
+ * ```ts
+ * import { AsyncRunner, OffloadError } from "@specify/async-core";
+ *
+ * await using runner = new AsyncRunner();
+ * const module = "data:text/javascript,export function square(n) { return n * n }";
+ * await runner.offload(module, "cube", [3]).catch((error) => {
+ *   console.log(error instanceof OffloadError); // true: it names what is exported
+ * });
+ * ```
  */
 export class OffloadError extends Error {
   /** Always `"OffloadError"`. */

@@ -128,6 +128,7 @@ class HostedWorker {
     // As JavaScript where the package was built into that: JSR does so for Node and Bun.
     const extension = import.meta.url.endsWith(".js") ? "js" : "ts";
     const entry = new URL(`./worker_entry.${extension}`, import.meta.url);
+    checkReadPermission(entry);
     this.#worker = new Worker(entry, {
       type: "module",
       name: "@specify/async-core offload",
@@ -143,7 +144,7 @@ class HostedWorker {
       event.preventDefault();
       this.end(
         new OffloadError(
-          `The worker died: ${event.message}. Under Deno, workers need --allow-read for local modules.`,
+          `The worker could not be started, or died: ${event.message}`,
         ),
       );
     };
@@ -210,6 +211,20 @@ class HostedWorker {
       ? new OffloadError(message)
       : new OffloadError(message, { cause: unpackThrown(cause, this.#where) });
   }
+}
+
+/**
+ * A local module that is imported needs no permission, the same as a worker does. The worker would
+ * die of that, and Deno does not always tell.
+ */
+function checkReadPermission(entry: URL): void {
+  if (typeof Deno === "undefined" || entry.protocol !== "file:") return;
+  const { state } = Deno.permissions.querySync({ name: "read", path: entry });
+  if (state === "granted") return;
+  throw new OffloadError(
+    `offload() needs --allow-read for ${entry.pathname} and for the module that is offloaded to: ` +
+      "a worker reads its modules itself.",
+  );
 }
 
 /** A worker cannot know from where a relative address was meant. */

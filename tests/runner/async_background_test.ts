@@ -19,7 +19,15 @@ import {
 } from "../../runner/mod.ts";
 import { endDefaultRunner } from "../../runner/default_runner.ts";
 
-const nextTick = () => new Promise((resolve) => setTimeout(resolve, 0));
+/** Resolves when every rejection until now that nobody awaits has been reported. */
+async function allReported(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await using runner = new AsyncRunner();
+  // Reports come in order, so after this one there is none left.
+  await new Promise<unknown>((resolve) => {
+    asyncBackground(() => Promise.reject(), { runner, onError: resolve });
+  });
+}
 
 Deno.test("asyncBackground() gives a handle of the runner it was given, with the options of a submit", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
@@ -44,13 +52,12 @@ Deno.test("asyncBackground() tells onError once of an error that nobody awaits",
     runner,
     onError: (error, handle) => told.push([error, handle]),
   });
-  await nextTick();
-  await nextTick();
+  await allReported();
   assertEquals(told.length, 1);
   assertStrictEquals(told[0]?.[0], error);
   assertStrictEquals(told[0]?.[1], handle);
   assertStrictEquals(await handle.catch((error) => error), error);
-  await nextTick();
+  await allReported();
   assertEquals(told.length, 1);
 });
 
@@ -66,7 +73,7 @@ Deno.test("asyncBackground() does not report an error that somebody awaits", asy
   );
   const handle = asyncBackground(fail, { runner, onError });
   await Promise.allSettled([handle]);
-  await nextTick();
+  await allReported();
   assertEquals(told, []);
 });
 
@@ -83,7 +90,7 @@ Deno.test("asyncBackground() does not report a task that was cancelled", async (
   );
   await null;
   handle.cancel();
-  await nextTick();
+  await allReported();
   assertEquals(handle.state, "cancelled");
   assertEquals(told, []);
 });
@@ -93,7 +100,7 @@ Deno.test("asyncBackground() reports a runner that takes no more tasks", async (
   await runner.shutdown();
   const told: unknown[] = [];
   asyncBackground(() => {}, { runner, onError: (error) => told.push(error) });
-  await nextTick();
+  await allReported();
   assertEquals(told.length, 1);
   assert(told[0] instanceof DisposedError);
 });
@@ -112,7 +119,7 @@ Deno.test("asyncBackground() prints the error without an onError, and when onErr
         throw "c";
       },
     });
-    await nextTick();
+    await allReported();
   } finally {
     console.error = error;
   }
