@@ -624,6 +624,27 @@ Deno.test("ResourcePool ends idle resources after idleTimeout, down to minResour
   await pool.close();
 });
 
+Deno.test("ResourcePool ends an idle resource at the earlier of idleTimeout and maxLifetime, whichever was released first", async () => {
+  using clock = new FakeClock();
+  const { pool, things } = makePool({
+    maxResources: 2,
+    idleTimeout: 1000,
+    maxLifetime: 2000,
+  });
+  const old = await pool.acquire();
+  await clock.tick(1500);
+  const young = await pool.acquire();
+  young.release();
+  old.release();
+  await clock.tick(499);
+  assertEquals(things.map(({ isClosed }) => isClosed), [false, false]);
+  await clock.tick(1);
+  assertEquals(things.map(({ isClosed }) => isClosed), [true, false]);
+  await clock.tick(500);
+  assertEquals(things.map(({ isClosed }) => isClosed), [true, true]);
+  await pool.close();
+});
+
 Deno.test("ResourcePool prefers what was used last, so that the rest can age", async () => {
   using clock = new FakeClock();
   const { pool } = makePool({ maxResources: 2, idleTimeout: 1000 });
