@@ -13,6 +13,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import {
   AcquireTimeoutError,
   DisposedError,
@@ -842,7 +843,7 @@ testWith(
         "--no-check",
         "--v8-flags=--expose-gc",
         "--config",
-        new URL("../../deno.json", import.meta.url).pathname,
+        fromFileUrl(new URL("../../deno.json", import.meta.url)),
         `data:application/typescript,${encodeURIComponent(program)}`,
       ],
     }).output();
