@@ -38,8 +38,13 @@ async function main(words: string[], signal: AbortSignal): Promise<number> {
       return startDisplay(read);
     },
   });
-  const sequential = await compare(own, summary, wanted, signal);
+  const sequential = await compare(own, summary, wanted, signal)
+    .catch((error: unknown): Sequential => {
+      if (!signal.aborted) throw error;
+      return { elapsed: undefined, how: "not measured: interrupted" };
+    });
   console.log(formatReport(summary, sequential));
+  signal.throwIfAborted();
   return exitCode(summary);
 }
 

@@ -29,8 +29,6 @@ export interface Snapshot {
 
 /** Shows snapshots until it is stopped. */
 export interface Display {
-  /** Says one thing, once, at once. */
-  note(line: string): void;
   /** Shows the last snapshot and leaves the terminal as it was. */
   stop(): void;
 }
@@ -79,10 +77,6 @@ class LineDisplay implements Display {
     this.#timer = setInterval(() => this.#line(), 1000);
   }
 
-  note(line: string): void {
-    console.error(line);
-  }
-
   stop(): void {
     clearInterval(this.#timer);
     this.#line();
@@ -115,7 +109,6 @@ interface MultiBar {
     payload: Record<string, string>,
     options: { format: string },
   ): Bar;
-  log(text: string): void;
   stop(): void;
 }
 
@@ -149,10 +142,6 @@ class BarDisplay implements Display {
     });
     this.#timer = setInterval(() => this.#show(), 100);
     this.#show();
-  }
-
-  note(line: string): void {
-    this.#bars.log(`${line}\n`);
   }
 
   stop(): void {

@@ -11,6 +11,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import {
   type Fault,
@@ -114,13 +115,15 @@ async function assertSame({ files, folder }: Tree, paths: string[]) {
     const source = sources.get(path);
     assert(source !== undefined, `${path} is not of the tree`);
     const copy = await Deno.readFile(join(folder, ...path.split("/")));
-    assert(
-      // Buffer.compare is native: a loop over megabytes is not.
-      createHash("sha256").update(copy).digest("hex") ===
-        createHash("sha256").update(await Deno.readFile(source)).digest("hex"),
-      `${path} differs`,
-    );
+    // Native: a loop over megabytes is not.
+    const order = Buffer.compare(copy, await Deno.readFile(source));
+    assertEquals(order, 0, `${path} differs`);
   }
+}
+
+/** Each path once: a slow machine may run into a timeout and ask again. */
+function requestedPaths({ requests }: Origin): string[] {
+  return [...new Set(requests.map(({ path }) => path))].sort();
 }
 
 /** Resolves as soon as the file is longer than `size`. */
@@ -183,13 +186,15 @@ testWith(
       assertEquals(whole.includes(path), false, `${path} was fetched again`);
     }
     const resumed = origin.requests.filter(({ path }) => path === held);
-    assertEquals(resumed.length, 1);
-    assertMatch(resumed[0]?.range ?? "", /^bytes=[1-9]\d*-/);
+    assertGreater(resumed.length, 0);
+    for (const { range } of resumed) {
+      assertMatch(range ?? "", /^bytes=[1-9]\d*-/);
+    }
 
     origin.requests.length = 0;
     const third = await ended(start([origin.url.href, folder]));
     assertEquals(third.code, 0, third.stderr + third.stdout);
-    assertEquals(origin.requests.map(({ path }) => path), ["manifest.json"]);
+    assertEquals(requestedPaths(origin), ["manifest.json"]);
     assertStringIncludes(third.stdout, `kept ${files.length}`);
     assertStringIncludes(third.stdout, "received 0 B");
   },
@@ -216,7 +221,7 @@ testWith(
     const { code, stdout } = await ended(start([origin.url.href, folder]));
     assertEquals(code, 0, stdout);
     await assertSame(tree, files.map(({ path }) => path));
-    assertEquals(origin.requests.map(({ path }) => path).sort(), [
+    assertEquals(requestedPaths(origin), [
       "empty.txt",
       "manifest.json",
       "middle/a.bin",
