@@ -198,7 +198,8 @@ export class AsyncQueue<T>
 
   /**
    * Accepts no more items. What is buffered and what waits to be put is still delivered; then
-   * consumers see the end, or reject with `reason` when one is given. Later calls do nothing.
+   * consumers see the end, or reject with `reason` when one is given, be it `undefined`. Later
+   * calls do nothing.
    *
    * @example
    * ```ts
@@ -214,18 +215,16 @@ export class AsyncQueue<T>
   close(...reason: [] | [reason: unknown]): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (reason.length > 0 && reason[0] !== undefined) {
-      this.#reason = { error: reason[0] };
-    }
+    if (reason.length > 0) this.#reason = { error: reason[0] };
     // Gets wait only while there is nothing to deliver.
     this.#refuseGets();
   }
 
   /**
    * Drops everything: what is buffered is discarded, and whoever waits or calls later rejects
-   * with `reason`.
+   * with the reason.
    *
-   * @param reason What they reject with. @default {QueueClosedError}
+   * @param given What they reject with. @default {QueueClosedError}
    * @example
    * ```ts
    * import { AsyncQueue } from "@specify/async-core";
@@ -236,9 +235,12 @@ export class AsyncQueue<T>
    * console.log(await coming.catch((error) => error.message)); // "stopped"
    * ```
    */
-  abort(reason: unknown = new QueueClosedError("abort()")): void {
+  abort(...given: [] | [reason: unknown]): void {
     if (this.#isAborted) return;
     this.#isAborted = this.#isClosed = true;
+    const reason = given.length === 0
+      ? new QueueClosedError("abort()")
+      : given[0];
     this.#reason = { error: reason };
     this.#items.clear();
     for (

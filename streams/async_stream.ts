@@ -1469,7 +1469,7 @@ function ofPlan<T>(plan: Plan<T>): AsyncStream<T> {
 }
 
 /** A stream of an operator that is an iterator of ours. */
-function ofIterator<T>(
+export function ofIterator<T>(
   open: () => PullableIterator<T>,
   isRepeatable: boolean,
 ): AsyncStream<T> {

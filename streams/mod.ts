@@ -5,6 +5,15 @@
  * @module
  */
 export {
+  AsyncPipeline,
+  type DeadLetter,
+  type ErrorPolicy,
+  type PipelineOptions,
+  type Stage,
+  type StageOptions,
+  type StageStats,
+} from "./async_pipeline.ts";
+export {
   AsyncQueue,
   type AsyncQueueOptions,
   type QueueWaitOptions,
@@ -38,5 +47,14 @@ export type {
 } from "./operators/share.ts";
 export type { TransformPair } from "./operators/web.ts";
 export type { StreamSource } from "./source.ts";
+export {
+  asyncBatch,
+  asyncFilter,
+  asyncMap,
+  asyncMerge,
+  asyncWindow,
+  type StageFunction,
+  type StreamStage,
+} from "./stages.ts";
 export type { TerminalOptions } from "./terminals.ts";
 export type { ReadableOptions } from "./to_readable.ts";
