@@ -393,7 +393,7 @@ export class Run {
               }
               const value = items[frame.index++];
               const wait = isThenable(value)
-                ? Promise.resolve(value).then(push)
+                ? this.#pushLater(frame, value)
                 : push(value);
               if (wait !== undefined) return wait;
             } while (--this.#countdown > 0 && !this.interrupt);
@@ -411,7 +411,7 @@ export class Run {
               }
               const { value } = result;
               const wait = isThenable(value)
-                ? Promise.resolve(value).then(push)
+                ? this.#pushLater(frame, value)
                 : push(value);
               if (wait !== undefined) return wait;
             } while (--this.#countdown > 0 && !this.interrupt);
@@ -598,6 +598,13 @@ export class Run {
     (frame.source as AnyIterator<unknown>).ended?.();
     this.#fail(error);
     return true;
+  }
+
+  /** An element that is a promise, unless the stream is stopped before it is there. */
+  #pushLater(frame: Frame, thenable: PromiseLike<unknown>): Wait {
+    return Promise.resolve(thenable).then((value) =>
+      this.isStopped(frame.level) ? undefined : frame.push(value)
+    );
   }
 
   #await(thenable: PromiseLike<unknown>): Wait {

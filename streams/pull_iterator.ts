@@ -14,8 +14,10 @@ interface Waiter<T> {
 }
 
 /** The sink of a run that is read by an iterator. */
-export function outputSink(run: Run): Push<unknown> {
+export function outputSink(run: Run, level: number): Push<unknown> {
   return (value) => {
+    // Cancelled by the very function that made the value: nobody is left to take it.
+    if (run.isStopped(level)) return undefined;
     run.output = value;
     run.hasOutput = run.interrupt = true;
     return undefined;

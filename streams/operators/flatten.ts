@@ -6,7 +6,7 @@
  */
 import { isThenable } from "../../_internal/thenable.ts";
 import type { Operator, Wait } from "../engine.ts";
-import { enterSource, type StreamSource } from "../source.ts";
+import { discardSource, enterSource, type StreamSource } from "../source.ts";
 import type { Mapper } from "./element.ts";
 
 /** The elements of fn(value), for each value. */
@@ -33,7 +33,14 @@ export function flatMap<T, U>(
     return (value) => {
       const source = fn(value, index++);
       return isThenable(source)
-        ? Promise.resolve(source as PromiseLike<StreamSource<U>>).then(enter)
+        ? Promise.resolve(source as PromiseLike<StreamSource<U>>).then((
+          source,
+        ) =>
+          // Stopped in the meantime: not opened, only closed.
+          run.isStopped(level)
+            ? discardSource(source, undefined)
+            : enter(source)
+        )
         : enter(source as StreamSource<U>);
     };
   };
