@@ -29,6 +29,14 @@ import type { RetryPolicy } from "./retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
 
+/** The response with its body in memory, read within the attempt. */
+export let bufferedResponse: (
+  client: AsyncHTTPClient,
+  method: string,
+  url: string,
+  options: RequestOptions,
+) => Promise<Response>;
+
 /** The policy that a call of `client` goes by, for those who continue where it stops. */
 export let policyOf: (
   client: AsyncHTTPClient,
@@ -153,6 +161,11 @@ export class AsyncHTTPClient implements AsyncDisposable {
   }
 
   static {
+    bufferedResponse = (client, method, url, options) => {
+      const call = client.#call(method.toUpperCase(), url, options);
+      call.reader = "buffer";
+      return begin(call);
+    };
     policyOf = (client, own) =>
       own === undefined
         ? client.#settings.retry

@@ -4,24 +4,37 @@
  * @module
  */
 import type { Hash } from "node:crypto";
+import type { TaskRunner } from "../runner/types.ts";
 import { now } from "../_internal/clock.ts";
 import { sleep } from "../_internal/sleep.ts";
-import { functionNamed, integerOrInfinity } from "../_internal/validate.ts";
+import {
+  functionNamed,
+  integer,
+  integerOrInfinity,
+} from "../_internal/validate.ts";
 import { publish, syncParent } from "../file/durable.ts";
 import { toPath } from "../file/paths.ts";
 import { checkedChecksum, type ExpectedChecksum, newHash } from "./checksum.ts";
+import { countBytes } from "./byte_ranges.ts";
 import { AsyncHTTPClient, policyOf } from "./client.ts";
 import { parseContentRange, strongValidator } from "./content_range.ts";
+import { isContinuable } from "./download_failure.ts";
 import { ChecksumError, DownloadError } from "./errors/download_error.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
-import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import { NetworkError } from "./errors/network_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 import type { RequestOptions } from "./options.ts";
 import { PartFile, type PartState } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
+import { redactURL } from "./redact.ts";
 import { headerRecord } from "./request.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
+import {
+  LEAST_SEGMENT,
+  RangeRefusedError,
+  SegmentedTransfer,
+  type SegmentPlan,
+} from "./segments.ts";
 import { discardResponse, responseChunks } from "./tracked_response.ts";
 
 /** How far a download is. */
@@ -56,6 +69,13 @@ export interface DownloadOptions
   maxBytes?: number | undefined;
   /** Whether an existing destination is replaced. @default {true} */
   overwrite?: boolean | undefined;
+  /**
+   * Ranges that are fetched at a time. Where the server knows no ranges, or does not vouch that
+   * they are of one version, the file is fetched as a whole. @default {1}
+   */
+  segments?: number | undefined;
+  /** Where the download, and each of its segments, takes a slot; `false` for none. */
+  runner?: TaskRunner | false | undefined;
 }
 
 /** What was downloaded. */
@@ -115,13 +135,15 @@ export async function asyncDownload(
 class Download {
   // Invariant: the part file holds exactly the first #offset bytes of the version of the file
   // that #state vouches for (or of an unvouched version, within one response), plus what the
-  // present writer has not yet counted; and #hash has taken in the same #offset bytes.
-  // Whenever that cannot be said any more, `#restart` empties both.
+  // present writer has not yet counted; and #hash has taken in the same #offset bytes. In
+  // segments (`#state.ranges` is set) it holds those ranges, #offset is their length, and #hash is
+  // stale. Whenever none of that can be said any more, `#restart` empties both.
   readonly #url: string;
   readonly #destination: string;
   readonly #options: DownloadOptions;
   readonly #checksum: ReturnType<typeof checkedChecksum>;
   readonly #maxBytes: number;
+  readonly #segments: number;
   readonly #start = now();
   #offset = 0;
   #received = 0;
@@ -131,6 +153,10 @@ class Download {
   #etag: string | undefined;
   #state: PartState | undefined;
   #hash: Hash | undefined;
+  #hashIsStale = false;
+  #segmentsRefused = false;
+  #signal: AbortSignal | undefined;
+  #run: SegmentPlan["run"] = (segment) => segment();
 
   constructor(
     url: string | URL,
@@ -146,6 +172,8 @@ class Download {
       options.maxBytes ?? Infinity,
       0,
     );
+    this.#segments = integer("segments", options.segments ?? 1, 1);
+    this.#signal = options.signal;
     if (options.onProgress !== undefined) {
       functionNamed("onProgress", options.onProgress);
     }
@@ -156,21 +184,44 @@ class Download {
     if (!overwrite) await refuseExisting(this.#destination);
     const part = await PartFile.open(this.#destination);
     try {
-      if (client !== undefined) return await this.#fetch(part, client);
+      if (client !== undefined) return await this.#schedule(part, client);
       await using own = new AsyncHTTPClient({
         retryPolicy: {},
         timeout: { idle: 30_000 },
       });
-      return await this.#fetch(part, own);
+      return await this.#schedule(part, own);
     } catch (error) {
       // What has come stays for a resume, unless none could build on it.
       if (
         this.#offset === 0 ||
-        (this.#state === undefined && !this.#options.signal?.aborted)
+        (this.#state === undefined && !this.#signal?.aborted)
       ) await part.remove();
       throw error;
     } finally {
       part.close();
+    }
+  }
+
+  /** The whole download is a task, its segments are children of it, which it lends its slot. */
+  async #schedule(
+    part: PartFile,
+    client: AsyncHTTPClient,
+  ): Promise<DownloadResult> {
+    const { runner, priority, signal } = this.#options;
+    if (!runner) return await this.#fetch(part, client);
+    if (runner.isFull) await runner.ready(signal);
+    let task: Promise<DownloadResult> | undefined;
+    const handle = runner.submit((context) => {
+      this.#signal = context.signal;
+      this.#run = (segment) => context.submit(segment, { priority });
+      return task = this.#fetch(part, client);
+    }, { priority, signal, name: `download ${redactURL(this.#url)}` });
+    try {
+      return await handle;
+    } catch (error) {
+      // A cancelled handle settles at once; the file is not let go of before the work has ended.
+      await task?.catch(() => {});
+      throw error;
     }
   }
 
@@ -184,17 +235,17 @@ class Download {
     for (let failures = 0;;) {
       const before = this.#offset;
       try {
-        if (await this.#round(part, client)) break;
+        if (await this.#round(part, client, policy)) break;
       } catch (error) {
         if (!this.#mayContinue(error, policy)) throw error;
         // Whoever gets on is not failing: the count is of failures in a row.
         failures = this.#offset > before ? 1 : failures + 1;
         if (failures > policy!.maxRetries) throw error; // mayContinue: there is one
-        policy!.budget?.withdraw();
+        if (policy!.budget?.withdraw() === false) throw error;
         if (this.#state === undefined) await this.#restart(part);
         const delay = policy!.getJitteredDelay(failures - 1, previousDelay);
         previousDelay = delay;
-        await sleep(delay, this.#options.signal);
+        await sleep(delay, this.#signal);
       }
     }
     return await this.#publish(part);
@@ -213,37 +264,59 @@ class Download {
     ) {
       return await this.#empty(part);
     }
-    const { signal } = this.#options;
-    const buffer = new Uint8Array(1 << 20);
-    await part.file.seek(0, Deno.SeekMode.Start);
-    for (let offset = 0; offset < size;) {
-      signal?.throwIfAborted();
-      const count = await part.file.read(buffer);
-      if (count === null) return await this.#empty(part);
-      this.#hash.update(buffer.subarray(0, count));
-      offset += count;
-    }
     this.#state = state;
     this.#total = state.size;
+    if (state.ranges !== undefined) {
+      this.#hashIsStale = true;
+      this.#offset = this.#resumedFrom = countBytes(state.ranges);
+      return;
+    }
+    await this.#hashFile(part, size);
     this.#offset = this.#resumedFrom = size;
   }
 
+  /** Takes the first `size` bytes of the file into a new hash. */
+  async #hashFile(part: PartFile, size: number): Promise<void> {
+    const hash = await newHash(this.#checksum?.algorithm ?? "sha256");
+    const buffer = new Uint8Array(1 << 20);
+    await part.file.seek(0, Deno.SeekMode.Start);
+    for (let offset = 0; offset < size;) {
+      this.#signal?.throwIfAborted();
+      const count = await part.file.read(buffer);
+      if (count === null) {
+        throw new DownloadError(
+          this.#url,
+          `${part.path} became shorter meanwhile`,
+        );
+      }
+      hash.update(buffer.subarray(0, count));
+      offset += count;
+    }
+    this.#hash = hash;
+    this.#hashIsStale = false;
+  }
+
   /** One request. True when the file is complete. */
-  async #round(part: PartFile, client: AsyncHTTPClient): Promise<boolean> {
-    if (this.#offset > 0 && this.#offset === this.#state?.size) {
-      // Everything is there, and nothing says that it is still the same but the server.
-      if (!await this.#isUnchanged(client)) await this.#restart(part);
-      else return true;
+  async #round(
+    part: PartFile,
+    client: AsyncHTTPClient,
+    policy: RetryPolicy | undefined,
+  ): Promise<boolean> {
+    if (this.#state?.ranges !== undefined) {
+      return await this.#receiveSegments(part, client, policy, undefined);
     }
     const response = await client.get(this.#url, this.#request());
     let isOpen = true;
     try {
       const body = await this.#begin(part, response);
       if (!body) {
-        return this.#offset > 0 && response.status === 416 &&
-          this.#offset === this.#total;
+        // 416: there is nothing behind what is here.
+        return this.#offset > 0 && this.#offset === this.#total;
       }
       isOpen = false;
+      if (this.#mayBeCut(response)) {
+        return await this.#receiveSegments(part, client, policy, response);
+      }
       await this.#receive(part, response);
       return true;
     } finally {
@@ -251,15 +324,68 @@ class Download {
     }
   }
 
-  async #isUnchanged(client: AsyncHTTPClient): Promise<boolean> {
-    const response = await client.head(this.#url, this.#request());
-    discardResponse(response);
-    return response.ok &&
-      strongValidator(response.headers) === this.#state?.validator;
+  /** True when the whole has begun to come, and could come in segments. */
+  #mayBeCut(response: Response): boolean {
+    return this.#segments > 1 && !this.#segmentsRefused &&
+      this.#offset === 0 && this.#state?.size !== undefined &&
+      this.#state.size >= 2 * LEAST_SEGMENT && response.status === 200 &&
+      response.headers.get("accept-ranges")?.toLowerCase() === "bytes";
+  }
+
+  /** False when the server does not do its part: then the file is empty again. */
+  async #receiveSegments(
+    part: PartFile,
+    client: AsyncHTTPClient,
+    policy: RetryPolicy | undefined,
+    first: Response | undefined,
+  ): Promise<boolean> {
+    const { validator, size, ranges = [] } = this.#state!; // only called with one
+    // Noted before anything is written: a file with holes must never be taken for a beginning.
+    this.#state = { validator, size, ranges };
+    await part.writeState(this.#state);
+    this.#hashIsStale = true;
+    const transfer = new SegmentedTransfer({
+      url: this.#url,
+      client,
+      request: this.#plainRequest(),
+      policy,
+      part,
+      size: size!, // mayBeCut and readState: ranges only with a size
+      validator,
+      done: ranges,
+      count: this.#segments,
+      run: this.#run,
+      onBytes: (bytes, received) => {
+        this.#offset = bytes;
+        this.#received += received;
+        this.#progress(bytes);
+      },
+    });
+    try {
+      await transfer.fetch(first);
+    } catch (error) {
+      if (!(error instanceof RangeRefusedError)) throw error;
+      this.#segmentsRefused = true;
+      await this.#restart(part);
+      return false;
+    }
+    this.#offset = size!; // as above
+    return true;
+  }
+
+  /** The caller's options for each request. */
+  #plainRequest(): RequestOptions {
+    const { client: _client, runner, ...options } = this.#options;
+    return {
+      ...options,
+      signal: this.#signal,
+      // The download itself has its slot: its requests do not queue once more.
+      ...(runner === undefined ? undefined : { runner: false }),
+    };
   }
 
   #request(): RequestOptions {
-    const { client: _, ...options } = this.#options;
+    const options = this.#plainRequest();
     const headers = options.headers === undefined
       ? {}
       : headerRecord(options.headers);
@@ -383,9 +509,9 @@ class Download {
   }
 
   #mayContinue(error: unknown, policy: RetryPolicy | undefined): boolean {
-    if (policy === undefined || this.#options.signal?.aborted) return false;
-    return (error instanceof NetworkError && error.failure === "body") ||
-      (error instanceof HTTPTimeoutError && error.kind === "idle");
+    // A segment has been continued already, as often as the policy allows.
+    return policy !== undefined && this.#signal?.aborted !== true &&
+      this.#state?.ranges === undefined && isContinuable(error);
   }
 
   /** Begins from zero: what is there belongs to another version, or nobody knows to which. */
@@ -404,13 +530,15 @@ class Download {
     this.#state = undefined;
     this.#total = undefined;
     this.#hash = await newHash(this.#checksum?.algorithm ?? "sha256");
+    this.#hashIsStale = false;
     await part.removeState();
     await part.file.truncate(0);
   }
 
   async #publish(part: PartFile): Promise<DownloadResult> {
-    const { signal, overwrite = true } = this.#options;
-    signal?.throwIfAborted();
+    const { overwrite = true } = this.#options;
+    if (this.#hashIsStale) await this.#hashFile(part, this.#offset);
+    this.#signal?.throwIfAborted();
     const checksum = this.#hash!.digest("hex"); // made by #resume
     if (this.#checksum !== undefined && checksum !== this.#checksum.value) {
       await part.remove();

@@ -4,6 +4,8 @@
  * @module
  */
 export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
+export { asyncBatchRequests, BatchResults } from "./batch.ts";
+export type { BatchRequest, BatchRequestOptions } from "./batch.ts";
 export { BreakerRegistry } from "./breaker_registry.ts";
 export type { BreakerRegistryOptions } from "./breaker_registry.ts";
 export { CircuitBreaker } from "./circuit_breaker.ts";
@@ -39,6 +41,7 @@ export { RedirectError } from "./errors/redirect_error.ts";
 export { ResponseParseError } from "./errors/response_parse_error.ts";
 export { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 export { RetryError } from "./errors/retry_error.ts";
+export { UploadError } from "./errors/upload_error.ts";
 export { hedge, HedgeLostError } from "./hedge.ts";
 export type { HedgeCallOptions, HedgeContext, HedgeOptions } from "./hedge.ts";
 export type {
@@ -77,5 +80,8 @@ export type {
 } from "./retry_policy.ts";
 export { SchemaError } from "./schema.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./schema.ts";
+export { asyncUpload } from "./upload.ts";
+export type { UploadOptions, UploadProgress } from "./upload.ts";
+export type { UploadInput } from "./upload_source.ts";
 export { withRetry } from "./with_retry.ts";
 export type { RetryContext, WithRetryOptions } from "./with_retry.ts";

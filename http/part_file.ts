@@ -77,7 +77,9 @@ export class PartFile {
     if (typeof state?.validator !== "string") return undefined;
     const { validator, size, ranges } = state;
     if (size !== undefined && !Number.isSafeInteger(size)) return undefined;
-    if (ranges !== undefined && !areRanges(ranges)) return undefined;
+    if (ranges !== undefined && (size === undefined || !areRanges(ranges))) {
+      return undefined;
+    }
     return { validator, size, ranges };
   }
 

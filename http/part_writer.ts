@@ -25,10 +25,16 @@ export class PartWriter {
   #filled = 0;
   #pending: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
+  #written = 0;
 
   constructor(file: Deno.FsFile, hash: BlockHash | undefined) {
     this.#file = file;
     this.#hash = hash;
+  }
+
+  /** Bytes that the system has taken. */
+  get written(): number {
+    return this.#written;
   }
 
   /** Takes a chunk. Wait for what it returns, if it returns something. */
@@ -79,6 +85,7 @@ export class PartWriter {
   async #write(bytes: Uint8Array): Promise<void> {
     try {
       await writeAll(this.#file, bytes);
+      this.#written += bytes.byteLength;
     } catch (error) {
       this.#failure ??= { error };
     }
