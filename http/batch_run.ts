@@ -188,6 +188,10 @@ export class BatchRun<T> {
       return await (runner
         ? runner.submit(call, { priority, signal, key: host })
         : call());
+    } catch (error) {
+      // Before the place is given back: nobody is to begin with it any more.
+      if (!(this.#options.settled ?? false)) this.#fail(error);
+      throw error;
     } finally {
       this.#places.release(place);
     }

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import type { TaskRunner } from "../runner/types.ts";
 import { now } from "../_internal/clock.ts";
 import { sleep } from "../_internal/sleep.ts";
 import {
@@ -14,10 +13,11 @@ import {
 } from "../_internal/validate.ts";
 import { publish, syncParent } from "../file/durable.ts";
 import { toPath } from "../file/paths.ts";
-import { checkedChecksum, type ExpectedChecksum, newHash } from "./checksum.ts";
+import { checkedChecksum, newHash } from "./checksum.ts";
 import { countBytes } from "./byte_ranges.ts";
 import { AsyncHTTPClient, policyOf } from "./client.ts";
-import { parseContentRange, strongValidator } from "./content_range.ts";
+import type { DownloadOptions, DownloadResult } from "./download_options.ts";
+import { decodedChunks, readHead } from "./download_head.ts";
 import { isContinuable } from "./download_failure.ts";
 import { ChecksumError, DownloadError } from "./errors/download_error.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
@@ -35,64 +35,7 @@ import {
   SegmentedTransfer,
   type SegmentPlan,
 } from "./segments.ts";
-import { discardResponse, responseChunks } from "./tracked_response.ts";
-
-/** How far a download is. */
-export interface DownloadProgress {
-  /** Bytes of the file that are there. */
-  readonly bytes: number;
-  /** Bytes of the whole; `undefined` when the server does not say, or compresses. */
-  readonly total: number | undefined;
-  /** From 0 to 1; `undefined` like `total`. */
-  readonly fraction: number | undefined;
-  /** Bytes that this call has received. */
-  readonly received: number;
-  /** Milliseconds since the call. */
-  readonly elapsed: number;
-}
-
-/** Options of {@linkcode asyncDownload}. */
-export interface DownloadOptions
-  extends Omit<RequestOptions, "body" | "json" | "form" | "maxResponseBytes"> {
-  /**
-   * What makes the requests. @default A client of its own, with the default retry policy and an
-   * idle timeout of 30 s.
-   */
-  client?: AsyncHTTPClient | undefined;
-  /** Whether an unfinished `<destination>.part` is continued. @default {true} */
-  resume?: boolean | undefined;
-  /** The checksum that the file must have: hexadecimal digits, with `sha512:` or the like before. */
-  checksum?: string | ExpectedChecksum | undefined;
-  /** Told of the progress with each chunk, and once at the end. */
-  onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  /** Largest file in bytes. @default {Infinity} */
-  maxBytes?: number | undefined;
-  /** Whether an existing destination is replaced. @default {true} */
-  overwrite?: boolean | undefined;
-  /**
-   * Ranges that are fetched at a time. Where the server knows no ranges, or does not vouch that
-   * they are of one version, the file is fetched as a whole. @default {1}
-   */
-  segments?: number | undefined;
-  /** Where the download, and each of its segments, takes a slot; `false` for none. */
-  runner?: TaskRunner | false | undefined;
-}
-
-/** What was downloaded. */
-export interface DownloadResult {
-  /** Where it is. */
-  readonly path: string;
-  /** Its length. */
-  readonly bytes: number;
-  /** Its SHA-256 in hexadecimal digits, or by the algorithm of the `checksum` option. */
-  readonly checksum: string;
-  /** The server's ETag. */
-  readonly etag: string | undefined;
-  /** Bytes that an earlier download had left. */
-  readonly resumedFrom: number;
-  /** Milliseconds. */
-  readonly duration: number;
-}
+import { discardResponse } from "./tracked_response.ts";
 
 /** The file changes on the server faster than it can be read: so many beginnings are enough. */
 const MOST_RESTARTS = 5;
@@ -239,10 +182,12 @@ class Download {
       } catch (error) {
         if (!this.#mayContinue(error, policy)) throw error;
         // Whoever gets on is not failing: the count is of failures in a row.
-        failures = this.#offset > before ? 1 : failures + 1;
+        // Without a validator nothing can be continued, so nothing is gained either.
+        const gotOn = this.#state !== undefined && this.#offset > before;
+        failures = gotOn ? 1 : failures + 1;
         if (failures > policy!.maxRetries) throw error; // mayContinue: there is one
         if (policy!.budget?.withdraw() === false) throw error;
-        if (this.#state === undefined) await this.#restart(part);
+        if (this.#state === undefined) await this.#empty(part);
         const delay = policy!.getJitteredDelay(failures - 1, previousDelay);
         previousDelay = delay;
         await sleep(delay, this.#signal);
@@ -400,51 +345,25 @@ class Download {
 
   /** Looks at the response's head. False when its body is of no use. */
   async #begin(part: PartFile, response: Response): Promise<boolean> {
-    const { headers, status } = response;
-    const isRange = this.#state !== undefined && this.#offset > 0;
-    const range = parseContentRange(headers.get("content-range"));
-    if (status === 416 && isRange) {
-      // The end is all that is missing: the server says how long the whole is.
-      if (
-        range?.size === this.#offset &&
-        (headers.get("etag") ?? this.#state?.validator) ===
-          this.#state?.validator
-      ) {
+    const head = readHead(response, this.#state, this.#offset);
+    switch (head.meaning) {
+      case "complete":
         this.#total = this.#offset;
         return false;
-      }
-      await this.#restart(part);
-      return false;
-    }
-    if (status === 412 && isRange) {
-      await this.#restart(part);
-      return false;
-    }
-    if (!response.ok) {
-      throw new HTTPStatusError({ response, method: "GET", url: this.#url });
-    }
-    const encoded = headers.has("content-encoding") &&
-      headers.get("content-encoding") !== "identity";
-    if (status === 206) {
-      const fits = isRange && !encoded && range?.start === this.#offset &&
-        (this.#state?.size === undefined || range.size === undefined ||
-          range.size === this.#state.size) &&
-        (headers.get("etag") ?? this.#state?.validator) ===
-          this.#state?.validator;
-      if (!fits) {
-        // Bytes of somewhere else, or of another version: nothing to build on.
+      case "useless":
         await this.#restart(part);
         return false;
-      }
-      this.#etag = headers.get("etag") ?? undefined;
-      this.#total = range?.size ?? this.#state?.size;
+      case "refused":
+        throw new HTTPStatusError({ response, method: "GET", url: this.#url });
+    }
+    this.#etag = head.etag;
+    if (head.meaning === "rest") {
+      this.#total = head.total ?? this.#state?.size;
       return true;
     }
-    // The whole: the server knows no ranges, or the file has changed.
+    // The whole: the server knows no ranges, or the file has changed, or this is the beginning.
     if (this.#offset > 0) await this.#empty(part);
-    this.#etag = headers.get("etag") ?? undefined;
-    const length = encoded ? null : headers.get("content-length");
-    this.#total = length === null ? undefined : Number(length);
+    this.#total = head.total;
     if (this.#total !== undefined && this.#total > this.#maxBytes) {
       throw new ResponseTooLargeError(
         this.#url,
@@ -453,9 +372,8 @@ class Download {
         this.#total,
       );
     }
-    const validator = encoded ? undefined : strongValidator(headers);
-    if (validator !== undefined) {
-      this.#state = { validator, size: this.#total };
+    if (head.validator !== undefined) {
+      this.#state = { validator: head.validator, size: this.#total };
       await part.writeState(this.#state);
     }
     return true;
@@ -464,8 +382,7 @@ class Download {
   async #receive(part: PartFile, response: Response): Promise<void> {
     await part.file.seek(this.#offset, Deno.SeekMode.Start);
     const writer = new PartWriter(part.file, this.#hash);
-    const chunks = responseChunks(response) ??
-      response.body?.values() ?? [];
+    const chunks = decodedChunks(response, this.#url);
     let failure: { error: unknown } | undefined;
     let arrived = this.#offset;
     try {

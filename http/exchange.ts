@@ -20,6 +20,7 @@ import type { HostConnections } from "./connections.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 import { IdleWatch } from "./idle_watch.ts";
+import { nativeBody } from "./native_body.ts";
 import { nextRequest } from "./redirects.ts";
 import { originOf } from "./request.ts";
 
@@ -86,6 +87,8 @@ export class Exchange implements TimerTarget {
         this.answered ? "within the response body" : "before the response",
       ),
     );
+    // Of a response that was handed out and that nobody reads, nobody would see the failure.
+    if (this.#queue === idleTimers) this.end();
   }
 
   /** Gives everything back. Harmless when repeated. */
@@ -159,11 +162,12 @@ export class Exchange implements TimerTarget {
     return bodyError(error, this.call.method, this.url);
   }
 
-  /** Cancels the response's body without waiting, and gives everything back. */
+  /** Drops the response's body without waiting for it, and gives everything back. */
   discard(response: Response): void {
-    // An HTTP/1 body is cut by the cancel; aborting as well ends one that the runtime still drains.
-    response.body?.cancel().catch(() => {});
-    this.abort(DISCARDED);
+    const body = nativeBody(response);
+    // Cut off by its cancel, however long it is; one that is being read, by the abort.
+    if (body?.locked) this.abort(DISCARDED);
+    else body?.cancel().catch(() => {});
     this.end();
   }
 

@@ -23,7 +23,7 @@ export type {
   DownloadOptions,
   DownloadProgress,
   DownloadResult,
-} from "./download.ts";
+} from "./download_options.ts";
 export { CircuitOpenError } from "./errors/circuit_open_error.ts";
 export {
   ChecksumError,

@@ -170,29 +170,33 @@ function bodyOf(
   incoming: IncomingMessage,
   outgoing: ClientRequest,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
+  // Set by the end, a failure or a cancel: the controller takes nothing after the first of them.
+  let isOver = false;
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {
-      let ended = false;
+      const fail = (error: Error) => {
+        if (isOver) return;
+        isOver = true;
+        controller.error(error);
+      };
       incoming.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+        if (isOver) return;
         controller.enqueue(new Uint8Array(chunk));
         if ((controller.desiredSize ?? 1) <= 0) incoming.pause();
       });
       incoming.once("end", () => {
-        ended = true;
+        if (isOver) return;
+        isOver = true;
         controller.close();
       });
-      incoming.once("close", () => {
-        if (!ended) controller.error(networkFailure("connection closed"));
-      });
-      incoming.once("error", (error) => {
-        if (!ended) controller.error(asTypeError(error));
-        ended = true;
-      });
+      incoming.once("close", () => fail(networkFailure("connection closed")));
+      incoming.on("error", (error) => fail(asTypeError(error)));
     },
     pull() {
       incoming.resume();
     },
     cancel() {
+      isOver = true;
       outgoing.destroy();
     },
   });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { sleep } from "../_internal/sleep.ts";
 import {
@@ -22,7 +23,11 @@ import type { PartFile } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
 import { headerRecord } from "./request.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
-import { discardResponse, responseChunks } from "./tracked_response.ts";
+import {
+  discardResponse,
+  exchangeOf,
+  responseChunks,
+} from "./tracked_response.ts";
 
 /** No segment is shorter: a request of its own costs more than it saves. */
 export const LEAST_SEGMENT = 64 * 1024;
@@ -104,6 +109,10 @@ export class SegmentedTransfer {
         this.#controller.abort(error);
       }
     };
+    // The first response was asked for without this signal.
+    const cut = onAbort(this.#controller.signal, (reason) => {
+      if (first !== undefined) exchangeOf(first)?.abort(reason);
+    });
     try {
       const workers = [worker(first)];
       for (let n = 1; n < Math.min(count, this.#segments.length); n++) {
@@ -112,6 +121,7 @@ export class SegmentedTransfer {
       await Promise.all(workers);
     } finally {
       signal?.removeEventListener("abort", aborted);
+      cut.unsubscribe();
       await this.#noting;
     }
     if (failure !== undefined) {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Exchange } from "./exchange.ts";
+import { nativeBody } from "./native_body.ts";
 import { checkAnnounced, readChunks } from "./read_body.ts";
 
 const EXCHANGE = Symbol("exchange");
@@ -20,7 +21,7 @@ class TrackedResponse extends Response {
   override get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     const exchange = this[EXCHANGE];
     if (this[STREAM] !== undefined) return this[STREAM];
-    const { body } = super_(this);
+    const body = nativeBody(this);
     if (body === null || exchange.ended || body.locked) return body;
     exchange.stopAttemptTimer();
     return this[STREAM] = chunkStream(exchange, body);
@@ -60,7 +61,7 @@ class TrackedResponse extends Response {
  * one, has ended. */
 export function track(exchange: Exchange, response: Response): Response {
   if (
-    super_(response).body === null ||
+    nativeBody(response) === null ||
     response.headers.get("content-length") === "0"
   ) {
     exchange.end();
@@ -84,7 +85,7 @@ export function responseChunks(
   const exchange = exchangeOf(response);
   if (exchange === undefined || exchange.ended) return undefined;
   exchange.stopAttemptTimer();
-  return readChunks(exchange, super_(response).body);
+  return readChunks(exchange, nativeBody(response));
 }
 
 /** Drops the response: cancels the body without waiting for it. */
@@ -92,16 +93,6 @@ export function discardResponse(response: Response): void {
   const exchange = exchangeOf(response);
   if (exchange === undefined) response.body?.cancel().catch(() => {});
   else exchange.discard(response);
-}
-
-const nativeBody = Object.getOwnPropertyDescriptor(Response.prototype, "body")
-  ?.get;
-
-function super_(
-  response: Response,
-): { body: ReadableStream<Uint8Array<ArrayBuffer>> | null } {
-  // Present in every runtime that has fetch; without it there is nothing to look at.
-  return { body: nativeBody?.call(response) ?? null };
 }
 
 async function read<T>(
@@ -114,14 +105,14 @@ async function read<T>(
   // Taken as a stream before, or used: the native reader gives the native error.
   if (
     exchange.ended || response[STREAM] !== undefined || response.bodyUsed ||
-    super_(response).body?.locked
+    nativeBody(response)?.locked
   ) return await readNative.call(response);
   try {
     if (idleTimeout === Infinity && maxResponseBytes === Infinity) {
       return await readNative.call(response);
     }
     checkAnnounced(exchange, response);
-    const body = chunkStream(exchange, super_(response).body!); // tracked: it has one
+    const body = chunkStream(exchange, nativeBody(response)!); // tracked: it has one
     return await readStream(
       new Response(body, { headers: response.headers }),
     );
@@ -140,16 +131,22 @@ function chunkStream(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const chunks = readChunks(exchange, body);
+  let isPulling = false;
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
+      isPulling = true;
       const { done, value } = await chunks.next();
+      isPulling = false;
       if (done) controller.close();
       else controller.enqueue(value);
     },
     async cancel(reason) {
-      // A read may be pending, and then the generator would wait for it: the abort ends that.
-      exchange.abort(reason);
+      // The generator would wait for the chunk that it waits for: the abort ends that.
+      if (isPulling) exchange.abort(reason);
       await chunks.return();
+      // A generator that was never begun has nothing to run on its return.
+      if (!body.locked) body.cancel(reason).catch(() => {});
+      exchange.end();
     },
   }, { highWaterMark: 0 });
 }

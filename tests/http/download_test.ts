@@ -149,22 +149,27 @@ testWith(
   "asyncDownload() refuses a second download to the same path",
   () =>
     inDirectory(async (directory) => {
-      await using server = serveFile({ contents });
-      const results = await Promise.allSettled([
-        asyncDownload(`${server.url}/f`, `${directory}/f`),
-        asyncDownload(
-          `${server.url}/f`,
-          `${directory}/../${directory.split("/").at(-1)}/f`,
-        ),
-      ]);
-      assertEquals(results.map(({ status }) => status), [
-        "fulfilled",
-        "rejected",
-      ]);
-      assert(
-        (results[1] as PromiseRejectedResult).reason instanceof
-          DownloadBusyError,
+      const gate = Promise.withResolvers<void>();
+      await using server = serveFile({
+        contents,
+        before: () => gate.promise,
+      });
+      const name = directory.split("/").at(-1);
+      const results = Promise.allSettled(
+        [`${directory}/f`, `${directory}/../${name}/f`].map(async (path) => {
+          try {
+            return await asyncDownload(`${server.url}/f`, path);
+          } finally {
+            // The first to end is the refused one: the other waits for this.
+            gate.resolve();
+          }
+        }),
       );
+      const refused = (await results).filter(({ status }) =>
+        status === "rejected"
+      ) as PromiseRejectedResult[];
+      assertEquals(refused.length, 1);
+      assert(refused[0]!.reason instanceof DownloadBusyError);
     }),
 );
 

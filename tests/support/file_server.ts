@@ -17,6 +17,8 @@ export interface FileServerOptions {
   breakAfter?: (number | undefined)[];
   /** Bytes of the body after which each of the first responses stalls. */
   stallAfter?: (number | undefined)[];
+  /** Waited for before each response. */
+  before?: (index: number) => Promise<void>;
   /** Changes a response before it is sent. */
   respond?: (response: FileResponse, index: number) => void;
 }
@@ -80,6 +82,7 @@ export function serveFile(options: FileServerOptions): FileServer {
       }
     }
     response.headers["Content-Length"] = String(response.body.length);
+    await file.options.before?.(index);
     file.options.respond?.(response, index);
     const lines = Object.entries(response.headers).map(([name, value]) =>
       `${name}: ${value}\r\n`

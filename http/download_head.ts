@@ -1,0 +1,93 @@
+/**
+ * What a response means for a download: a pure function of its head and of what is there already.
+ *
+ * @module
+ */
+import { parseContentRange, strongValidator } from "./content_range.ts";
+import { DownloadError } from "./errors/download_error.ts";
+import type { PartState } from "./part_file.ts";
+import { responseChunks } from "./tracked_response.ts";
+
+/** What a response means. */
+export interface DownloadHead {
+  /**
+   * `whole`: the body is the file from byte 0; `rest`: it is what is missing; `complete`: nothing
+   * is missing; `useless`: it fits nothing that is there, begin anew; `refused`: an error.
+   */
+  readonly meaning: "whole" | "rest" | "complete" | "useless" | "refused";
+  /** Length of the file. */
+  readonly total: number | undefined;
+  /** Its ETag. */
+  readonly etag: string | undefined;
+  /** What a later `If-Range` may be. */
+  readonly validator: string | undefined;
+}
+
+/** Reads the head of a response to a request for what follows `offset`, under `state`. */
+export function readHead(
+  response: Response,
+  state: PartState | undefined,
+  offset: number,
+): DownloadHead {
+  const { headers, status } = response;
+  const asked = state !== undefined && offset > 0;
+  const etag = headers.get("etag") ?? undefined;
+  const range = parseContentRange(headers.get("content-range"));
+  // A server may leave the ETag out; one that differs is another version.
+  const isSame = etag === undefined || etag === state?.validator;
+  const mean = (
+    meaning: DownloadHead["meaning"],
+    total?: number,
+    validator?: string,
+  ) => ({ meaning, total, etag, validator });
+  if (asked && status === 416) {
+    return mean(range?.size === offset && isSame ? "complete" : "useless");
+  }
+  if (asked && status === 412) return mean("useless");
+  if (!response.ok) return mean("refused");
+  const encoded = encodingOf(headers) !== undefined;
+  if (status === 206) {
+    // Bytes of somewhere else, or of another version, are nothing to build on.
+    const fits = asked && !encoded && isSame && range?.start === offset &&
+      (range.size ?? state.size) === (state.size ?? range.size);
+    return fits ? mean("rest", range.size) : mean("useless");
+  }
+  const length = encoded ? null : headers.get("content-length");
+  return mean(
+    "whole",
+    length === null ? undefined : Number(length),
+    encoded ? undefined : strongValidator(headers),
+  );
+}
+
+/**
+ * The file's bytes. `identity` was asked for, and then fetch decodes nothing; a server that
+ * compresses all the same is decoded here.
+ */
+export function decodedChunks(
+  response: Response,
+  url: string,
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  const chunks = responseChunks(response) ?? response.body?.values() ?? none();
+  const encoding = encodingOf(response.headers);
+  if (encoding === undefined) return chunks;
+  if (encoding !== "gzip" && encoding !== "deflate") {
+    throw new DownloadError(
+      url,
+      `the server compressed it with ${encoding}, though it was asked not to`,
+    );
+  }
+  return ReadableStream.from(chunks).pipeThrough(
+    new DecompressionStream(encoding),
+  ).values();
+}
+
+function encodingOf(headers: Headers): string | undefined {
+  const encoding = headers.get("content-encoding")?.trim().toLowerCase();
+  if (encoding === undefined || encoding === "" || encoding === "identity") {
+    return undefined;
+  }
+  return encoding === "x-gzip" ? "gzip" : encoding;
+}
+
+async function* none(): AsyncGenerator<never> {}
