@@ -68,27 +68,42 @@ export class JobGroup implements Admission {
     return this.#conditions.wait(holds, signal);
   }
 
-  /** Cancels every job that has no outcome yet, and returns them. */
+  /**
+   * Cancels every job that has no outcome yet, children before their parents, and returns them.
+   * Ending a job ends its children, which recurses: by then there are none left, however deep.
+   * One that has its outcome has ended its children already.
+   */
   cancel(canceller: JobCanceller, reason: unknown): Job[] {
-    // A copy: a queued job leaves the set at once.
-    const open = this.#all().filter(isOpen);
+    const open = this.#generations(isOpen).reverse().flat();
     for (const job of open) canceller.end(job, "cancelled", reason);
     return open;
   }
 
   /** The jobs whose function has not ended, and their children. */
   running(): Job[] {
-    return this.#all().filter(isActive).flatMap((job) => [
-      job,
-      ...job.extras?.family?.children.running() ?? [],
-    ]);
+    return this.#generations(isActive).flat();
   }
 
-  #all(): Job[] {
-    return [
-      ...this.#jobs,
-      ...[...this.#groups].flatMap((group) => group.#all()),
-    ];
+  /** The jobs for which `holds`, their children for which it does, and so on. */
+  #generations(holds: (job: Job) => boolean): Job[][] {
+    const generations: Job[][] = [];
+    for (let groups: JobGroup[] = [this]; groups.length > 0;) {
+      const jobs: Job[] = [];
+      const children: JobGroup[] = [];
+      // Grows while it is walked: what is in an inner group is of this generation.
+      for (const group of groups) {
+        groups.push(...group.#groups);
+        for (const job of group.#jobs) {
+          if (!holds(job)) continue;
+          jobs.push(job);
+          const family = job.extras?.family;
+          if (family !== undefined) children.push(family.children);
+        }
+      }
+      generations.push(jobs);
+      groups = children;
+    }
+    return generations;
   }
 }
 
