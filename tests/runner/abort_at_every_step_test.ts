@@ -13,7 +13,7 @@ import {
   ResourcePool,
   type TaskContext,
   TaskPriority,
-  TaskScheduler,
+  type TaskScheduler,
 } from "../../runner/mod.ts";
 import { flush, Gauge } from "../support/tasks.ts";
 
