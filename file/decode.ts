@@ -34,8 +34,10 @@ export class ChunkDecoder {
   /** The last three bytes of them: a character that the chunk's edge splits begins there. */
   #tail: Uint8Array = new Uint8Array(0);
 
-  constructor(path: string, encoding: string, fatal: boolean) {
+  /** `start`: where in the file the first chunk begins. */
+  constructor(path: string, encoding: string, fatal: boolean, start = 0) {
     this.#path = path;
+    this.#position = start;
     this.#decoder = new TextDecoder(encoding, { fatal });
   }
 

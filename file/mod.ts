@@ -33,6 +33,13 @@ export {
   type ByteRange,
   type FileReaderOptions,
 } from "./reader.ts";
+export {
+  readAll,
+  type ReadAllOptions,
+  type ReadAllSource,
+  type ReadResult,
+} from "./read_all.ts";
+export type { TailOptions } from "./tail.ts";
 export { walkAsync } from "./walk.ts";
 export type { WalkEntry, WalkOptions } from "./walk_plan.ts";
 export {

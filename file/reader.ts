@@ -7,7 +7,12 @@
  * @module
  */
 import { DisposedError } from "../_internal/errors.ts";
-import { integer, integerOrInfinity, wrong } from "../_internal/validate.ts";
+import {
+  finiteDuration,
+  integer,
+  integerOrInfinity,
+  wrong,
+} from "../_internal/validate.ts";
 import type { ChunkOptions } from "./chunks.ts";
 import { readableEncoding } from "./decode.ts";
 import {
@@ -26,6 +31,8 @@ import {
   TextSource,
 } from "./sources.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
+
+import { type TailOptions, type TailPlan, TailSource } from "./tail.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
 export interface FileReaderOptions {
@@ -192,6 +199,36 @@ export class AsyncFileReader implements AsyncDisposable {
         onError,
       )
     );
+  }
+
+  /**
+   * The last lines, and with `follow` what is added to the file: over its rotation by rename (the old
+   * file is read to its end, then the new one from its start) and its truncation.
+   *
+   * What a truncation took away before it was read is lost; so is, when the file has grown past
+   * the old length by the next look, that it was truncated at all.
+   */
+  tail(options: TailOptions = {}): AsyncStream<string> {
+    this.#checkOpen("tail");
+    const { follow = false, maxLineLength = Infinity } = options;
+    const plan: TailPlan = {
+      path: this.path,
+      lines: integerOrInfinity("lines", options.lines ?? 10, 0),
+      follow,
+      maxLineLength: integerOrInfinity("maxLineLength", maxLineLength, 1),
+      pollInterval: finiteDuration("pollInterval", options.pollInterval ?? 250),
+      encoding: this.#encoding,
+      fatal: this.#fatal,
+      signal: this.#signal,
+    };
+    return AsyncStream.fromBatches(() => {
+      this.#checkOpen("tail");
+      const source = new TailSource(plan, (ended) => {
+        this.#sources.delete(ended);
+      });
+      this.#sources.add(source);
+      return source;
+    });
   }
 
   /** Ends what is still being read; streams that run fail with a DisposedError. */

@@ -22,7 +22,7 @@ export interface TextOptions {
 }
 
 /** The sources of a reader that have a file open, or are about to. */
-export type OpenSources = Set<ChunkSource<unknown>>;
+export type OpenSources = Set<{ dispose(): Promise<void> }>;
 
 /** Reads one file and delivers batches. */
 export abstract class ChunkSource<T> {

@@ -1,0 +1,247 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import {
+  AsyncFileReader,
+  LineTooLongError,
+  type TailOptions,
+} from "../../file/mod.ts";
+import { DisposedError } from "../../_internal/errors.ts";
+import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
+import { testWith } from "../support/permissions.ts";
+
+const needed: Deno.PermissionName[] = ["read", "write"];
+
+/** Follows a file in the background. */
+class Follower implements AsyncDisposable {
+  readonly lines: string[] = [];
+  readonly done: Promise<unknown>;
+  readonly #reader: AsyncFileReader;
+
+  constructor(path: string, options: TailOptions = {}) {
+    const reader = this.#reader = new AsyncFileReader(path);
+    this.done = (async () => {
+      for await (
+        const line of reader.tail({
+          follow: true,
+          pollInterval: 20,
+          ...options,
+        })
+      ) this.lines.push(line);
+    })().catch((error) => error);
+  }
+
+  /** The next `count` lines, and what comes shortly after. */
+  async take(count: number): Promise<string[]> {
+    const deadline = performance.now() + 10_000;
+    while (this.lines.length < count && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    return this.lines.splice(0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader[Symbol.asyncDispose]();
+    await this.done;
+  }
+}
+
+const append = (path: string, text: string) =>
+  Deno.writeTextFile(path, text, { append: true });
+
+testWith(needed, "AsyncFileReader.tail() yields the last lines", async () => {
+  await using directory = await TemporaryDirectory.create();
+  const tail = async (
+    content: string | Uint8Array,
+    lines?: number,
+    encoding?: string,
+  ) => {
+    await using reader = new AsyncFileReader(
+      await directory.write("log", content),
+      { encoding },
+    );
+    return await collect(reader.tail({ lines }));
+  };
+  assertEquals(await tail("1\n2\n3\n", 2), ["2", "3"]);
+  assertEquals(await tail("1\n2\n3", 2), ["2", "3"]);
+  assertEquals(await tail("1\r\n2\r\n\r\n", 2), ["2", ""]);
+  assertEquals(await tail("1\n2\n3\n", 10), ["1", "2", "3"]);
+  assertEquals(await tail("1\n2\n3\n", 0), []);
+  assertEquals(await tail("1\n2\n3", Infinity), ["1", "2", "3"]);
+  assertEquals(await tail("", 3), []);
+  assertEquals(await tail("\n\n", 1), [""]);
+  const many = Array.from({ length: 50_000 }, (_, i) => `line ${i}`);
+  assertEquals(await tail(many.join("\n")), many.slice(-10));
+  assertEquals(await tail(many.join("\n") + "\n", 30_000), many.slice(-30_000));
+  const wide = new Uint8Array(
+    new Uint16Array([..."1\n\u0a0a2\n3\n"].map((c) => c.charCodeAt(0))).buffer,
+  );
+  assertEquals(await tail(wide, 2, "utf-16le"), ["\u0a0a2", "3"]);
+  assertEquals(
+    await tail(wide.map((_, i) => wide[i ^ 1] as number), 2, "utf-16be"),
+    ["\u0a0a2", "3"],
+  );
+});
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() yields the same lines as a split of the whole, whatever the number",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (const text of ["a\nb\n\nc", "\n", "a", "a\n", "\na\n", "a\n\n\n"]) {
+      const lines = text.split("\n");
+      if (lines.at(-1) === "") lines.pop();
+      await using reader = new AsyncFileReader(
+        await directory.write("log", text),
+      );
+      for (let count = 1; count < 6; count++) {
+        assertEquals(
+          await collect(reader.tail({ lines: count })),
+          lines.slice(-count),
+          JSON.stringify([text, count]),
+        );
+      }
+    }
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() follows what is added, and holds a partial line until its end",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n2\npart");
+    await using follower = new Follower(path, { lines: 1 });
+    assertEquals(await follower.take(0), []);
+    await append(path, "ial\n");
+    assertEquals(await follower.take(1), ["partial"]);
+    const euro = new TextEncoder().encode("\u20ac\n");
+    await Deno.writeFile(path, euro.subarray(0, 2), { append: true });
+    assertEquals(await follower.take(0), []);
+    await Deno.writeFile(path, euro.subarray(2), { append: true });
+    assertEquals(await follower.take(1), ["\u20ac"]);
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() reads the old file to its end when the log is rotated by rename",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n");
+    await using follower = new Follower(path);
+    assertEquals(await follower.take(1), ["1"]);
+    for (let round = 0; round < 3; round++) {
+      // The writer still has the old file open, and writes to it after the move.
+      using writer = await Deno.open(path, { append: true });
+      await Deno.rename(path, directory.path(`log.${round}`));
+      await writer.write(new TextEncoder().encode("late\nunfinished"));
+      assertEquals(await follower.take(1), ["late"]);
+      await Deno.writeTextFile(path, `new ${round}\n`);
+      assertEquals(await follower.take(2), ["unfinished", `new ${round}`]);
+      await append(path, "more\n");
+      assertEquals(await follower.take(1), ["more"]);
+    }
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() begins again when the log is truncated",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n2\nhalf");
+    await using follower = new Follower(path);
+    assertEquals(await follower.take(2), ["1", "2"]);
+    await Deno.truncate(path);
+    assertEquals(await follower.take(1), ["half"]);
+    await append(path, "new\n");
+    assertEquals(await follower.take(1), ["new"]);
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() loses and doubles nothing while a log is written and rotated all the time",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "");
+    await using follower = new Follower(path);
+    // From here on it has the file open: a rotation before would not concern it.
+    await append(path, "start\n");
+    await follower.take(1);
+    let count = 0;
+    for (let round = 0; round < 10; round++) {
+      for (let i = 0; i < 50; i++) await append(path, `${count++}\n`);
+      // Slower than a look, so that every file is seen at its path.
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await Deno.rename(path, directory.path(`log.${round}`));
+      await Deno.writeTextFile(path, "");
+    }
+    assertEquals(
+      await follower.take(count),
+      Array.from({ length: count }, (_, i) => `${i}`),
+    );
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() ends with the signal, with disposal, and when the loop is left",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n");
+    const controller = new AbortController();
+    const reason = { why: "test" };
+    const reader = new AsyncFileReader(path, { signal: controller.signal });
+    const following = collect(reader.tail({ follow: true })).catch((error) =>
+      error
+    );
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    controller.abort(reason);
+    assertStrictEquals(await following, reason);
+    const second = new AsyncFileReader(path);
+    const waiting = collect(second.tail({ follow: true })).catch((error) =>
+      error
+    );
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await second[Symbol.asyncDispose]();
+    assert(await waiting instanceof DisposedError);
+    await using third = new AsyncFileReader(path);
+    for await (const line of third.tail({ follow: true })) {
+      assertEquals(line, "1");
+      break;
+    }
+    assertEquals(await third.tail({ follow: true }).take(1).collect(), ["1"]);
+  },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() refuses a line that is too long, a directory, and what is not there",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "12\n12345\n");
+    await using reader = new AsyncFileReader(path);
+    await assertRejects(
+      () => collect(reader.tail({ maxLineLength: 4 })),
+      LineTooLongError,
+    );
+    await using wrong = new AsyncFileReader(directory.root);
+    await assertRejects(
+      () => collect(wrong.tail()),
+      Deno.errors.IsADirectory,
+      directory.root,
+    );
+    await using missing = new AsyncFileReader(directory.path("none"));
+    await assertRejects(
+      () => collect(missing.tail({ follow: true })),
+      Deno.errors.NotFound,
+      "none",
+    );
+  },
+);
