@@ -43,7 +43,7 @@ export function isTemporaryName(name: string): boolean {
 }
 
 interface Sweep {
-  running: Promise<void>;
+  running: Promise<void> | undefined;
   /** When the next one is due, on the `performance.now()` line. */
   due: number;
 }
@@ -57,9 +57,9 @@ const MOST_SWEPT = 1_000;
 /**
  * Removes the temporary files in `directory` whose writers are dead. A first write in a directory
  * does this, later ones now and then. Resolves when it is done; never rejects: litter that cannot
- * be removed is no reason for a write to fail.
+ * be removed is no reason for a write to fail. `undefined`: there is nothing to do or to wait for.
  */
-export function sweepTemporary(directory: string): Promise<void> {
+export function sweepTemporary(directory: string): Promise<void> | undefined {
   const time = now();
   const last = sweeps.get(directory);
   if (last !== undefined && time < last.due) return last.running;
@@ -70,11 +70,11 @@ export function sweepTemporary(directory: string): Promise<void> {
       break;
     }
   }
-  const sweep: Sweep = { running: Promise.resolve(), due: Infinity };
+  const sweep: Sweep = { running: undefined, due: Infinity };
   sweep.running = removeStale(directory).catch(() => {}).then(() => {
     const end = now();
     sweep.due = end + Math.max(SWEEP_INTERVAL, (end - time) * SWEEP_SHARE);
-    sweep.running = Promise.resolve();
+    sweep.running = undefined;
   });
   sweeps.set(directory, sweep);
   return sweep.running;
