@@ -185,7 +185,7 @@ testWith(
       const program = `
         import { ${name} } from ${JSON.stringify(module.href)};
         ${name}.add(performance.now() + 50, { timeUp: () => console.log("told") });`;
-      const { stdout } = await new Deno.Command(Deno.execPath(), {
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
           "run",
           "--quiet",
@@ -193,7 +193,12 @@ testWith(
           `data:application/typescript,${encodeURIComponent(program)}`,
         ],
       }).output();
-      assertEquals(new TextDecoder().decode(stdout).trim(), expected);
+      const decoder = new TextDecoder();
+      assertEquals(
+        decoder.decode(stdout).trim(),
+        expected,
+        decoder.decode(stderr),
+      );
     }
     assertEquals(idleTimers.size, 0);
   },
