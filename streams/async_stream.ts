@@ -326,7 +326,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     checkConcurrency(options);
     return isConcurrent(options)
       ? this.#over((plan) => concurrentMap(plan, fn, options ?? {}), options)
-      : this.#then(map(fn), options);
+      : this.#then(map(fn), options, fn);
   }
 
   /**
@@ -1425,15 +1425,16 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    return this[PLAN].iterate();
+    return this[PLAN].iterateForAnyone();
   }
 
   /** One more fused operator. */
   #then<U>(
     operator: Operator<T, U>,
     options?: { signal?: AbortSignal | undefined },
+    mapper?: Mapper<T, U>,
   ): AsyncStream<U> {
-    const stream = ofPlan(this[PLAN].then(operator));
+    const stream = ofPlan(this[PLAN].then(operator, mapper));
     return options?.signal === undefined
       ? stream
       : stream.abortable(options.signal);

@@ -5,6 +5,8 @@
  * @module
  */
 import { type Operator, type Origin, type Push, Run } from "./engine.ts";
+import { MappedIterator } from "./mapped_iterator.ts";
+import type { Mapper } from "./operators/element.ts";
 import { outputSink, PullIterator } from "./pull_iterator.ts";
 
 /** Under this key an AsyncStream keeps its plan, where the operators find it. */
@@ -22,17 +24,25 @@ export class Plan<T> {
   readonly #operator: Operator<unknown, unknown> | undefined;
   readonly #previous: Plan<unknown> | undefined;
   readonly #length: number;
+  /** What the operator maps by, when it is a plain map. */
+  readonly #mapper: Mapper<unknown, unknown> | undefined;
+  /** Whether every operator is a plain map. */
+  readonly #onlyMaps: boolean;
 
   private constructor(
     origin: Origin<unknown>,
     operator: Operator<unknown, unknown> | undefined,
     previous: Plan<unknown> | undefined,
     length: number,
+    mapper?: Mapper<unknown, unknown>,
   ) {
     this.origin = origin;
     this.#operator = operator;
     this.#previous = previous;
     this.#length = length;
+    this.#mapper = mapper;
+    this.#onlyMaps = previous === undefined ||
+      (mapper !== undefined && previous.#onlyMaps);
   }
 
   /** The plan of a source without operators. */
@@ -40,13 +50,14 @@ export class Plan<T> {
     return new Plan<T>(origin as Origin<unknown>, undefined, undefined, 0);
   }
 
-  /** This plan with one more operator at its end. */
-  then<U>(operator: Operator<T, U>): Plan<U> {
+  /** This plan with one more operator at its end; `mapper` when that only maps. */
+  then<U>(operator: Operator<T, U>, mapper?: Mapper<T, U>): Plan<U> {
     return new Plan<U>(
       this.origin,
       operator as unknown as Operator<unknown, unknown>,
       this as Plan<unknown>,
       this.#length + 1,
+      mapper as Mapper<unknown, unknown> | undefined,
     );
   }
 
@@ -68,6 +79,21 @@ export class Plan<T> {
       this.origin,
       operators,
       sink as (run: Run, level: number) => Push<unknown>,
+    );
+  }
+
+  /** A run for a reader of whom nothing is known: it may ask for several elements at once. */
+  iterateForAnyone(): AsyncIterableIterator<T> {
+    if (this.isBare || !this.#onlyMaps) return this.iterate();
+    const mappers: Mapper<unknown, unknown>[] = [];
+    for (
+      let plan = this as Plan<unknown>;
+      plan.#mapper !== undefined && plan.#previous !== undefined;
+      plan = plan.#previous
+    ) mappers.push(plan.#mapper);
+    return new MappedIterator<T>(
+      Plan.of(this.origin).iterate(),
+      mappers.reverse(),
     );
   }
 

@@ -1008,3 +1008,68 @@ Deno.test("AsyncStream.timeout() fails while the source hangs, which is closed w
     ) instanceof DOMException,
   );
 });
+
+// Several next() calls at once
+
+Deno.test("AsyncStream's iterator runs k mappers for k pending next() calls, and answers in order", async () => {
+  for (const probe of [syncProbe, asyncProbe]) {
+    const calls: PromiseWithResolvers<number>[] = [];
+    const source = probe();
+    const iterator = AsyncStream.from<number>(source).map((n) => n * 10).map(
+      (n, index) => {
+        assertEquals(n, index * 10);
+        const call = Promise.withResolvers<number>();
+        calls.push(call);
+        return call.promise;
+      },
+    )[Symbol.asyncIterator]();
+    const order: number[] = [];
+    const answers = [1, 2, 3].map(() =>
+      iterator.next().then(({ value }) => order.push(value))
+    );
+    await settle();
+    assertEquals(calls.length, 3);
+    calls[2]?.resolve(2);
+    calls[1]?.resolve(1);
+    await settle();
+    assertEquals(order, []);
+    calls[0]?.resolve(0);
+    await Promise.all(answers);
+    assertEquals(order, [0, 1, 2]);
+
+    const failing = [iterator.next(), iterator.next(), iterator.next()];
+    await settle();
+    calls[4]?.reject(new Error("second"));
+    calls[5]?.resolve(5);
+    await settle();
+    calls[3]?.resolve(3);
+    const [first, second, third] = await Promise.allSettled(failing);
+    assertEquals(first, {
+      status: "fulfilled",
+      value: { done: false, value: 3 },
+    });
+    assertEquals(second?.status, "rejected");
+    assertEquals(third, {
+      status: "fulfilled",
+      value: { done: true, value: undefined },
+    });
+    assertEquals([source.returns, (await iterator.next()).done], [1, true]);
+  }
+});
+
+Deno.test("AsyncStream's iterator answers pending next() calls as done when it is returned", async () => {
+  const source = asyncProbe({ hangAt: 1 });
+  const iterator = AsyncStream.from(source).map((n) => Promise.resolve(n))
+    [Symbol.asyncIterator]();
+  const answers = [iterator.next(), iterator.next(), iterator.next()];
+  assertEquals(await answers[0], { done: false, value: 0 });
+  await iterator.return?.();
+  assertEquals((await Promise.all(answers)).map(({ done }) => done), [
+    false,
+    true,
+    true,
+  ]);
+  source.wake();
+  await settle();
+  assertEquals(source.returns, 1);
+});
