@@ -33,6 +33,8 @@ export type Step =
     signal: number;
     timeout: number;
     deadline: number;
+    /** What the task does to the scheduler as soon as it runs. */
+    inside: Step | undefined;
   }
   | { type: "cancel"; pick: number }
   | { type: "abort"; signal: number }
@@ -62,7 +64,7 @@ interface Entry {
 export class SchedulerModel {
   readonly scheduler: TaskScheduler;
   readonly #options: SchedulerOptions;
-  readonly #clock: FakeClock | undefined;
+  readonly #clock: FakeClock;
   readonly #entries: Entry[] = [];
   readonly #byId = new Map<string, Entry>();
   readonly #starts: number[] = [];
@@ -73,12 +75,13 @@ export class SchedulerModel {
     () => new AbortController(),
   );
   readonly #violations: unknown[] = [];
+  #isBoundKept = true;
   #accepted = 0;
   #limit: number;
   #paused = false;
   #submitting: Omit<Entry, "handle"> | undefined;
 
-  constructor(options: SchedulerOptions, clock?: FakeClock) {
+  constructor(options: SchedulerOptions, clock: FakeClock) {
     this.#options = options;
     this.#clock = clock;
     this.#limit = options.maxConcurrent ?? 10;
@@ -95,13 +98,13 @@ export class SchedulerModel {
 
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
-      await this.#step(step);
+      await this.#do(step);
       this.#checkCounts();
     }
     await this.#finish();
   }
 
-  async #step(step: Step): Promise<void> {
+  #do(step: Step): void | Promise<void> {
     const { scheduler } = this;
     switch (step.type) {
       case "submit":
@@ -133,11 +136,13 @@ export class SchedulerModel {
       }
       case "pause":
         this.#paused = true;
+        this.#tightened();
         return scheduler.pause();
       case "resume":
         this.#paused = false;
         return scheduler.resume();
       case "limit":
+        if (step.limit < this.#limit) this.#tightened();
         this.#limit = step.limit;
         scheduler.maxConcurrent = step.limit;
         return;
@@ -146,10 +151,10 @@ export class SchedulerModel {
         scheduler.clear("clear");
         return;
       case "turn":
-        return await this.#quiet();
+        return this.#quiet();
       case "tick":
-        this.#clock?.time.tick(step.ms);
-        return await this.#quiet();
+        this.#clock.time.tick(step.ms);
+        return this.#quiet();
     }
   }
 
@@ -175,10 +180,12 @@ export class SchedulerModel {
       expected: undefined,
       starts: 0,
     };
+    const outer = this.#submitting;
     this.#submitting = entry;
     const handle = this.scheduler.submit(
       (context): unknown => {
         entry.starts++;
+        if (step.inside !== undefined) void this.#do(step.inside);
         switch (behaviour) {
           case "held":
             return held.run(context);
@@ -201,8 +208,8 @@ export class SchedulerModel {
         timeout: step.timeout === 0 ? undefined : step.timeout,
       },
     );
-    this.#submitting = undefined;
-    this.#waiting.clear();
+    this.#submitting = outer;
+    this.#waiting.delete(entry);
     Object.assign(entry, { handle });
     this.#byId.set(handle.id, entry);
     this.#entries.push(entry);
@@ -211,6 +218,11 @@ export class SchedulerModel {
       () => entry.settlements++,
       () => entry.settlements++,
     );
+  }
+
+  /** What was accepted because a slot was free for it may have to wait after all. */
+  #tightened(): void {
+    if (this.#queue().length > 0 || this.#submitting) this.#isBoundKept = false;
   }
 
   /** The scheduler swallows what an observer throws, so it is kept for the next check. */
@@ -382,8 +394,9 @@ export class SchedulerModel {
     await microtasks();
     const { maxQueue = Infinity, overflow = "wait", rateLimit } = this.#options;
     const queue = this.#queue();
-    if (overflow !== "wait") {
-      assert(queue.length <= maxQueue, "the queue is above maxQueue");
+    if (queue.length <= maxQueue) this.#isBoundKept = true;
+    else if (overflow !== "wait") {
+      assert(!this.#isBoundKept, "the queue is above maxQueue");
     }
     if (queue.length === 0 || this.#paused) return;
     const startable = queue.filter(({ key }) => this.#hasPlace(key));
@@ -404,16 +417,17 @@ export class SchedulerModel {
   async #finish(): Promise<void> {
     const { scheduler } = this;
     const idle = scheduler.onIdle();
-    this.#paused = false;
-    scheduler.resume();
     for (
       let round = 0;
       scheduler.size + scheduler.running > 0;
       round++
     ) {
       assert(round < 2000, "it never becomes idle");
+      // A task may have paused it just now.
+      this.#paused = false;
+      scheduler.resume();
       for (const { held } of this.#running()) held.end("done");
-      this.#clock?.time.tick(10);
+      this.#clock.time.tick(10);
       await this.#quiet();
     }
     await idle;
