@@ -121,10 +121,10 @@ export class SchedulerModel {
         return;
       }
       case "setPriority":
-        return this.#pick(
-          step.pick,
-          (entry) => entry.handle.setPriority(step.priority),
-        );
+        return this.#pick(step.pick, (entry) => {
+          entry.handle.setPriority(step.priority);
+          this.#forgetPassed();
+        });
       case "end": {
         const running = this.#entries.filter(({ place }) =>
           place === "running"
@@ -339,9 +339,6 @@ export class SchedulerModel {
         other.handle.priority === level && other.key !== undefined
       ).map(({ key }) => key),
     );
-    for (const [at] of this.#passedBy) {
-      if (!keys.has(at.slice(2))) this.#passedBy.delete(at);
-    }
     for (const key of keys) {
       if (key === entry.key || entry.key === undefined) continue;
       if (!this.#hasPlace(key)) {
@@ -359,6 +356,17 @@ export class SchedulerModel {
   #settled(task: TaskInfo): void {
     const entry = this.#byId.get(task.id) ?? fail("unknown task settled");
     if (entry.place === "queue") entry.place = "gone";
+    this.#forgetPassed();
+  }
+
+  /** A key that has nothing left in a level leaves its turn there. */
+  #forgetPassed(): void {
+    const places = new Set(
+      this.#queue().map(({ key, handle }) => `${handle.priority} ${key}`),
+    );
+    for (const place of this.#passedBy.keys()) {
+      if (!places.has(place)) this.#passedBy.delete(place);
+    }
   }
 
   #ended(task: TaskInfo): void {
@@ -374,7 +382,7 @@ export class SchedulerModel {
   // --- Checks between the steps -----------------------------------------------------------
 
   #checkCounts(): void {
-    for (const violation of this.#violations) throw violation;
+    this.#throwViolation();
     const { scheduler } = this;
     const stats = scheduler.stats();
     assertEquals(scheduler.size, this.#queue().length);
@@ -387,11 +395,16 @@ export class SchedulerModel {
     );
   }
 
+  #throwViolation(): void {
+    for (const violation of this.#violations) throw violation;
+  }
+
   /** Everything that can happen without time passing has happened. */
   async #quiet(): Promise<void> {
     await microtasks();
     await macrotask();
     await microtasks();
+    this.#throwViolation();
     const { maxQueue = Infinity, overflow = "wait", rateLimit } = this.#options;
     const queue = this.#queue();
     if (queue.length <= maxQueue) this.#isBoundKept = true;
