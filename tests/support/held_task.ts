@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { macrotask } from "../../_internal/macrotask.ts";
 import type { TaskContext } from "../../runner/mod.ts";
 
 /** `scheduler.submit(held.run)`, then `held.end(value)` or `held.fail(error)`. */
@@ -37,9 +38,15 @@ export function watched<P extends Promise<unknown>>(promise: P): P {
   return promise;
 }
 
-/** Lets everything that waits in the microtask queue run, some rounds deep. */
-export async function microtasks(rounds = 20): Promise<void> {
-  for (let round = 0; round < rounds; round++) await undefined;
+/**
+ * Lets everything that waits in the microtask queue run, and what was held back for a turn of the
+ * event loop because the machine is busy; with `rounds`, only so many rounds of microtasks.
+ */
+export async function microtasks(rounds?: number): Promise<void> {
+  for (let round = 0; round < (rounds ?? 20); round++) await undefined;
+  if (rounds !== undefined) return;
+  await macrotask();
+  for (let round = 0; round < 20; round++) await undefined;
 }
 
 /** What unhandled rejections `body` causes, awaited until the runtime would have told. */
