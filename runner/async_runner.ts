@@ -512,9 +512,6 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     if (this.#shutdown === undefined) {
       const core = this.#core;
       this.#shutdown = new Shutdown({
-        get isOver() {
-          return group.isOver;
-        },
         get isShielded() {
           return group.running().some((job) =>
             (job.extras?.family?.shields.size ?? 0) > 0

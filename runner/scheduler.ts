@@ -186,9 +186,6 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
       const core = this.#core;
       core.refusal ??= () => new DisposedError("TaskScheduler.submit()");
       this.#shutdown = new Shutdown({
-        get isOver() {
-          return core.isOver;
-        },
         get isShielded() {
           return core.isShielded;
         },

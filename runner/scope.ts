@@ -182,11 +182,14 @@ class Scope implements TaskScope, OpenScope {
     options: ScopeOptions = {},
   ): Promise<T> {
     if (this.#isEnding || this.#isClosed) {
-      return Promise.reject(
+      const refused = Promise.reject(
         this.signal.aborted
           ? this.signal.reason
           : new DisposedError("scope.scope()", "The scope has ended."),
       );
+      // As a handle that was cancelled: nobody has to look at it.
+      markHandled(refused);
+      return refused;
     }
     const signal = options.signal === undefined
       ? this.signal

@@ -45,9 +45,8 @@ export function checkShutdownOptions(options: ShutdownOptions): void {
 
 /** What is shut down. */
 export interface ShutdownTarget {
-  /** Whether everything that was accepted has ended. */
-  readonly isOver: boolean;
   readonly isShielded: boolean;
+  /** Resolves when everything that was accepted has ended. */
   whenOver(signal: AbortSignal): Promise<void>;
   /** Cancels what is left and lets nothing more in. */
   cancelAll(reason: unknown): Job[];
@@ -62,6 +61,7 @@ export class Shutdown {
   readonly #target: ShutdownTarget;
   readonly #hurry = new AbortController();
   #cancelled: TaskInfo[] = [];
+  #isDone = false;
   #deadline = Infinity;
   #timer: TimerEntry | undefined;
   #grace = Infinity;
@@ -76,7 +76,7 @@ export class Shutdown {
     { wait = true, timeout = Infinity, grace = 1000 }: ShutdownOptions,
   ): void {
     this.#grace = Math.min(this.#grace, grace);
-    if (this.#hurry.signal.aborted || this.#target.isOver) return;
+    if (this.#isDone || this.#hurry.signal.aborted) return;
     if (!wait) return this.timeUp();
     const deadline = now() + timeout;
     if (deadline >= this.#deadline) return;
@@ -97,6 +97,7 @@ export class Shutdown {
     await undefined;
     const { signal } = this.#hurry;
     const over = !signal.aborted && await this.#overBefore(signal);
+    this.#isDone = true;
     this.#stopTimer();
     if (over) {
       // Nothing is left; but a map that somebody still holds must start nothing more.

@@ -7,7 +7,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { assertEquals } from "@std/assert";
 import { AsyncRunner, type Task, TaskPriority } from "../../runner/mod.ts";
-import { flush } from "../support/tasks.ts";
+import { flush, quiet } from "../support/tasks.ts";
 
 const storage = new AsyncLocalStorage<string>();
 const store = () => storage.getStore();
@@ -33,7 +33,7 @@ Deno.test("submit() keeps the submitter's store for a queued task, also after a 
   const b = storage.run("b", () => runner.submit(look));
   const none = runner.submit(look);
   storage.run("somebody else", () => b.setPriority(TaskPriority.HIGH));
-  await flush();
+  await quiet();
   storage.run("opener", open);
   assertEquals(await a, ["a", "a"]);
   assertEquals(await b, ["b", "b"]);

@@ -13,6 +13,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import fc from "fast-check";
 import {
   AsyncRunner,
   type StallReport,
@@ -26,6 +27,7 @@ import {
   errorOf,
   flush,
   Gauge,
+  quiet,
   untilAborted,
 } from "../support/tasks.ts";
 
@@ -195,7 +197,7 @@ Deno.test("context.submit() cancels the children with the reason that cancels th
     );
     await Promise.all(handles);
   });
-  await flush();
+  await quiet();
   const reason = new Error("the whole family");
   parent.cancel(reason);
   assertEquals(handles.map(({ state }) => state), [
@@ -232,7 +234,7 @@ Deno.test("context.submit() lets no child outlive its parent: the parent ends wh
   const parent = runner.submit((context) => {
     context.submit(async ({ signal }) => {
       await aborted(signal);
-      await flush();
+      await quiet();
       order.push("child");
     });
     context.submit(() => order.push("never starts"), {
@@ -243,7 +245,7 @@ Deno.test("context.submit() lets no child outlive its parent: the parent ends wh
   parent.then(() => order.push("parent"));
   const other = await runner.submit(() => "other");
   assertEquals([await parent, other], ["result", "other"]);
-  await flush();
+  await quiet();
   assertEquals(order.filter((what) => what !== "never starts"), [
     "child",
     "parent",
@@ -267,7 +269,7 @@ Deno.test("context.submit() in a task that has ended or was cancelled is refused
     await aborted(context.signal);
     inCancelled.push(context.submit(() => 1));
   });
-  await flush();
+  await quiet();
   parent.cancel(reason);
   await runner.onIdle();
   assertEquals(inCancelled.length, 1);
@@ -350,18 +352,125 @@ Deno.test("a child whose slot is lent and who ignores its signal keeps the slot 
   const parent = runner.submit(async (context) =>
     await context.submit(() => gate)
   );
-  await flush();
+  await quiet();
   parent.cancel();
   await errorOf(parent);
   let started = false;
   const next = runner.submit(() => {
     started = true;
   });
-  await flush();
+  await quiet();
   assert(!started);
   open();
   await next;
   await assertWhole(runner);
+});
+
+/** What a task does: works, then has children and awaits them or not. */
+interface Plan {
+  turns: number;
+  weight: number;
+  key: string | undefined;
+  fails: boolean;
+  awaits: "all" | "one by one" | "none";
+  children: Plan[];
+}
+
+const plan = fc.letrec<{ plan: Plan }>((tie) => ({
+  plan: fc.record({
+    turns: fc.nat({ max: 5 }),
+    weight: fc.integer({ min: 1, max: 3 }),
+    key: fc.constantFrom("a", "b", undefined),
+    fails: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+    awaits: fc.constantFrom("all", "one by one", "none"),
+    children: fc.oneof(
+      { maxDepth: 4, depthSize: "small" },
+      fc.constant<Plan[]>([]),
+      fc.array(tie("plan"), { maxLength: 3 }),
+    ),
+  }),
+})).plan;
+
+Deno.test("context.submit() in random families: the limit holds, nothing hangs, every slot and place comes back", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.tuple(fc.nat({ max: 40 }), fc.nat()), { maxLength: 3 }),
+      fc.option(fc.integer({ min: 1, max: 2 }), { nil: undefined }),
+      async (roots, cancels, maxPerKey) => {
+        const limit = 3;
+        await using runner = new AsyncRunner({ maxWorkers: limit, maxPerKey });
+        const handles: TaskHandle<unknown>[] = [];
+        let working = 0;
+        let active = 0;
+
+        const run = async (context: TaskContext, own: Plan): Promise<void> => {
+          active++;
+          try {
+            working += own.weight;
+            assert(working <= limit, `${working} slots at work`);
+            try {
+              await flush(own.turns);
+            } finally {
+              working -= own.weight;
+            }
+            if (own.fails) throw new Error("planned");
+            const children = own.children.map((child) => {
+              const weight = Math.min(child.weight, own.weight);
+              const handle = context.submit(
+                (inner) => run(inner, { ...child, weight }),
+                { weight, key: child.key },
+              );
+              handles.push(handle);
+              return handle;
+            });
+            if (own.awaits === "all") await Promise.allSettled(children);
+            if (own.awaits === "one by one") {
+              for (const child of children) await errorOf(child);
+            }
+            if (own.awaits === "none") {
+              for (const child of children) child.catch(() => {});
+              await flush(2);
+            }
+          } finally {
+            active--;
+          }
+        };
+
+        for (const root of roots) {
+          handles.push(
+            runner.submit((context) => run(context, root), {
+              weight: root.weight,
+              key: root.key,
+            }),
+          );
+        }
+        const outcomes = roots.map((_, index) => errorOf(handles[index]!));
+        for (const [turns, which] of cancels) {
+          await flush(turns);
+          handles[which % handles.length]?.cancel();
+        }
+        await Promise.all(outcomes);
+        await runner.onIdle();
+        assertEquals([active, working], [0, 0]);
+        for (const handle of handles) {
+          assert(handle.state !== "queued" && handle.state !== "running");
+        }
+        for (const key of ["a", "b"]) {
+          const gauge = new Gauge();
+          await Promise.all(
+            Array.from(
+              { length: 4 },
+              () => runner.submit(gauge.watch(() => flush(2)), { key }),
+            ),
+          );
+          assertEquals(gauge.most, Math.min(maxPerKey ?? limit, limit));
+        }
+        await assertWhole(runner);
+      },
+    ),
+    { numRuns: 200, seed: 16 },
+  );
 });
 
 // --- Progress ---------------------------------------------------------------------------------
@@ -373,7 +482,7 @@ Deno.test("context.progress() reaches onProgress while the task runs, and not af
   const handle = runner.submit(async (context) => {
     kept = context;
     context.progress(0.5);
-    await flush();
+    await quiet();
     context.progress({ done: 1 });
   }, { onProgress: (value) => seen.push(value) });
   await handle;
@@ -383,7 +492,7 @@ Deno.test("context.progress() reaches onProgress while the task runs, and not af
     await aborted(context.signal);
     context.progress("after the cancel");
   }, { onProgress: (value) => seen.push(value) });
-  await flush();
+  await quiet();
   cancelled.cancel();
   await runner.onIdle();
   assertEquals(seen.length, 2);
@@ -428,11 +537,11 @@ Deno.test("context.shield() finishes after a cancel, and keeps the slot until th
       order.push("committed");
     });
   });
-  await flush();
+  await quiet();
   handle.cancel();
   assertEquals(handle.state, "cancelled");
   const next = runner.submit(() => order.push("next"));
-  await flush();
+  await quiet();
   assertEquals(order, []);
   open();
   await next;
@@ -444,7 +553,7 @@ Deno.test("context.shield() that the task does not await keeps the slot all the 
   const order: string[] = [];
   await runner.submit((context) => {
     context.shield(async () => {
-      await flush();
+      await quiet();
       order.push("shielded");
     });
   });

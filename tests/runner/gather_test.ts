@@ -19,6 +19,7 @@ import {
   errorOf,
   flush,
   Gauge,
+  quiet,
   untilAborted,
 } from "../support/tasks.ts";
 
@@ -68,14 +69,14 @@ Deno.test("gather() reads a generator only as fast as its tasks may run", async 
     }
   }
   const result = runner.gather(source());
-  await flush();
+  await quiet();
   assertEquals(read, 2);
   gates.shift()?.();
-  await flush();
+  await quiet();
   assertEquals(read, 3);
   while (read < 10 || gates.length > 0) {
     gates.shift()?.();
-    await flush();
+    await quiet();
   }
   assertEquals(await result, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
@@ -108,7 +109,7 @@ Deno.test("gather() rejects with the error of a source that throws, after what r
   function* source(): Iterable<Task<void>> {
     yield async ({ signal }) => {
       await aborted(signal);
-      await flush();
+      await quiet();
       ended = true;
     };
     throw new Error("source");
@@ -139,7 +140,7 @@ Deno.test("gather() awaits the cancelled rest before it rejects", async () => {
   const error = await errorOf(runner.gather([
     async ({ signal }) => {
       await aborted(signal);
-      await flush();
+      await quiet();
       order.push("slow one has ended");
     },
     async () => {
@@ -163,7 +164,7 @@ Deno.test("gather() rejects with the first of several failures of one turn, the 
       })
     )),
   );
-  await flush();
+  await quiet();
   open();
   const error = await result;
   assertStrictEquals(error, errors[0]);
@@ -181,7 +182,7 @@ Deno.test("gather() attaches what fails during clean-up, not the cancellations",
       throw cleanup;
     },
     async () => {
-      await flush();
+      await quiet();
       throw first;
     },
     untilAborted,
@@ -197,7 +198,7 @@ Deno.test("gather() with settled gives every outcome in order and cancels nothin
   assertEquals(
     await runner.gather(
       [() => 1, () => Promise.reject(error), async () => {
-        await flush();
+        await quiet();
         return 3;
       }],
       { settled: true },
@@ -215,7 +216,7 @@ Deno.test("gather() runs at the priority it was given", async () => {
   const order: string[] = [];
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const holder = runner.submit(() => gate);
-  await flush();
+  await quiet();
   const normal = runner.submit(() => order.push("normal"));
   const urgent = runner.gather(
     [() => order.push("urgent 1"), () => order.push("urgent 2")],
@@ -239,7 +240,7 @@ for (const settled of [false, true]) {
         yield async ({ signal }) => {
           running++;
           await aborted(signal);
-          await flush();
+          await quiet();
           running--;
         };
       }
@@ -250,7 +251,7 @@ for (const settled of [false, true]) {
         ? runner.gather(endless(), { signal, settled })
         : runner.gather(endless(), { signal }),
     );
-    await flush();
+    await quiet();
     assertEquals(running, 2);
     const reason = new Error("enough");
     controller.abort(reason);
@@ -268,7 +269,7 @@ for (const settled of [false, true]) {
         ? runner.gather(endless(), { settled })
         : runner.gather(endless()),
     );
-    await flush();
+    await quiet();
     const { cancelled, unfinished } = await runner.shutdown({ wait: false });
     assertEquals([cancelled.length, unfinished.length], [2, 0]);
     assertInstanceOf(await result, Error);
@@ -338,12 +339,12 @@ Deno.test("gather() that waits for room in the queue rejects at once when its si
   await using runner = new AsyncRunner({ maxWorkers: 1, maxQueue: 1 });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const others = [runner.submit(() => gate), runner.submit(() => {})];
-  await flush();
+  await quiet();
   const controller = new AbortController();
   const result = errorOf(
     runner.gather([() => 1], { signal: controller.signal }),
   );
-  await flush();
+  await quiet();
   const reason = new Error("no room");
   controller.abort(reason);
   assertStrictEquals(await result, reason);
@@ -424,7 +425,7 @@ Deno.test("gather() of tasks that have children waits for the children of a fail
           // Not awaited: it ends with its parent.
           context.submit(async ({ signal }) => {
             await aborted(signal);
-            await flush();
+            await quiet();
             childEnded = true;
           });
           return untilAborted(context);

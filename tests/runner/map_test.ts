@@ -19,6 +19,7 @@ import {
   errorOf,
   flush,
   Gauge,
+  quiet,
   untilAborted,
 } from "../support/tasks.ts";
 
@@ -69,7 +70,7 @@ for (const Source of [Endless, EndlessSync]) {
         if (taken === 10) break;
       }
       // A read that was pending is not waited for: the source is closed when it wakes.
-      await flush();
+      await quiet();
       assertEquals(source.closed, 1);
       assert(source.read <= 14, `read ${source.read}`);
       assertEquals(runner.stats().running, 0);
@@ -80,7 +81,7 @@ for (const Source of [Endless, EndlessSync]) {
       const source = new Source();
       const map = runner.map(source, (n) => n, { concurrency: 2, ordered });
       await map.next();
-      await flush();
+      await quiet();
       const { read } = source;
       assert(read <= 1 + 2 + 1, `read ${read}`);
       await flush(200);
@@ -99,7 +100,7 @@ for (const Source of [Endless, EndlessSync]) {
             if (n === 4) throw new Error("fifth");
             if (n < 4) return n;
             await aborted(signal);
-            await flush();
+            await quiet();
             ended++;
           }, { ordered })
         );
@@ -115,7 +116,7 @@ for (const Source of [Endless, EndlessSync]) {
       const error = await errorOf((async () => {
         for await (
           const _ of runner.map(new Source(), async (n) => {
-            await flush();
+            await quiet();
             throw new Error(`call ${n}`);
           }, { concurrency: 5, ordered })
         );
@@ -132,10 +133,10 @@ for (const Source of [Endless, EndlessSync]) {
         signal: controller.signal,
       });
       assertEquals(await map.next(), { done: false, value: 0 });
-      await flush();
+      await quiet();
       const reason = new Error("enough");
       controller.abort(reason);
-      await flush();
+      await quiet();
       assertEquals(source.closed, 1);
       // What had been computed is still there in order; then comes the reason, once.
       const error = await errorOf((async () => {
@@ -151,7 +152,7 @@ Deno.test("map() reads nothing before the first next()", async () => {
   await using runner = new AsyncRunner();
   const source = new EndlessSync();
   const map = runner.map(source, (n) => n);
-  await flush();
+  await quiet();
   assertEquals(source.read, 0);
   assertEquals(await map.return?.(), { done: true, value: undefined });
   assertEquals(await map.next(), { done: true, value: undefined });
@@ -160,19 +161,28 @@ Deno.test("map() reads nothing before the first next()", async () => {
 
 Deno.test("map() gives results in order, or with ordered false as they end", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
-  const turns = [60, 20, 40];
-  const inOrder: number[] = [];
-  const call = async (n: number) => {
-    await flush(n);
-    return n;
-  };
-  for await (const n of runner.map(turns, call)) inOrder.push(n);
-  assertEquals(inOrder, turns);
-  const asTheyEnd: number[] = [];
-  for await (const n of runner.map(turns, call, { ordered: false })) {
-    asTheyEnd.push(n);
+  for (const ordered of [true, false]) {
+    const gates = new Map<string, () => void>();
+    const results: string[] = [];
+    const reading = (async () => {
+      const map = runner.map(
+        ["a", "b", "c"],
+        (name) =>
+          new Promise<string>((resolve) =>
+            gates.set(name, () => resolve(name))
+          ),
+        { ordered },
+      );
+      for await (const name of map) results.push(name);
+    })();
+    await quiet();
+    for (const name of ["b", "c", "a"]) {
+      gates.get(name)?.();
+      await quiet();
+    }
+    await reading;
+    assertEquals(results, ordered ? ["a", "b", "c"] : ["b", "c", "a"]);
   }
-  assertEquals(asTheyEnd, [20, 40, 60]);
 });
 
 Deno.test("map() in order still delivers what came before the element that failed", async () => {
@@ -204,7 +214,7 @@ Deno.test("map() fails with the error of a source that throws, after what runs h
     for await (
       const _ of runner.map(source(), async (n) => {
         running++;
-        await flush();
+        await quiet();
         running--;
         return n;
       }, { ordered: false })
@@ -223,7 +233,7 @@ Deno.test("map() over a source that hangs ends when its signal aborts", async ()
   const next = errorOf(
     runner.map(hanging, (n) => n, { signal: controller.signal }).next(),
   );
-  await flush();
+  await quiet();
   const reason = new Error("no more waiting");
   controller.abort(reason);
   assertStrictEquals(await next, reason);
@@ -247,11 +257,11 @@ Deno.test("map() ends its calls when it is closed, and awaits them", async () =>
     await using map = runner.map([0, 1, 2], async (n, _, context) => {
       if (n === 0) return n;
       await aborted(context.signal);
-      await flush();
+      await quiet();
       order.push(`call ${n} has ended`);
     });
     await map.next();
-    await flush();
+    await quiet();
   }
   await use();
   order.push("closed");
@@ -279,7 +289,7 @@ Deno.test("map() honours its priority", async () => {
   const order: string[] = [];
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const holder = runner.submit(() => gate);
-  await flush();
+  await quiet();
   const normal = runner.submit(() => order.push("normal"));
   const next = runner.map(["urgent"], (name) => order.push(name), {
     priority: TaskPriority.HIGH,
@@ -297,11 +307,11 @@ Deno.test("map() waits for room in a bounded queue, and a break meanwhile closes
   });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const others = [runner.submit(() => gate), runner.submit(() => {})];
-  await flush();
+  await quiet();
   const source = new EndlessSync();
   const map = runner.map(source, (n) => n);
   const next = map.next();
-  await flush();
+  await quiet();
   assertEquals(source.read, 0);
   await map.return?.();
   assertEquals((await next).done, true);
@@ -341,7 +351,7 @@ Deno.test("map() cut off by a shutdown fails with its reason and starts nothing 
   const next = errorOf(
     runner.map(source, (_n, _i, context) => untilAborted(context)).next(),
   );
-  await flush();
+  await quiet();
   const report = await runner.shutdown({ timeout: 0 });
   assertEquals(report.unfinished, []);
   assertInstanceOf(await next, DOMException);

@@ -11,7 +11,13 @@ import {
 } from "@std/assert";
 import { AsyncRunner, type Task, TaskPriority } from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { aborted, errorOf, flush, untilAborted } from "../support/tasks.ts";
+import {
+  aborted,
+  errorOf,
+  flush,
+  quiet,
+  untilAborted,
+} from "../support/tasks.ts";
 
 Deno.test("race() gives the first result, and cancels and awaits the losers", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
@@ -19,7 +25,7 @@ Deno.test("race() gives the first result, and cancels and awaits the losers", as
   const winner = await runner.race<string>([
     async ({ signal }) => {
       await aborted(signal);
-      await flush();
+      await quiet();
       order.push("loser has ended");
       return "late";
     },
@@ -90,13 +96,13 @@ Deno.test("race() submits nothing more once a submit has decided it", async () =
   });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const holder = runner.submit(() => gate);
-  await flush();
+  await quiet();
   let started = 0;
   // The second drops the first, which fails the race; the third must not drop the second.
   const result = errorOf(
     runner.race([() => ++started, () => ++started, () => ++started]),
   );
-  await flush();
+  await quiet();
   assertEquals(runner.stats().queued, 0);
   open();
   assertEquals((await result as Error).name, "QueueFullError");
@@ -158,14 +164,14 @@ for (const method of ["race", "any"] as const) {
     const task: Task<void> = async ({ signal }) => {
       running++;
       await aborted(signal);
-      await flush();
+      await quiet();
       running--;
       throw new Error("late, of no interest");
     };
     const result = errorOf(
       runner[method]([task, task, task], { signal: controller.signal }),
     );
-    await flush();
+    await quiet();
     assertEquals(running, 2);
     const reason = new Error("enough");
     controller.abort(reason);
@@ -190,7 +196,7 @@ for (const method of ["race", "any"] as const) {
     const order: string[] = [];
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     const holder = runner.submit(() => gate);
-    await flush();
+    await quiet();
     const normal = runner.submit(() => order.push("normal"));
     const urgent = runner[method]([() => order.push("urgent")], {
       priority: TaskPriority.CRITICAL,

@@ -21,7 +21,13 @@ import {
 } from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { testWith } from "../support/permissions.ts";
-import { errorOf, flush, Gauge, untilAborted } from "../support/tasks.ts";
+import {
+  errorOf,
+  flush,
+  Gauge,
+  quiet,
+  untilAborted,
+} from "../support/tasks.ts";
 
 /** Runs a program that makes a runner and prints what it makes of its environment. */
 async function inProcess(
@@ -223,7 +229,7 @@ Deno.test("AsyncRunner({ paused: true }) starts nothing before start()", async (
   await using runner = new AsyncRunner({ paused: true });
   let started = 0;
   const handle = runner.submit(() => ++started);
-  await flush();
+  await quiet();
   assertEquals(started, 0);
   assertStrictEquals(runner.start(), runner);
   await handle;
@@ -242,7 +248,7 @@ Deno.test("AsyncRunner({ signal }) cancels everything with the reason, and later
         shares ? { scheduler, signal } : { signal },
       );
       const handle = runner.submit(untilAborted);
-      await flush();
+      await quiet();
       controller.abort(reason);
       assertEquals(handle.state, "cancelled");
       assertStrictEquals(await errorOf(handle), reason);
@@ -268,7 +274,7 @@ Deno.test("AsyncRunner({ signal }) ends an endless gather({ settled: true })", a
     for (;;) yield untilAborted;
   }
   const result = errorOf(runner.gather(endless(), { settled: true }));
-  await flush();
+  await quiet();
   const reason = new Error("enough");
   controller.abort(reason);
   assertStrictEquals(await result, reason);

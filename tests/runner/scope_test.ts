@@ -20,7 +20,13 @@ import {
   type TaskScope,
 } from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { aborted, errorOf, flush, untilAborted } from "../support/tasks.ts";
+import {
+  aborted,
+  errorOf,
+  flush,
+  quiet,
+  untilAborted,
+} from "../support/tasks.ts";
 
 /** The single errors of a rejection. */
 function errorsOf(error: unknown): unknown[] {
@@ -34,12 +40,12 @@ Deno.test("scope() gives what its body gives, when all its tasks have ended", as
   const order: string[] = [];
   const result = await runner.scope((scope) => {
     scope.submit(async () => {
-      await flush();
+      await quiet();
       order.push("task");
     });
     scope.defer(() => order.push("first registered"));
     scope.defer(async () => {
-      await flush();
+      await quiet();
       order.push("second registered");
     });
     order.push("body");
@@ -61,12 +67,12 @@ Deno.test("scope() cancels and awaits the children when the body fails", async (
   const error = await errorOf(runner.scope(async (scope) => {
     scope.submit(async ({ signal }) => {
       await aborted(signal);
-      await flush();
+      await quiet();
       ended.push("running");
     });
     scope.submit(untilAborted);
     scope.submit(() => ended.push("queued ones never start"));
-    await flush();
+    await quiet();
     throw failure;
   }));
   assertStrictEquals(error, failure);
@@ -121,7 +127,7 @@ Deno.test("scope() reports two children that fail at once, in an AggregateError"
       );
     }
   }));
-  await flush();
+  await quiet();
   open();
   const error = await result;
   assertInstanceOf(error, AggregateError);
@@ -157,7 +163,7 @@ Deno.test("scope() reports what children throw while they are cancelled, but no 
       throw cleanup;
     });
     scope.submit(async () => {
-      await flush();
+      await quiet();
       throw first;
     });
   }));
@@ -217,8 +223,11 @@ Deno.test("scope.submit() refuses a child that is started during teardown, as ca
   const failure = new Error("failure");
   const handles: TaskHandle<unknown>[] = [];
   let started = 0;
-  const start = (scope: TaskScope) =>
+  const start = (scope: TaskScope) => {
     handles.push(scope.submit(() => ++started));
+    // Nobody awaits it, and that is no unhandled rejection.
+    scope.scope(() => ++started);
+  };
   const error = await errorOf(runner.scope((scope) => {
     scope.submit(async ({ signal }) => {
       await aborted(signal);
@@ -226,7 +235,7 @@ Deno.test("scope.submit() refuses a child that is started during teardown, as ca
     });
     scope.defer(() => start(scope));
     scope.submit(async () => {
-      await flush();
+      await quiet();
       throw failure;
     });
   }));
@@ -278,10 +287,10 @@ Deno.test("scope() waits for the children that its tasks started with context.su
       // Not awaited, and it takes its time to stop.
       context.submit(async ({ signal }) => {
         await aborted(signal);
-        await flush();
+        await quiet();
         order.push("grandchild");
       });
-      await flush();
+      await quiet();
     });
   });
   order.push("scope");
@@ -296,7 +305,7 @@ Deno.test("scope() goes on when a task's owner cancels it, whatever the task thr
         await aborted(signal);
         throw new Error("of no interest");
       });
-      await flush();
+      await quiet();
       handle.cancel();
       await errorOf(handle);
       return "went on";
@@ -326,13 +335,13 @@ Deno.test("scope() rejects with the reason of its signal, having cancelled and a
       scope.defer(() => order.push("clean-up"));
       const handle = scope.submit(async ({ signal }) => {
         await aborted(signal);
-        await flush();
+        await quiet();
         order.push("task");
       });
       await handle;
     }, { signal: controller.signal }),
   );
-  await flush();
+  await quiet();
   const reason = new Error("from outside");
   controller.abort(reason);
   assertStrictEquals(await result, reason);
@@ -355,7 +364,7 @@ Deno.test("scope.scope() nested three deep: a cancelled outer scope ends the inn
     (name: string) => async ({ signal }: { signal: AbortSignal }) => {
       await aborted(signal);
       order.push(`cancelled ${name}`);
-      await flush();
+      await quiet();
     };
   const result = errorOf(
     runner.scope(async (outer) => {
@@ -371,7 +380,7 @@ Deno.test("scope.scope() nested three deep: a cancelled outer scope ends the inn
       });
     }, { signal: controller.signal }),
   );
-  await flush();
+  await quiet();
   const reason = new Error("from outside");
   controller.abort(reason);
   assertStrictEquals(await result, reason);
@@ -411,7 +420,7 @@ Deno.test("scope.scope() that nobody awaits ends before the outer one, and fails
     outer.defer(() => order.push("outer"));
     outer.scope(async (inner) => {
       inner.defer(() => order.push("inner"));
-      await flush();
+      await quiet();
       throw failure;
     });
   }));
@@ -443,7 +452,7 @@ Deno.test("scope.scope() cancelled by its own signal does not fail the outer sco
       const inner = outer.scope(async (scope) => {
         await scope.submit(untilAborted);
       }, { signal: controller.signal });
-      await flush();
+      await quiet();
       controller.abort(reason);
       assertStrictEquals(await errorOf(inner), reason);
       return "went on";
@@ -478,7 +487,7 @@ Deno.test("scope.ready() rejects when the scope ends", async () => {
   let waited: Promise<unknown> | undefined;
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const others = [runner.submit(() => gate), runner.submit(() => {})];
-  await flush();
+  await quiet();
   await assertRejects(
     () =>
       runner.scope((scope) => {
@@ -525,10 +534,10 @@ Deno.test("scope() is cancelled by the signal of its runner, the body included",
     const result = errorOf(runner.scope(async (scope) => {
       scope.submit(untilAborted);
       await aborted(scope.signal);
-      await flush();
+      await quiet();
       order.push("body has seen it");
     }));
-    await flush();
+    await quiet();
     const reason = new Error("all of it");
     controller.abort(reason);
     assertStrictEquals(await result, reason);

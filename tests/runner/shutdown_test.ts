@@ -19,7 +19,13 @@ import {
   TaskScheduler,
 } from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { aborted, errorOf, flush, untilAborted } from "../support/tasks.ts";
+import {
+  aborted,
+  errorOf,
+  flush,
+  quiet,
+  untilAborted,
+} from "../support/tasks.ts";
 
 /** An own scheduler, and one that is shared with somebody else. */
 const KINDS: Record<
@@ -86,7 +92,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     const { runner } = make(1);
     let started = 0;
     const running = runner.submit(untilAborted, { name: "running" });
-    await flush();
+    await quiet();
     const queued = [1, 2].map((n) =>
       runner.submit(() => ++started, { name: `queued ${n}` })
     );
@@ -155,7 +161,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
 
   Deno.test(`shutdown() returns as soon as everything has ended, before its timeout (${kind})`, async () => {
     const { runner } = make(2);
-    const handle = runner.submit(() => flush());
+    const handle = runner.submit(() => quiet());
     await runner.shutdown({ timeout: 60_000 });
     assertEquals(handle.state, "succeeded");
   });
@@ -197,7 +203,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     let ended = false;
     const handle = runner.submit(async () => {
       ending = runner.shutdown();
-      await flush();
+      await quiet();
       ended = true;
       return "result";
     });
@@ -262,10 +268,10 @@ for (const [kind, make] of Object.entries(KINDS)) {
     const { runner } = make(2);
     const order: string[] = [];
     const scope = runner.scope(async (scope) => {
-      await flush();
+      await quiet();
       // Between two tasks nothing runs, and yet nothing is over.
       await scope.submit(() => order.push("task"));
-      await flush();
+      await quiet();
       await scope.submit(() => order.push("another"));
       await scope.scope((inner) => inner.submit(() => order.push("inner")));
       return "result";
@@ -286,7 +292,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       order.push("body");
       assertEquals(scope.submit(() => 1).state, "cancelled");
     }));
-    await flush();
+    await quiet();
     await runner.shutdown({ wait: false });
     order.push("shut down");
     assertEquals(order, ["body", "clean-up", "shut down"]);
@@ -300,7 +306,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     const error = await errorOf((async () => {
       await using runner = make(2).runner;
       handle = runner.submit(async () => {
-        await flush();
+        await quiet();
         ended = true;
       });
       throw failure;
@@ -342,7 +348,7 @@ Deno.test("shutdown() of a runner that shares its scheduler leaves the tasks of 
     other.scope((scope) => scope.submit(() => gate)),
   ];
   const mine = one.submit(untilAborted);
-  await flush();
+  await quiet();
   const { cancelled } = await one.shutdown({ wait: false });
   assertEquals(cancelled.map(({ id }) => id), [mine.id]);
   await one.onIdle();
@@ -357,7 +363,7 @@ Deno.test("shutdown() of a shared scheduler ends the runners that share it", asy
   const runner = new AsyncRunner({ scheduler });
   const scope = errorOf(runner.scope((scope) => aborted(scope.signal)));
   const gathered = errorOf(runner.gather([untilAborted]));
-  await flush();
+  await quiet();
   await scheduler.shutdown({ wait: false });
   assertEquals((await scope as Error).name, "AbortError");
   assertEquals((await gathered as Error).name, "AbortError");
@@ -374,7 +380,7 @@ Deno.test("onIdle() of a runner that shares its scheduler looks at its own tasks
   let ended = false;
   const scope = runner.scope((scope) => {
     scope.submit(async () => {
-      await flush();
+      await quiet();
       ended = true;
     });
   });
@@ -387,7 +393,7 @@ Deno.test("onIdle() of a runner that shares its scheduler looks at its own tasks
 Deno.test("shutdown() of a paused runner lets its tasks finish", async () => {
   const runner = new AsyncRunner({ paused: true });
   const handle = runner.submit(() => 1);
-  await flush();
+  await quiet();
   assertEquals(handle.state, "queued");
   await runner.shutdown();
   assertEquals(await handle, 1);
@@ -408,7 +414,7 @@ Deno.test("shutdown() while an abort listener submits, cancels and shuts down ag
       return untilAborted(context);
     }));
   }
-  await flush();
+  await quiet();
   const report = await runner.shutdown({ wait: false });
   assertEquals(report.unfinished, []);
   assertEquals(late.length, 6);

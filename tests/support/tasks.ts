@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { macrotask } from "../../_internal/macrotask.ts";
 import type { TaskContext } from "../../runner/mod.ts";
 
 /** A task that ends only when it is aborted, by throwing the reason. */
@@ -22,9 +23,20 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Lets the reactions that are pending now run, without real or fake time. */
-export async function flush(rounds = 50): Promise<void> {
-  for (let round = 0; round < rounds; round++) await undefined;
+/**
+ * Lets everything happen that can happen now, without real or fake time. A scheduler that has kept
+ * the thread busy for some milliseconds lets the event loop turn before it starts more, so it turns.
+ */
+export async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) {
+    await flush(50);
+    await macrotask();
+  }
+}
+
+/** Passes so many turns of the microtask queue. */
+export async function flush(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined;
 }
 
 /** A promise of the error, or of `undefined` when there is none. */
