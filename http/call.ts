@@ -63,8 +63,6 @@ export class Call implements AbortTarget, TimerTarget {
   reader: BodyKind | undefined;
   /** What `reader` has read. */
   value: unknown;
-  /** True once `value` is there. */
-  hasValue = false;
   /** True once it was made to stop. */
   isAborted = false;
   /** Why it was made to stop. */

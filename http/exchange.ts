@@ -38,15 +38,16 @@ export class Exchange implements TimerTarget {
   readonly #controller = new AbortController();
   #slot: HostConnections | undefined;
   #timer: TimerEntry | undefined;
-  #queue: TimerQueue = timers;
+  #queue: TimerQueue;
+  #handedOut = false;
   #idle: IdleWatch | undefined;
   #ended = false;
   /** True once it was made to stop; `reason` is why. */
   isAborted = false;
   /** Why it was made to stop. */
   reason: unknown;
-  /** True once the response's headers have come. */
-  answered = false;
+  /** The response, once its headers have come. */
+  response: Response | undefined;
   /** The address that answered, after redirects. */
   url: string;
 
@@ -54,6 +55,8 @@ export class Exchange implements TimerTarget {
     this.call = call;
     this.attempt = attempt;
     this.url = call.url;
+    // The runtime's own fetch keeps the process alive while it is pending; another may not.
+    this.#queue = call.settings.fetch === undefined ? idleTimers : timers;
   }
 
   /** The signal that fetch is given. */
@@ -84,11 +87,13 @@ export class Exchange implements TimerTarget {
         url,
         "attempt",
         settings.attemptTimeout,
-        this.answered ? "within the response body" : "before the response",
+        this.response !== undefined
+          ? "within the response body"
+          : "before the response",
       ),
     );
     // Of a response that was handed out and that nobody reads, nobody would see the failure.
-    if (this.#queue === idleTimers) this.end();
+    if (this.#handedOut) this.end();
   }
 
   /** Gives everything back. Harmless when repeated. */
@@ -105,18 +110,20 @@ export class Exchange implements TimerTarget {
     this.call.exchangeEnded(this);
   }
 
-  /** Sends the request; resolves with the response once its headers have come. */
-  async send(breaker: CircuitBreaker | undefined): Promise<Response> {
+  /**
+   * Sends the request; resolves once `response` has its headers. One async function, not one for
+   * each layer: every one costs 0.3 us of a request that takes 36.
+   */
+  async send(breaker: CircuitBreaker | undefined): Promise<void> {
     const { call } = this;
-    const { connections, attemptTimeout } = call.settings;
+    const { connections, attemptTimeout, fetch: own } = call.settings;
     let permit = 0;
     let entered = false;
     try {
       if (connections !== undefined) {
         const origin = call.origin();
-        const slot = connections.tryAcquire(origin);
-        if (slot !== undefined) this.#slot = slot;
-        else {
+        this.#slot = connections.tryAcquire(origin);
+        if (this.#slot === undefined) {
           // Asked before the wait too: an open circuit is no reason to queue.
           if (breaker !== undefined) breaker.abandon(breaker.enter());
           await this.#waitForSlot(origin);
@@ -127,26 +134,47 @@ export class Exchange implements TimerTarget {
         entered = true;
       }
       if (attemptTimeout !== Infinity) {
-        this.#timer = timers.add(now() + attemptTimeout, this);
+        this.#timer = this.#queue.add(now() + attemptTimeout, this);
       }
-      const response = await this.#fetch();
-      this.answered = true;
-      if (entered) {
-        // The body is not waited for: the server has answered.
-        if (breaker!.isFailure(response)) breaker!.fail(permit); // entered: there is one
-        else breaker!.succeed(permit);
+      const init = this.#init();
+      if (call.body !== undefined) {
+        const made = bodyForAttempt(call.body, this.attempt);
+        setBody(init, made instanceof Promise ? await made : made);
+        if (this.isAborted) throw this.reason;
       }
-      return response;
+      this.response = own === undefined
+        ? await fetch(call.url, init)
+        : await this.#race(own(call.url, init));
+      if (isRedirect(this.response.status) && call.redirect === "manual") {
+        await this.#follow(this.response, init);
+      }
     } catch (error) {
       const failure = this.failureOf(error);
       if (entered) {
-        const given = call.isAborted || (this.isAborted && !this.#timedOut());
-        if (given || !breaker!.isFailure(failure)) breaker!.abandon(permit);
-        else breaker!.fail(permit);
+        // Somebody has given up: no failure of the server's.
+        const given = this.isAborted && !this.#timedOut();
+        this.#report(breaker!, permit, given ? undefined : failure); // entered: there is one
       }
       this.end();
       throw failure;
     }
+    // The body is not waited for: the server has answered.
+    if (entered) this.#report(breaker!, permit, this.response); // entered: there is one
+  }
+
+  /** Tells the breaker how it went; `undefined`: it did not end by itself. */
+  #report(breaker: CircuitBreaker, permit: number, outcome: unknown): void {
+    let failed: boolean;
+    try {
+      failed = outcome !== undefined && breaker.isFailure(outcome);
+    } catch (error) {
+      breaker.abandon(permit);
+      this.discard();
+      throw error;
+    }
+    if (failed) breaker.fail(permit);
+    else if (outcome === this.response) breaker.succeed(permit);
+    else breaker.abandon(permit);
   }
 
   /** What to show for an error of fetch: the reason of our own abort stands above all. */
@@ -163,8 +191,8 @@ export class Exchange implements TimerTarget {
   }
 
   /** Drops the response's body without waiting for it, and gives everything back. */
-  discard(response: Response): void {
-    const body = nativeBody(response);
+  discard(): void {
+    const body = this.response === undefined ? null : nativeBody(this.response);
     // Cut off by its cancel, however long it is; one that is being read, by the abort.
     if (body?.locked) this.abort(DISCARDED);
     else body?.cancel().catch(() => {});
@@ -173,7 +201,8 @@ export class Exchange implements TimerTarget {
 
   /** The response is handed out: whether its body is read is the caller's affair now. */
   handOut(): void {
-    if (this.#timer === undefined) return;
+    this.#handedOut = true;
+    if (this.#timer === undefined || this.#queue === idleTimers) return;
     // Moved to the timers that let the process end: nobody may be waiting any more.
     const { time } = this.#timer;
     this.stopAttemptTimer();
@@ -208,41 +237,25 @@ export class Exchange implements TimerTarget {
     this.signal.throwIfAborted();
   }
 
-  async #fetch(): Promise<Response> {
+  #init(): FetchInit {
     const { call } = this;
-    const { body } = call;
-    const init: RequestInit & { client?: Deno.HttpClient } = {
+    const init: FetchInit = {
       method: call.method,
       redirect: call.redirect,
       signal: this.#controller.signal,
     };
     if (call.headers !== undefined) init.headers = call.headers;
     if (call.dispatcher !== undefined) init.client = call.dispatcher;
-    if (call.init !== undefined) Object.assign(init, call.init, { ...init });
-    if (body !== undefined) {
-      const made = bodyForAttempt(body, this.attempt);
-      init.body = made instanceof Promise ? await made : made;
-      if (this.isAborted) throw this.reason;
-      if (init.body instanceof ReadableStream) {
-        // Node demands it; Deno's type does not know it.
-        (init as { duplex?: string }).duplex = "half";
-      }
-    }
-    const { fetch: own } = call.settings;
-    let response = own === undefined
-      ? await fetch(call.url, init)
-      : await this.#race(own(call.url, init));
-    if (call.redirect === "manual" && isRedirect(response.status)) {
-      response = await this.#follow(response, init);
-    }
-    return response;
+    return call.init === undefined ? init : { ...call.init, ...init };
   }
 
-  async #follow(response: Response, init: RequestInit): Promise<Response> {
+  async #follow(first: Response, init: FetchInit): Promise<void> {
     const { call } = this;
+    const { fetch: own } = call.settings;
+    let response = first;
     for (let count = 0; isRedirect(response.status); count++) {
       const location = response.headers.get("location");
-      if (location === null) break;
+      if (location === null) return;
       response.body?.cancel().catch(() => {});
       const next = nextRequest(call, this.url, init, {
         status: response.status,
@@ -252,17 +265,16 @@ export class Exchange implements TimerTarget {
       await this.#changeHost(this.url, next.url);
       if (next.resend && call.body !== undefined) {
         const made = bodyForAttempt(call.body, this.attempt);
-        init.body = made instanceof Promise ? await made : made;
+        setBody(init, made instanceof Promise ? await made : made);
         if (this.isAborted) throw this.reason;
       }
       this.url = next.url;
-      const { fetch: own } = call.settings;
       response = own === undefined
         ? await fetch(next.url, init)
         : await this.#race(own(next.url, init));
       markRedirected(response);
+      this.response = response;
     }
-    return response;
   }
 
   async #changeHost(from: string, to: string): Promise<void> {
@@ -294,6 +306,16 @@ export class Exchange implements TimerTarget {
         },
       );
     });
+  }
+}
+
+type FetchInit = RequestInit & { client?: Deno.HttpClient };
+
+function setBody(init: FetchInit, body: BodyInit): void {
+  init.body = body;
+  // Node demands it of a stream; Deno's type does not know it.
+  if (body instanceof ReadableStream) {
+    (init as { duplex?: string }).duplex = "half";
   }
 }
 

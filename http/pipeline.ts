@@ -23,40 +23,39 @@ import { RetryError } from "./errors/retry_error.ts";
 import { Exchange } from "./exchange.ts";
 import { hedge } from "./hedge.ts";
 import { type HTTPHooks, type HTTPRequest, RETRY } from "./hooks.ts";
-import { readExcerpt, readWhole } from "./read_body.ts";
+import { type BodyKind, readExcerpt, readWhole } from "./read_body.ts";
 import { redactURL } from "./redact.ts";
 import { headerRecord } from "./request.ts";
 import { decideRetry, explainNoRetry, type NoRetry } from "./retry_decision.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
 import { track } from "./tracked_response.ts";
 
-/** An attempt that was answered. */
-interface Answer {
-  exchange: Exchange;
-  response: Response;
-}
-
 /** Methods that a hedge may send twice where no retry policy says which. */
 const HEDGED_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Makes the call. */
 export async function perform(call: Call): Promise<Response> {
-  const { runner, hooks } = call.settings;
+  const { runner, hooks, auth } = call.settings;
   try {
     call.listen();
-    return runner === undefined
-      ? await answer(call)
-      : await answerIn(runner, call);
+    if (runner !== undefined) return await answerIn(runner, call);
+    if (hooks !== undefined || auth !== undefined) return await answer(call);
+    call.startClock();
+    return await attempts(call);
   } catch (error) {
-    if (hooks?.beforeError === undefined) throw error;
-    const replacement = await hooks.beforeError({
-      error,
-      request: requestOf(call),
-    });
-    throw replacement === undefined ? error : replacement;
+    throw await finalFailure(call, error);
   } finally {
     call.settled();
   }
+}
+
+async function finalFailure(call: Call, error: unknown): Promise<unknown> {
+  // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
+  const failure = call.isAborted ? call.reason : error;
+  const beforeError = call.settings.hooks?.beforeError;
+  if (beforeError === undefined) return failure;
+  return await beforeError({ error: failure, request: requestOf(call) }) ??
+    failure;
 }
 
 /** In a slot of the runner's: the call waits there, and ends with its task. */
@@ -79,26 +78,20 @@ async function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
 async function answer(call: Call): Promise<Response> {
   const { hooks, auth } = call.settings;
   call.startClock();
-  try {
-    if (hooks?.beforeRequest !== undefined) {
-      const instead = await hooks.beforeRequest({
-        request: requestOf(call),
-        signal: call.signal,
-      });
-      if (call.isAborted) throw call.reason;
-      if (instead instanceof Response) return await deliver(call, instead);
-      takeRequest(call);
-    }
-    if (auth !== undefined && auth.appliesTo(call.url)) {
-      const token = auth.token(call.signal);
-      authorize(call, typeof token === "string" ? token : await token);
-    }
-    return await attempts(call);
-  } catch (error) {
-    // A total timeout ends whatever was going on; the failures before it belong to its error.
+  if (hooks?.beforeRequest !== undefined) {
+    const instead = await hooks.beforeRequest({
+      request: requestOf(call),
+      signal: call.signal,
+    });
     if (call.isAborted) throw call.reason;
-    throw error;
+    if (instead instanceof Response) return await deliver(call, instead);
+    takeRequest(call);
   }
+  if (auth !== undefined && auth.appliesTo(call.url)) {
+    const token = auth.token(call.signal);
+    authorize(call, typeof token === "string" ? token : await token);
+  }
+  return await attempts(call);
 }
 
 async function attempts(call: Call): Promise<Response> {
@@ -108,55 +101,59 @@ async function attempts(call: Call): Promise<Response> {
   let renewed = false;
   for (let attempt = 1;; attempt++) {
     const breaker = breakerOf(call);
-    let answered: Answer | undefined;
+    let exchange: Exchange | undefined;
     let error: unknown;
     let asked = false;
     let wanted: boolean | undefined;
     try {
-      answered = call.settings.hedge === undefined || !mayHedge(call)
-        ? await send(call, attempt, breaker)
-        : await sendHedged(call, attempt, breaker);
+      if (call.settings.hedge === undefined || !mayHedge(call)) {
+        exchange = new Exchange(call, attempt);
+        call.exchangeBegan(exchange);
+        await exchange.send(breaker);
+      } else exchange = await sendHedged(call, attempt, breaker);
+      let response = exchange.response!; // set when it was sent
       if (
-        answered.response.status === 401 && auth?.renews && !renewed &&
+        response.status === 401 && auth?.renews && !renewed &&
         call.token !== undefined && call.body?.replayable !== false
       ) {
         renewed = true;
-        answered.exchange.discard(answered.response);
-        answered = undefined;
+        exchange.discard();
         authorize(call, await auth.renew(call.token, call.signal));
         // No failure of the network's: it takes no retry from the policy.
         attempt--;
         continue;
       }
       if (hooks?.afterResponse !== undefined) {
-        asked = await afterResponse(call, hooks, answered, attempt);
+        asked = await afterResponse(call, hooks, exchange, attempt);
+        response = exchange.response!; // as above
       }
-      const { response, exchange } = answered;
       if (call.isAborted) throw call.reason;
-      const { method } = call;
-      if (!asked) wanted = retry?.retryOn?.({ attempt, response, method });
+      if (!asked && retry?.retryOn !== undefined) {
+        wanted = retry.retryOn({ attempt, response, method: call.method });
+      }
       const isRetried = asked ||
         (wanted ?? retry?.retryStatuses.has(response.status) ?? false);
       if (!isRetried) {
-        return await finish(call, response, exchange, attempt);
+        const finished = finish(call, exchange, attempt);
+        return finished instanceof Promise ? await finished : finished;
       }
     } catch (caught) {
-      answered?.exchange.discard(answered.response);
-      answered = undefined;
+      exchange?.discard();
+      exchange = undefined;
       error = caught;
     }
     if (call.isAborted) {
-      answered?.exchange.discard(answered.response);
+      exchange?.discard();
       throw call.reason;
     }
-    const response = answered?.response;
     if (retry === undefined) {
-      if (response === undefined) throw error;
-      return await finish(call, response, answered!.exchange, attempt); // a response has its exchange
+      if (exchange === undefined) throw error;
+      return await finish(call, exchange, attempt);
     }
-    if (response === undefined && isFinal(error)) {
+    if (exchange === undefined && isFinal(error)) {
       throw withFailures(call, error, attempt);
     }
+    const response = exchange?.response;
     const budgetLeft = retry.budget === undefined ||
       retry.budget.available >= 1;
     const decision = decideRetry(retry, {
@@ -184,7 +181,7 @@ async function attempts(call: Call): Promise<Response> {
       if (response === undefined) {
         throw finalError(call, error, attempt, reason, decision.because);
       }
-      return await finish(call, response, answered!.exchange, attempt); // a response has its exchange
+      return await finish(call, exchange!, attempt); // a response has its exchange
     }
     retry.budget?.withdraw();
     const failure = response === undefined ? error : new HTTPStatusError({
@@ -192,7 +189,7 @@ async function attempts(call: Call): Promise<Response> {
       method: call.method,
       url: call.url,
     });
-    answered?.exchange.discard(answered.response);
+    exchange?.discard();
     (call.failures ??= []).push(failure);
     const { delay } = decision;
     if (hooks?.beforeRetry !== undefined) {
@@ -214,38 +211,30 @@ async function attempts(call: Call): Promise<Response> {
   }
 }
 
-/** One attempt, alone. */
-async function send(
-  call: Call,
-  attempt: number,
-  breaker: CircuitBreaker | undefined,
-): Promise<Answer> {
-  const exchange = new Exchange(call, attempt);
-  call.exchangeBegan(exchange);
-  return { exchange, response: await exchange.send(breaker) };
-}
-
 /** One attempt, with another beside it when it is slow. */
 function sendHedged(
   call: Call,
   attempt: number,
   breaker: CircuitBreaker | undefined,
-): Promise<Answer> {
+): Promise<Exchange> {
   const { hedge: options, retry } = call.settings;
-  return hedge<Answer>(({ signal }) => {
+  return hedge<Exchange>(async ({ signal }) => {
     const exchange = new Exchange(call, attempt);
     call.exchangeBegan(exchange);
     const subscription = onAbort(signal, (reason) => exchange.abort(reason));
-    return exchange.send(breaker)
-      .then((response) => ({ exchange, response }))
-      .finally(() => subscription.unsubscribe());
+    try {
+      await exchange.send(breaker);
+      return exchange;
+    } finally {
+      subscription.unsubscribe();
+    }
   }, {
     ...options!, // only called with options
     signal: call.signal,
     accept: ({ response }) =>
-      !(retry?.retryStatuses.has(response.status) ?? response.status >= 500),
+      !(retry?.retryStatuses.has(response!.status) ?? response!.status >= 500), // sent: it has one
     allow: () => retry?.budget?.withdraw() ?? true,
-    discard: ({ exchange, response }) => exchange.discard(response),
+    discard: (exchange) => exchange.discard(),
   });
 }
 
@@ -276,14 +265,23 @@ function isPassing(error: unknown): boolean {
 }
 
 /** The response is the answer: its body is read here, or handed out with it. */
-async function finish(
+function finish(
   call: Call,
-  response: Response,
   exchange: Exchange,
   attempt: number,
+): Response | Promise<Response> {
+  return call.reader === undefined
+    ? track(exchange)
+    : read(call, exchange, call.reader, attempt);
+}
+
+async function read(
+  call: Call,
+  exchange: Exchange,
+  reader: BodyKind,
+  attempt: number,
 ): Promise<Response> {
-  const { reader } = call;
-  if (reader === undefined) return track(exchange, response);
+  const response = exchange.response!; // only called with one
   if (!response.ok && reader !== "buffer") {
     const body = await readExcerpt(exchange, response);
     if (call.isAborted) throw call.reason;
@@ -298,7 +296,6 @@ async function finish(
     });
   }
   call.value = await readWhole(exchange, response, reader);
-  call.hasValue = true;
   return reader === "buffer" ? call.value as Response : response;
 }
 
@@ -306,16 +303,17 @@ async function finish(
 async function deliver(call: Call, response: Response): Promise<Response> {
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
-  return await finish(call, response, exchange, 1);
+  exchange.response = response;
+  return await finish(call, exchange, 1);
 }
 
 async function afterResponse(
   call: Call,
   hooks: HTTPHooks,
-  answered: Answer,
+  exchange: Exchange,
   attempt: number,
 ): Promise<boolean> {
-  const { response } = answered;
+  const response = exchange.response!; // only called with one
   const result = await hooks.afterResponse!({ // only called with the hook
     request: requestOf(call),
     response,
@@ -329,7 +327,7 @@ async function afterResponse(
     if (!response.bodyUsed && !response.body?.locked) {
       response.body?.cancel().catch(() => {});
     }
-    answered.response = result;
+    exchange.response = result;
   }
   return false;
 }

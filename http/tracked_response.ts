@@ -59,9 +59,14 @@ class TrackedResponse extends Response {
 
 /** Makes `response` tell `exchange` of its body's end. A response without a body, or with an empty
  * one, has ended. */
-export function track(exchange: Exchange, response: Response): Response {
+export function track(exchange: Exchange): Response {
+  const response = exchange.response!; // only called with one
+  // Looking at `body` would make the runtime build a stream: 7 us.
   if (
-    nativeBody(response) === null ||
+    isBodiless(response.status) || exchange.call.method === "HEAD" ||
+    // What stands in for fetch may give less than HTTP would say.
+    (exchange.call.settings.fetch !== undefined &&
+      nativeBody(response) === null) ||
     response.headers.get("content-length") === "0"
   ) {
     exchange.end();
@@ -71,6 +76,10 @@ export function track(exchange: Exchange, response: Response): Response {
   (response as TrackedResponse)[EXCHANGE] = exchange;
   exchange.handOut();
   return response;
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304;
 }
 
 /** The exchange behind a response that `track` was given. */
@@ -92,7 +101,7 @@ export function responseChunks(
 export function discardResponse(response: Response): void {
   const exchange = exchangeOf(response);
   if (exchange === undefined) response.body?.cancel().catch(() => {});
-  else exchange.discard(response);
+  else exchange.discard();
 }
 
 async function read<T>(
@@ -104,8 +113,7 @@ async function read<T>(
   const { idleTimeout, maxResponseBytes } = exchange.call.settings;
   // Taken as a stream before, or used: the native reader gives the native error.
   if (
-    exchange.ended || response[STREAM] !== undefined || response.bodyUsed ||
-    nativeBody(response)?.locked
+    exchange.ended || response[STREAM] !== undefined || response.bodyUsed
   ) return await readNative.call(response);
   try {
     if (idleTimeout === Infinity && maxResponseBytes === Infinity) {

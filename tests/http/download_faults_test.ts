@@ -374,9 +374,13 @@ testWith(
   "asyncDownload() in segments aborts the others when one fails, and a later call fetches only what is missing",
   () =>
     inDirectory(async (directory) => {
+      const gate = Promise.withResolvers<void>();
       await using server = serveFile({
         contents,
         stallAfter: [100_000, 100_000, 100_000, undefined],
+        before: async (index) => {
+          if (index === 3) await gate.promise;
+        },
         respond: (response, index) => {
           if (index === 3) {
             Object.assign(response, {
@@ -392,6 +396,7 @@ testWith(
         asyncDownload(`${server.url}/f`, `${directory}/f`, {
           client,
           segments: 4,
+          onProgress: ({ bytes }) => bytes >= 300_000 && gate.resolve(),
         }), HTTPStatusError);
       assertEquals(client.stats.calls, 0);
       const { ranges } = JSON.parse(
