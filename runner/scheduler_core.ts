@@ -351,11 +351,16 @@ export class SchedulerCore implements ScopeHost {
   ): boolean {
     // Making room may have ended it.
     if (!isOpen(job)) return true;
-    const refusal = refusalOf(this, accepted) ??
-      (group && refusalOf(group, accepted));
-    if (refusal !== undefined) {
-      this.refuse(job, refusal.state, refusal.reason);
-      return true;
+    if (
+      this.refusal !== undefined || this.cutOff !== undefined ||
+      group !== undefined
+    ) {
+      const refusal = refusalOf(this, accepted) ??
+        (group && refusalOf(group, accepted));
+      if (refusal !== undefined) {
+        this.refuse(job, refusal.state, refusal.reason);
+        return true;
+      }
     }
     if (job.extras === undefined) return false;
     const { signal, deadline, timeout } = job.extras;

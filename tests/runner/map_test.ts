@@ -451,3 +451,18 @@ Deno.test("map() gives what Array.map gives, under any limits and any order of e
     { numRuns: 150, seed: 14 },
   );
 });
+
+Deno.test("map() lends the slot of a call to the children that it awaits", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 1 });
+  const results: number[] = [];
+  for await (
+    const n of runner.map(
+      [1, 2, 3],
+      async (n, _, context) =>
+        await context.submit(async (child) => await child.submit(() => n * 2)),
+      { concurrency: 3 },
+    )
+  ) results.push(n);
+  assertEquals(results, [2, 4, 6]);
+  assertEquals(runner.stats().running, 0);
+});
