@@ -379,7 +379,12 @@ export class SchedulerCore implements ScopeHost {
   #makeRoom(job: Job): boolean {
     if (this.#overflow === "wait") return true;
     // What a free slot is waiting for does not wait: it starts now.
-    if (!this.#handingOver) this.#drain();
+    if (!this.#handingOver) {
+      const { isLifted } = this.#turn;
+      this.#turn.isLifted = true;
+      this.#drain();
+      this.#turn.isLifted = isLifted;
+    }
     if (!isOpen(job) || this.#hasRoomFor(job)) return true;
     let victim: Job | undefined;
     if (this.#overflow === "drop-oldest") victim = this.#queue.oldest();
@@ -399,8 +404,8 @@ export class SchedulerCore implements ScopeHost {
   #hasRoomFor(job: Job): boolean {
     const { size, startable } = this.#queue;
     if (size < this.#maxQueue) return true;
-    // Held back for a moment: those with a free slot count as started.
-    if (this.#turn.isSpent || this.#handingOver) return !this.isFull;
+    // The slot that changes hands is not taken yet: who gets it counts as started.
+    if (this.#handingOver) return !this.isFull;
     // Whatever could start has started, so only slots that nothing waits for are left.
     return startable === 0 && this.#queue.hasPlace(job.key) &&
       this.#vacancy >= job.weight;

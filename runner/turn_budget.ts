@@ -20,6 +20,8 @@ export class TurnBudget {
   // Invariant: isSpent only while a turn is awaited, so that its callback ends it.
   /** No task may start until the event loop has turned. */
   isSpent = false;
+  /** Set while a start cannot wait, because it decides whether another task is turned away. */
+  isLifted = false;
   readonly #renewed: () => void;
   #starts = 0;
   #startsBetweenLooks = 1;
@@ -34,6 +36,7 @@ export class TurnBudget {
 
   /** Called before each start; true when it has to wait for a turn of the event loop. */
   spend(): boolean {
+    if (this.isLifted) return false;
     if (this.isSpent) return true;
     if (++this.#starts < this.#startsBetweenLooks) return false;
     this.#starts = 0;

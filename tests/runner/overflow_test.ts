@@ -284,3 +284,22 @@ Deno.test("a newcomer whose signal aborts while room is made for it is cancelled
   assertEquals(await scheduler.submit(() => "third"), "third");
   assertEquals([scheduler.size, scheduler.stats().submitted], [0, 2]);
 });
+
+Deno.test("maxQueue 0 turns nobody away only because tasks are held back for timers", async () => {
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxQueue: 0,
+    overflow: "reject",
+  });
+  for (let round = 0; round < 20; round++) {
+    // Each computes for longer than tasks may without a turn of the event loop.
+    const handles = [1, 2, 3].map((index) =>
+      scheduler.submit(() => {
+        const end = performance.now() + 5;
+        while (performance.now() < end) { /* computes */ }
+        return index;
+      })
+    );
+    assertEquals(await Promise.all(handles), [1, 2, 3]);
+  }
+});
