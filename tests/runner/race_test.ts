@@ -112,6 +112,8 @@ Deno.test("race() submits nothing more once a submit has decided it", async () =
 
 Deno.test("race(), any() and gather() survive being decided while a task is being submitted", async () => {
   // With a queue of length 0 each submit lets the one before it start, and that ends at once.
+  // Time stands still, so that the scheduler never holds a start back for the event loop.
+  using _clock = new FakeClock();
   const options = { maxWorkers: 2, maxQueue: 0, overflow: "reject" } as const;
   await using runner = new AsyncRunner(options);
   const fails = () => {
