@@ -13,10 +13,10 @@ import type { PullIterator } from "./pull_iterator.ts";
 type Answer<T> = Promise<IteratorResult<T>>;
 
 // Invariants: the source answers in the order of its reads, so elements reach the first mapper in
-// order. `last` is the answer to the latest next(), as long as it is pending; each answer waits
-// for the one before. `isOver` is set once, by the end, a failure or return(): every answer after
-// the one that set it is "done". `inFlight` holds the mapper calls that have not ended; a failure
-// and return() wait for them.
+// order. `outstanding` answers are pending, `last` is the latest of them; an answer that is asked
+// for while another is pending waits for it. `isOver` is set once, by the end, a failure or
+// return(): every answer after the one that set it is "done". `inFlight` holds the mapper calls
+// that were made while others were pending; a failure and return() wait for them.
 /** See the module. */
 export class MappedIterator<T> implements AsyncIterableIterator<T> {
   readonly [closesWhilePending] = true;
@@ -26,6 +26,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   readonly #indexes: number[];
   readonly #inFlight = new Set<PromiseLike<unknown>>();
   #last: Answer<T> | undefined = undefined;
+  #outstanding = 0;
   #isOver = false;
 
   constructor(
@@ -42,32 +43,25 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   }
 
   next(): Answer<T> {
-    if (this.#isOver && this.#last === undefined) return Promise.resolve(DONE);
-    if (this.#last !== undefined) return this.#queue(this.#source.next());
+    if (this.#outstanding > 0) return this.#queue();
+    if (this.#isOver) return Promise.resolve(DONE);
     let result;
     try {
       result = this.#source.pull();
+      if (isThenable(result)) {
+        return this.#last = this.#read(result as PromiseLike<Read>);
+      }
+      if (result.done) {
+        this.#isOver = true;
+        return Promise.resolve(DONE);
+      }
+      const mapped = this.#map(result.value, 0);
+      return isThenable(mapped)
+        ? this.#last = this.#track(this.#mapping(mapped))
+        : Promise.resolve({ done: false, value: mapped as T });
     } catch (error) {
-      this.#isOver = true;
-      return Promise.reject(error);
+      return this.#last = this.#track(this.#fail(error));
     }
-    if (isThenable(result)) return this.#queue(result);
-    if (result.done) {
-      this.#isOver = true;
-      return Promise.resolve(DONE);
-    }
-    let mapped;
-    try {
-      mapped = this.#map(result.value, 0);
-    } catch (error) {
-      return this.#keep(this.#fail(error));
-    }
-    return isThenable(mapped)
-      ? this.#queue(
-        mapped.then(element) as PromiseLike<IteratorResult<T>>,
-        true,
-      )
-      : Promise.resolve({ done: false, value: mapped as T });
   }
 
   async return(reason?: unknown): Answer<T> {
@@ -80,6 +74,85 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  /** The usual case: the only pending answer, its element being read. One promise. */
+  #read(reading: PromiseLike<Read>): Answer<T> {
+    this.#outstanding++;
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        this.#fail(error).catch((error) => {
+          this.#outstanding--;
+          reject(error);
+        });
+      };
+      reading.then((result) => {
+        if (result.done || this.#isOver) {
+          this.#outstanding--;
+          this.#isOver = true;
+          resolve(DONE);
+          return;
+        }
+        let mapped;
+        try {
+          mapped = this.#map(result.value, 0);
+        } catch (error) {
+          return fail(error);
+        }
+        const give = (value: unknown) => {
+          this.#outstanding--;
+          resolve(this.#isOver ? DONE : { done: false, value: value as T });
+        };
+        if (isThenable(mapped)) mapped.then(give, fail);
+        else give(mapped);
+      }, fail);
+    });
+  }
+
+  /** One more while others are pending: read and mapped now, answered in its turn. */
+  #queue(): Answer<T> {
+    const mapped = this.#source.next().then((result) => {
+      if (result.done || this.#isOver) return DONE;
+      const mapped = this.#map(result.value, 0);
+      return isThenable(mapped)
+        ? mapped.then(element)
+        : { done: false as const, value: mapped };
+    });
+    // The one before may end the stream: then nobody looks at this one.
+    mapped.catch(() => {});
+    return this.#last = this.#track(
+      this.#answer(this.#last, mapped as Answer<T>),
+    );
+  }
+
+  async #answer(before: Answer<T> | undefined, mapped: Answer<T>): Answer<T> {
+    if (before !== undefined) await before.then(undefined, () => {});
+    if (this.#isOver) return DONE;
+    let result;
+    try {
+      result = await mapped;
+    } catch (error) {
+      return await this.#fail(error);
+    }
+    if (this.#isOver) return DONE;
+    if (result.done) this.#isOver = true;
+    return result;
+  }
+
+  async #mapping(mapped: PromiseLike<unknown>): Answer<T> {
+    let value;
+    try {
+      value = await mapped;
+    } catch (error) {
+      return await this.#fail(error);
+    }
+    return this.#isOver ? DONE : { done: false, value: value as T };
+  }
+
+  /** Counts `answer` as pending until it settles. */
+  #track(answer: Answer<T>): Answer<T> {
+    this.#outstanding++;
+    return answer.finally(() => this.#outstanding--);
   }
 
   /** The mapped element, from the mapper at `place` on. */
@@ -101,35 +174,6 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     return mapping;
   }
 
-  /** Answers with what `coming` brings (an element as it is read, or mapped), in its turn. */
-  #queue(coming: PromiseLike<unknown>, isMapped = false): Answer<T> {
-    const mapped = isMapped ? coming : coming.then((result) => {
-      const { done, value } = result as IteratorResult<unknown>;
-      if (done || this.#isOver) return DONE;
-      const mapped = this.#map(value, 0);
-      return isThenable(mapped)
-        ? mapped.then(element)
-        : { done: false, value: mapped };
-    });
-    // The one before may end the stream: then nobody looks at this one.
-    mapped.then(undefined, () => {});
-    return this.#keep(this.#answer(this.#last, mapped as Answer<T>));
-  }
-
-  async #answer(before: Answer<T> | undefined, mapped: Answer<T>): Answer<T> {
-    if (before !== undefined) await before.then(undefined, () => {});
-    if (this.#isOver) return DONE;
-    let result;
-    try {
-      result = await mapped;
-    } catch (error) {
-      return await this.#fail(error);
-    }
-    if (this.#isOver) return DONE;
-    if (result.done) this.#isOver = true;
-    return result;
-  }
-
   /** Closes the source (which knows whether it failed by itself), waits for the rest, and fails. */
   async #fail(error: unknown): Promise<never> {
     this.#isOver = true;
@@ -137,17 +181,9 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     await Promise.allSettled(this.#inFlight);
     throw error;
   }
-
-  /** Makes `answer` the one that the next one waits for. */
-  #keep(answer: Answer<T>): Answer<T> {
-    this.#last = answer;
-    const done = () => {
-      if (this.#last === answer) this.#last = undefined;
-    };
-    answer.then(done, done);
-    return answer;
-  }
 }
+
+type Read = IteratorResult<unknown>;
 
 function element(value: unknown): IteratorResult<unknown> {
   return { done: false, value };
