@@ -486,15 +486,9 @@ export class Run {
         if (wait === undefined) {
           if (!await this.#walk(frame, turn)) return false;
         } else if (this.#isWaitingForFrame) {
-          this.#waitingFor = SOURCE;
-          const result = await wait;
-          if (turn !== this.#turn) {
-            return this.#wake(frame, result as IteratorResult<unknown>);
-          }
-          this.#waitingFor = NOTHING;
-          this.#isWaitingForFrame = false;
-          this.#countdown--;
-          wait = this.#deliver(frame, result);
+          const pending = wait;
+          wait = undefined;
+          if (!await this.#walkPending(frame, turn, pending)) return false;
         } else {
           this.#waitingFor = CHAIN;
           await wait;
@@ -610,6 +604,50 @@ export class Run {
     return true;
   }
 
+  /** The same for a frame of ours, whose next element is `pending`. */
+  async #walkPending(
+    frame: Frame,
+    turn: number,
+    pending: PromiseLike<unknown>,
+  ): Promise<boolean> {
+    const iterator = frame.source as PullableIterator<unknown>;
+    for (;;) {
+      this.#waitingFor = SOURCE;
+      const result = await pending;
+      if (turn !== this.#turn) {
+        return this.#wake(frame, result as IteratorResult<unknown>);
+      }
+      this.#waitingFor = NOTHING;
+      this.#isWaitingForFrame = false;
+      this.#countdown--;
+      const wait = this.#deliver(frame, result);
+      if (wait !== undefined) {
+        this.#waitingFor = CHAIN;
+        await wait;
+        if (turn !== this.#turn) return false;
+        this.#waitingFor = NOTHING;
+      }
+      if (
+        this.interrupt || this.#countdown <= 0 || frame.kind !== PULL ||
+        this.#top !== frame
+      ) return true;
+      this.#waitingFor = SOURCE;
+      const next = iterator.pull();
+      this.#waitingFor = NOTHING;
+      if (isThenable(next)) pending = this.#await(next);
+      else {
+        const wait = this.#deliver(frame, next);
+        if (wait !== undefined) {
+          this.#waitingFor = CHAIN;
+          await wait;
+          if (turn !== this.#turn) return false;
+          this.#waitingFor = NOTHING;
+        }
+        return true;
+      }
+    }
+  }
+
   /** An element that is a promise, unless the stream is stopped before it is there. */
   #pushLater(frame: Frame, thenable: PromiseLike<unknown>): Wait {
     return Promise.resolve(thenable).then((value) =>
@@ -617,7 +655,7 @@ export class Run {
     );
   }
 
-  #await(thenable: PromiseLike<unknown>): Wait {
+  #await(thenable: PromiseLike<unknown>): PromiseLike<unknown> {
     this.#isWaitingForFrame = true;
     return thenable;
   }

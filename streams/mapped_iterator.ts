@@ -8,7 +8,7 @@
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { Mapper } from "./operators/element.ts";
-import type { PullIterator } from "./pull_iterator.ts";
+import type { PullIterator, Waiter } from "./pull_iterator.ts";
 
 type Answer<T> = Promise<IteratorResult<T>>;
 
@@ -45,11 +45,15 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   next(): Answer<T> {
     if (this.#outstanding > 0) return this.#queue();
     if (this.#isOver) return Promise.resolve(DONE);
-    let result;
     try {
-      result = this.#source.pull();
-      if (isThenable(result)) {
-        return this.#last = this.#read(result as PromiseLike<Read>);
+      const reading = new Reading<T>(this);
+      const result = this.#source.ask(reading);
+      if (result === undefined) {
+        this.#outstanding++;
+        return this.#last = new Promise((resolve, reject) => {
+          reading.answer = resolve;
+          reading.fail = reject;
+        });
       }
       if (result.done) {
         this.#isOver = true;
@@ -76,36 +80,35 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     await this.return();
   }
 
-  /** The usual case: the only pending answer, its element being read. One promise. */
-  #read(reading: PromiseLike<Read>): Answer<T> {
-    this.#outstanding++;
-    return new Promise((resolve, reject) => {
-      const fail = (error: unknown) => {
-        this.#fail(error).catch((error) => {
-          this.#outstanding--;
-          reject(error);
-        });
-      };
-      reading.then((result) => {
-        if (result.done || this.#isOver) {
-          this.#outstanding--;
-          this.#isOver = true;
-          resolve(DONE);
-          return;
-        }
-        let mapped;
-        try {
-          mapped = this.#map(result.value, 0);
-        } catch (error) {
-          return fail(error);
-        }
-        const give = (value: unknown) => {
-          this.#outstanding--;
-          resolve(this.#isOver ? DONE : { done: false, value: value as T });
-        };
-        if (isThenable(mapped)) mapped.then(give, fail);
-        else give(mapped);
-      }, fail);
+  /** The element of the only pending answer was read. @internal */
+  arrived(reading: Reading<T>, result: IteratorResult<unknown>): void {
+    if (result.done || this.#isOver) {
+      this.#outstanding--;
+      this.#isOver = true;
+      reading.answer(DONE);
+      return;
+    }
+    let mapped;
+    try {
+      mapped = this.#map(result.value, 0);
+    } catch (error) {
+      this.failed(reading, error);
+      return;
+    }
+    const give = (value: unknown) => {
+      this.#outstanding--;
+      reading.answer(this.#isOver ? DONE : { done: false, value: value as T });
+    };
+    if (isThenable(mapped)) {
+      mapped.then(give, (error) => this.failed(reading, error));
+    } else give(mapped);
+  }
+
+  /** It, or its mapper, failed. @internal */
+  failed(reading: Reading<T>, error: unknown): void {
+    this.#fail(error).catch((error) => {
+      this.#outstanding--;
+      reading.fail(error);
     });
   }
 
@@ -183,7 +186,25 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   }
 }
 
-type Read = IteratorResult<unknown>;
+/** The usual case: the only pending answer, its element being read. */
+class Reading<T> implements Waiter<unknown> {
+  readonly #owner: MappedIterator<T>;
+  // Set before anything can call them: the source answers later, never within `ask`.
+  answer!: (result: IteratorResult<T>) => void;
+  fail!: (error: unknown) => void;
+
+  constructor(owner: MappedIterator<T>) {
+    this.#owner = owner;
+  }
+
+  resolve(result: IteratorResult<unknown>): void {
+    this.#owner.arrived(this, result);
+  }
+
+  reject(error: unknown): void {
+    this.#owner.failed(this, error);
+  }
+}
 
 function element(value: unknown): IteratorResult<unknown> {
   return { done: false, value };

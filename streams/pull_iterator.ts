@@ -8,8 +8,11 @@ import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
 
-interface Waiter<T> {
-  resolve(result: IteratorResult<T> | PromiseLike<IteratorResult<T>>): void;
+/** Somebody who waits for an element: told once, later. */
+export interface Waiter<T> {
+  /** The element, or the end. */
+  resolve(result: IteratorResult<T>): void;
+  /** The failure. */
   reject(error: unknown): void;
 }
 
@@ -70,6 +73,22 @@ export class PullIterator<T>
       this.#waiting = { resolve, reject };
       this.#go(wait);
     });
+  }
+
+  /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
+  ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
+    if (this.#waiting !== undefined) {
+      (this.#queue ??= new Ring()).push(waiter);
+      return undefined;
+    }
+    const run = this.#run;
+    if (run.finished) return this.#end();
+    const wait = run.step();
+    if (run.hasOutput) return this.#take();
+    if (run.finished) return this.#end();
+    this.#waiting = waiter;
+    this.#go(wait);
+    return undefined;
   }
 
   #go(wait: Wait): void {
