@@ -4,7 +4,6 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { Ring } from "../../_internal/ring.ts";
 import type { PullableIterator, Wait } from "../engine.ts";
 import { Relay, type RelaySource } from "../relay.ts";
 import { discardSource, openIterator, type StreamSource } from "../source.ts";
@@ -54,17 +53,18 @@ async function closeStopped(
   }
 }
 
-// Invariant: of each source that is not over, exactly one thing holds: it is in `idle`, or its
-// next() is pending, or one element of it waits in the relay. So no more than one element a
-// source is ever held, and the order in the relay is the order of arrival: fair.
+// Invariant: of each source that is not over, exactly one thing holds: its next() is pending, or
+// it is in `delivered` since its last element went to the relay. Those are read again only when
+// the relay is empty: so no more than one element a source is ever held, the order in the relay
+// is the order of arrival, and none is read twice before another that has something is heard.
 /** Elements of several sources as they come. */
 class Merge<T> implements RelaySource, UpstreamReader<T> {
   readonly relay = new Relay<T>(this);
   readonly #sources: readonly StreamSource<T>[];
   #upstreams: Upstream<T>[] | undefined = undefined;
-  #idle: Upstream<T>[] = [];
-  /** The sources whose element waits in the relay, in the same order. */
-  readonly #held = new Ring<Upstream<T>>();
+  #delivered: Upstream<T>[] = [];
+  /** The other array of the two that take turns. */
+  #spare: Upstream<T>[] = [];
   #active = 0;
   #errors: unknown[] = [];
 
@@ -73,29 +73,29 @@ class Merge<T> implements RelaySource, UpstreamReader<T> {
   }
 
   demand(): void {
-    if (this.#upstreams === undefined) {
-      try {
-        this.#upstreams = openAll(this.#sources, this);
-      } catch (error) {
-        this.relay.fail(error);
-        return;
-      }
-      this.#active = this.#upstreams.length;
-      this.#idle = this.#upstreams.slice();
-      if (this.#active === 0) this.relay.end();
+    if (this.#upstreams === undefined) this.#open();
+    if (this.relay.size > 0 || this.#errors.length > 0) return;
+    const delivered = this.#delivered;
+    this.#delivered = this.#spare;
+    for (const upstream of delivered) upstream.read();
+    delivered.length = 0;
+    this.#spare = delivered;
+  }
+
+  #open(): void {
+    try {
+      this.#upstreams = openAll(this.#sources, this);
+    } catch (error) {
+      this.relay.fail(error);
+      return;
     }
-    if (this.#errors.length > 0) return;
-    // Nobody is awaiting the relay now, so that no read adds to the idle ones.
-    for (const upstream of this.#idle) upstream.read();
-    this.#idle.length = 0;
-    // The pull that asks takes the first of what waits: its source is free for the next demand.
-    const taken = this.#held.shift();
-    if (taken !== undefined) this.#idle.push(taken);
+    this.#active = this.#upstreams.length;
+    this.#delivered = this.#upstreams.slice();
+    if (this.#active === 0) this.relay.end();
   }
 
   arrived(value: T, upstream: Upstream<T>): void {
-    if (this.relay.isAwaited) this.#idle.push(upstream);
-    else this.#held.push(upstream);
+    this.#delivered.push(upstream);
     this.relay.push(value);
   }
 
