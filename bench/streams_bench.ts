@@ -410,10 +410,11 @@ async function watchHeap(name: string, stream: AsyncStream<unknown>) {
       most = Math.max(most, Deno.memoryUsage().heapUsed - start);
     }
   });
+  const seconds = (performance.now() - started) / 1000;
   console.log(
-    `# ${name}: at most ${
-      (most / 2 ** 20).toFixed(1)
-    } MiB more heap while reading`,
+    `# ${name}: at most ${(most / 2 ** 20).toFixed(1)} MiB more heap, ${
+      seconds.toFixed(1)
+    } s`,
   );
 }
 Deno.bench("100,000,000 elements through a chain", {
