@@ -226,7 +226,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   readonly #opened = (): void => {
     this.#reading = this.#gated = false;
     if (this.#stopped) return this.#woken();
-    this.#read();
+    // Asks `ready` again: several may have been let in for one place.
     this.#pump();
     this.#answer();
   };

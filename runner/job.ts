@@ -205,6 +205,17 @@ export class JobExtras {
     job.extras = this;
   }
 
+  /** The signal that the running task is given; made when it is first asked for. */
+  openSignal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.cutOff !== undefined) {
+        this.controller.abort(this.cutOff.reason);
+      }
+    }
+    return this.controller.signal;
+  }
+
   /** Cancels the job when its signal aborts. */
   watch(signal: AbortSignal): void {
     this.#subscription = subscribeAbort(signal, this);

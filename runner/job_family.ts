@@ -23,6 +23,13 @@ export class JobFamily {
     return this.children.isEmpty && this.shields.size === 0;
   }
 
+  /** Keeps the slot until `work` has ended. */
+  shield(work: Promise<unknown>): void {
+    this.shields.add(work);
+    const done = () => this.shields.delete(work);
+    work.then(done, done);
+  }
+
   /** The task awaits this child, which is queued. */
   awaits(child: Job): void {
     (this.#awaited[child.priority] ??= new Ring()).push(child);

@@ -105,8 +105,7 @@ export class RunnerMap<T, U>
     this.#map = new ConcurrentMap(source, this.#start, {
       concurrency: settings.concurrency,
       ordered: settings.ordered,
-      ready: () =>
-        core.isFull ? core.conditions.wait(() => !core.isFull) : undefined,
+      ready: () => core.isFull ? core.ready() : undefined,
       finished: () => this.#subscription?.unsubscribe(),
     });
   }

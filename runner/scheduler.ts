@@ -115,8 +115,7 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
 
   /** Resolves when the queue is below `maxQueue`; rejects with the reason of `signal`. */
   ready(signal?: AbortSignal): Promise<void> {
-    const core = this.#core;
-    return core.conditions.wait(() => !core.isFull, signal);
+    return this.#core.ready(signal);
   }
 
   /** Lets no further task start. Running ones go on. */

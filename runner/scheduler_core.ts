@@ -48,30 +48,29 @@ import { familyOf, type JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
+import { Observers } from "./observers.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { ReadyGate } from "./ready_gate.ts";
 import {
   checkPriority,
   checkSchedulerOptions,
+  checkSignal,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,
   takeSubmitOptions,
 } from "./scheduler_options.ts";
+import { SlotLending } from "./slot_lending.ts";
 import { type StallReport, StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
 import { TurnBudget } from "./turn_budget.ts";
 import { type TaskTelemetry, taskTelemetry } from "./task_telemetry.ts";
-import {
-  combineObservers,
-  type Timeline,
-  TimelineRecorder,
-} from "./timeline.ts";
+import { type Timeline, TimelineRecorder } from "./timeline.ts";
 import type {
   SubmitOptions,
   Task,
   TaskHandle,
   TaskInfo,
-  TaskObserver,
   TaskState,
 } from "./types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
@@ -82,6 +81,7 @@ const STALL_REPORT_LENGTH = 100;
 /** The mechanism behind TaskScheduler, AsyncRunner and their scopes. */
 export class SchedulerCore implements ScopeHost {
   readonly conditions: Conditions = new Conditions();
+  readonly #gate = new ReadyGate(() => this.#room);
   refusal: (() => unknown) | undefined = undefined;
   /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
   cutOff: CutOff | undefined = undefined;
@@ -97,10 +97,11 @@ export class SchedulerCore implements ScopeHost {
   readonly #adaptive: AdaptiveLimit | undefined;
   readonly #telemetry: TaskTelemetry | undefined = taskTelemetry();
   readonly #timeline: TimelineRecorder | undefined;
-  readonly #observer: TaskObserver | undefined;
+  readonly #observers: Observers | undefined;
   readonly #stall: StallWatch | undefined;
   readonly #statistics = new Statistics();
   readonly #contexts = contextAccess();
+  readonly #lending: SlotLending;
   readonly #running = new JobList();
   #runningCount = 0;
   #limit: number;
@@ -111,8 +112,6 @@ export class SchedulerCore implements ScopeHost {
   /** A worker is between the end of one job and the start of the next: it will take what comes. */
   #handingOver = false;
   #rateTimer: TimerEntry | undefined;
-  /** Running tasks that await queued children, whose slot may be lent. */
-  readonly #lenders = new Set<Job>();
 
   constructor(options: SchedulerOptions) {
     checkSchedulerOptions(options);
@@ -126,7 +125,7 @@ export class SchedulerCore implements ScopeHost {
       : new TimelineRecorder(options.timeline);
     const observers = [this.#telemetry, this.#timeline, options.observer]
       .filter((observer) => observer !== undefined);
-    if (observers.length > 0) this.#observer = combineObservers(observers);
+    if (observers.length > 0) this.#observers = new Observers(observers);
     this.#stall = options.onStall && new StallWatch(options.onStall, this);
     this.#paused = options.paused ?? false;
     this.#keyed = maxPerKey < Infinity;
@@ -141,6 +140,7 @@ export class SchedulerCore implements ScopeHost {
       );
       this.#limit = this.#adaptive.limit;
     }
+    this.#lending = new SlotLending(this.#extrasOf);
     this.#timesAll = aging < Infinity || this.#adaptive !== undefined;
   }
 
@@ -158,10 +158,28 @@ export class SchedulerCore implements ScopeHost {
     return this.#runningCount === 0 && this.#queue.size === 0;
   }
 
-  /** Jobs for which a slot is free do not count: they only have not been started yet. */
   get isFull(): boolean {
-    const { size } = this.#queue;
-    return size >= this.#maxQueue && size - this.#vacancy >= this.#maxQueue;
+    return this.#queue.size >= this.#maxQueue && this.#room <= 0;
+  }
+
+  /**
+   * How many more may be submitted before the queue is full. Jobs for which a slot is free do
+   * not count as waiting: they only have not been started yet.
+   */
+  get #room(): number {
+    return this.#maxQueue - (this.#queue.size - this.#vacancy);
+  }
+
+  /** Resolves when it is one's turn to submit to a queue that may be full. */
+  ready(signal?: AbortSignal): Promise<void> {
+    if (signal !== undefined) checkSignal("signal", signal);
+    return this.#gate.wait(signal);
+  }
+
+  /** Something has changed that somebody may wait for. */
+  #changed(): void {
+    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#gate.hasWaiters) this.#gate.check();
   }
 
   /** How many jobs may start now, as far as slots and the rate limit are concerned. */
@@ -203,7 +221,7 @@ export class SchedulerCore implements ScopeHost {
 
   scopeEnded(scope: OpenScope): void {
     this.scopes.delete(scope);
-    if (this.conditions.hasWaiters) this.conditions.check();
+    this.#changed();
   }
 
   runningJobs(): Job[] {
@@ -242,7 +260,7 @@ export class SchedulerCore implements ScopeHost {
     this.#limit = this.#adaptive === undefined
       ? value
       : this.#adaptive.startFrom(value);
-    if (this.conditions.hasWaiters) this.conditions.check();
+    this.#changed();
     this.#scheduleDrain();
   }
 
@@ -254,7 +272,7 @@ export class SchedulerCore implements ScopeHost {
 
   resume(): void {
     this.#paused = false;
-    if (this.conditions.hasWaiters) this.conditions.check();
+    this.#changed();
     this.#scheduleDrain();
     if (this.#stall !== undefined) this.#stall.queueChanged();
   }
@@ -338,7 +356,7 @@ export class SchedulerCore implements ScopeHost {
     }
     this.#statistics.submitted++;
     this.#queue.push(job);
-    if (this.#observer !== undefined) this.#observe("queued", job);
+    if (this.#observers !== undefined) this.#observers.tell("queued", job);
     if (this.#used < this.#limit) this.#scheduleDrain();
     if (this.#stall !== undefined) this.#stall.queueChanged();
   }
@@ -467,7 +485,7 @@ export class SchedulerCore implements ScopeHost {
       this.#finish(job, failed, value);
       job = this.#next();
       this.#handingOver = false;
-      if (this.#used < this.#limit || this.#lenders.size > 0) {
+      if (this.#used < this.#limit || this.#lending.isOffered) {
         this.#scheduleDrain();
       }
     }
@@ -478,7 +496,7 @@ export class SchedulerCore implements ScopeHost {
     for (;;) {
       if (this.#paused || this.#queue.size === 0) return undefined;
       if (this.#turn.spend()) return undefined;
-      if (this.#lenders.size > 0) {
+      if (this.#lending.isOffered) {
         const borrower = this.#nextBorrower();
         if (borrower !== undefined) return borrower;
       }
@@ -526,8 +544,8 @@ export class SchedulerCore implements ScopeHost {
         );
       }
     }
-    if (this.#observer !== undefined) this.#observe("started", job);
-    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#observers !== undefined) this.#observers.tell("started", job);
+    this.#changed();
     if (this.#stall !== undefined) this.#stall.moved();
   }
 
@@ -564,7 +582,9 @@ export class SchedulerCore implements ScopeHost {
     if (extras === undefined) this.#used--;
     else {
       if (extras.cutOff !== undefined) extras.cutOff.isActive = false;
-      this.#returnSlots(extras);
+      // No child of the job is left, so nobody runs in its slots.
+      this.#used -= extras.slots;
+      this.#lending.giveBack(extras);
       extras.release();
     }
     if (this.#keyed) this.#queue.ended(job);
@@ -574,8 +594,8 @@ export class SchedulerCore implements ScopeHost {
     if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
     else job[ended]?.(failed, value);
     extras?.group?.delete(job);
-    if (this.#observer !== undefined) this.#observe("ended", job);
-    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#observers !== undefined) this.#observers.tell("ended", job);
+    this.#changed();
     if (this.#stall !== undefined) this.#stall.moved();
   }
 
@@ -598,8 +618,12 @@ export class SchedulerCore implements ScopeHost {
     else if (state === "failed") statistics.failed++;
     else statistics.cancelled++;
     job[settle](state, value);
-    if (this.#observer !== undefined) {
-      this.#observe("settled", job, state === "succeeded" ? undefined : value);
+    if (this.#observers !== undefined) {
+      this.#observers.tell(
+        "settled",
+        job,
+        state === "succeeded" ? undefined : value,
+      );
     }
   }
 
@@ -655,7 +679,7 @@ export class SchedulerCore implements ScopeHost {
     this.#settle(job, state, reason);
     if (running === undefined) {
       extras?.group?.delete(job);
-      if (this.conditions.hasWaiters) this.conditions.check();
+      this.#changed();
       if (this.#queue.size === 0) this.#stopRateTimer();
       // It may have been the heavy one at the head that held up the others.
       else if (this.#used < this.#limit) this.#scheduleDrain();
@@ -728,64 +752,31 @@ export class SchedulerCore implements ScopeHost {
     if (job.state !== "queued" || parent === undefined || !isActive(parent)) {
       return;
     }
-    familyOf(this.#extrasOf(parent)).awaits(job);
-    this.#lenders.add(parent);
+    this.#lending.offer(parent, job);
     this.#scheduleDrain();
   }
 
   /** The next child that may run in the slot of the parent that awaits it. */
   #nextBorrower(): Job | undefined {
-    for (const parent of this.#lenders) {
-      const family = familyOf(this.#extrasOf(parent));
-      const child = isActive(parent) && family.borrower === undefined
-        ? family.firstQueued()
-        : undefined;
-      if (child?.extras !== undefined && this.#isLate(child, child.extras)) {
+    for (const child of this.#lending.candidates()) {
+      // Whoever is told of its end may have changed anything, so all is looked at again.
+      if (child.extras !== undefined && this.#isLate(child, child.extras)) {
         return this.#nextBorrower();
-      }
-      if (child === undefined) {
-        this.#lenders.delete(parent);
-        continue;
       }
       if (!this.#queue.admits(child)) continue;
       if (!this.#rateAllows()) return undefined;
       this.#queue.take(child);
-      this.#lenders.delete(parent);
-      const borrowing = this.#extrasOf(child);
-      borrowing.slots = 0;
-      borrowing.lender = parent;
-      family.borrower = child;
+      this.#lending.lend(child);
       this.#start(child);
       return child;
     }
     return undefined;
   }
 
-  /** A job has ended: its slots go back to where they came from. */
-  #returnSlots(extras: JobExtras): void {
-    // No child of the job is left, so nobody runs in its slots.
-    const { lender, slots } = extras;
-    this.#used -= slots;
-    if (lender === undefined) return;
-    extras.lender = undefined;
-    const lending = familyOf(this.#extrasOf(lender));
-    lending.borrower = undefined;
-    if (isActive(lender) && lending.firstQueued() !== undefined) {
-      this.#lenders.add(lender);
-    }
-  }
-
   // --- What a running task asks for ---------------------------------------------------------
 
   signalOf(job: Job): AbortSignal {
-    const extras = this.#extrasOf(job);
-    if (extras.controller === undefined) {
-      extras.controller = new AbortController();
-      if (extras.cutOff !== undefined) {
-        extras.controller.abort(extras.cutOff.reason);
-      }
-    }
-    return extras.controller.signal;
+    return this.#extrasOf(job).openSignal();
   }
 
   progress(job: Job, value: unknown): void {
@@ -803,12 +794,7 @@ export class SchedulerCore implements ScopeHost {
     fn: (signal: AbortSignal) => T | PromiseLike<T>,
   ): Promise<T> {
     const work = (async () => await fn(new AbortController().signal))();
-    if (isActive(job)) {
-      const { shields } = familyOf(this.#extrasOf(job));
-      shields.add(work);
-      const done = () => shields.delete(work);
-      work.then(done, done);
-    }
+    if (isActive(job)) familyOf(this.#extrasOf(job)).shield(work);
     // Not `work` itself, whose failure counts as seen: this one nobody has looked at yet.
     return work.then((value) => value);
   }
@@ -836,18 +822,6 @@ export class SchedulerCore implements ScopeHost {
     if (job.state === "running") extras.slots = 1;
     return extras;
   };
-
-  #observe(
-    event: "queued" | "started" | "settled" | "ended",
-    job: Job,
-    reason?: unknown,
-  ): void {
-    try {
-      this.#observer?.[event]?.(job, reason);
-    } catch (error) {
-      report(`observer.${event} threw at task ${job.name}`, error);
-    }
-  }
 }
 
 function notATask(value: unknown): TypeError {

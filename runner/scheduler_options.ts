@@ -31,10 +31,16 @@ export interface SchedulerOptions {
   maxConcurrent?: number | undefined;
   /**
    * Milliseconds of waiting that raise a task by one level, so that BACKGROUND work is never
-   * starved. @default {Infinity}
+   * starved: behind a flood of more urgent tasks, which age too, a task that is n levels below
+   * them starts after (n + 1) * `aging` at the latest, as slots come free. With `maxPerKey`, the
+   * key that is first in turn stands for its level. @default {Infinity}
    */
   aging?: number | undefined;
-  /** How many tasks may wait. @default {Infinity} */
+  /**
+   * How many tasks may wait; those for which a slot is free do not count. 0 is a bulkhead: what
+   * cannot start is turned away (with an overflow policy other than `"wait"`).
+   * @default {Infinity}
+   */
   maxQueue?: number | undefined;
   /**
    * What happens to a submit when `maxQueue` tasks wait. `"wait"`: it is accepted, and
@@ -48,7 +54,10 @@ export interface SchedulerOptions {
   rateLimit?: RateLimitOptions | undefined;
   /** How many tasks of the same `key` may run at once. @default {Infinity} */
   maxPerKey?: number | undefined;
-  /** Lets measured latency set `maxConcurrent`, within bounds. @default {false} */
+  /**
+   * Lets measured latency set `maxConcurrent`, within bounds, beginning with `maxConcurrent`.
+   * Setting it later makes the algorithm go on from there. @default {false}
+   */
   adaptive?: boolean | AdaptiveOptions | undefined;
   /** Starts paused. @default {false} */
   paused?: boolean | undefined;

@@ -136,8 +136,7 @@ class Scope implements TaskScope, OpenScope {
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    return this.#core.conditions.wait(
-      () => !this.#core.isFull,
+    return this.#core.ready(
       // Nobody waits for room in a scope that is over.
       signal === undefined
         ? this.signal

@@ -156,16 +156,3 @@ function addEvents(
     args: { ...common.args, waited: waitedUntil - queuedAt },
   });
 }
-
-/** One observer that tells several, each in turn. */
-export function combineObservers(observers: TaskObserver[]): TaskObserver {
-  const [first] = observers;
-  if (observers.length === 1 && first !== undefined) return first;
-  return {
-    queued: (task) => observers.forEach((one) => one.queued?.(task)),
-    started: (task) => observers.forEach((one) => one.started?.(task)),
-    settled: (task, reason) =>
-      observers.forEach((one) => one.settled?.(task, reason)),
-    ended: (task) => observers.forEach((one) => one.ended?.(task)),
-  };
-}

@@ -97,7 +97,10 @@ export interface TaskHandle<T> extends Promise<T> {
    * @param reason What the handle rejects with. @default {DOMException "AbortError"}
    */
   cancel(reason?: unknown): void;
-  /** Moves a queued task to another level; does nothing once it has started. */
+  /**
+   * Moves a queued task to another level, where it stands by its age: before those that were
+   * submitted later. Does nothing once it has started.
+   */
   setPriority(priority: TaskPriority): void;
 }
 

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { TaskScheduler } from "../../runner/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
 
@@ -134,4 +139,41 @@ Deno.test("onIdle() and the others reject with the reason of their signal, abort
     );
   }
   scheduler.clear();
+});
+
+Deno.test("ready() lets no more producers pass than there is room for, first come first served", async () => {
+  const scheduler = new TaskScheduler({ maxConcurrent: 1, maxQueue: 2 });
+  let longest = 0;
+  const order: number[] = [];
+  const produce = async (n: number) => {
+    await scheduler.ready();
+    const handle = scheduler.submit(() => {
+      order.push(n);
+    });
+    longest = Math.max(longest, scheduler.size);
+    await handle;
+  };
+  await Promise.all(Array.from({ length: 1000 }, (_, n) => produce(n)));
+  assertEquals(order, Array.from({ length: 1000 }, (_, n) => n));
+  // One that is about to start, and two that wait.
+  assert(longest <= 3, `${longest} were queued`);
+});
+
+Deno.test("ready() of a producer that gives up, or passes and submits nothing, holds nobody up", async () => {
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxQueue: 1,
+    paused: true,
+  });
+  scheduler.submit(() => {});
+  const controller = new AbortController();
+  const gaveUp = scheduler.ready(controller.signal).catch((reason) => reason);
+  const passedOnly = scheduler.ready();
+  const next = scheduler.ready();
+  controller.abort("gave up");
+  assertEquals(await gaveUp, "gave up");
+  scheduler.resume();
+  await passedOnly;
+  await next;
+  await scheduler.onIdle();
 });

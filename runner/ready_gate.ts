@@ -1,0 +1,80 @@
+/**
+ * `ready()`: lets those who want to submit to a bounded queue pass one by one, as there is room.
+ *
+ * Whoever passes submits a moment later, so a place is kept for him until then; otherwise a
+ * thousand who wait for one place would all pass when it comes free.
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { Ring } from "../_internal/ring.ts";
+
+/** How many promise reactions lie at most between `await ready()` and the submit that follows. */
+const REACTIONS_UNTIL_SUBMIT = 4;
+
+interface Waiter {
+  resolve: (() => void) | undefined;
+  subscription: AbortSubscription | undefined;
+}
+
+/** First come, first served. The owner calls `check` when there may be room. */
+export class ReadyGate {
+  // Invariant: #kept places are spoken for by those who passed and have not had the time to
+  // submit; somebody waits only while there is no further room, and is told in the order of
+  // arrival. A waiter that was aborted has no `resolve` and is skipped.
+  readonly #room: () => number;
+  readonly #waiters = new Ring<Waiter>();
+  #kept = 0;
+
+  /** `room`: how many more may be submitted now. */
+  constructor(room: () => number) {
+    this.#room = room;
+  }
+
+  /** Whether anybody waits: look at it before calling `check`, it is free. */
+  get hasWaiters(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  /** Resolves when it is one's turn to submit; rejects with the reason of `signal`. */
+  wait(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#waiters.size === 0 && this.#room() > this.#kept) {
+      this.#keepPlace();
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { resolve, subscription: undefined };
+      waiter.subscription = signal && onAbort(signal, (reason) => {
+        waiter.resolve = undefined;
+        reject(reason);
+      });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  /** Lets as many pass as there is room for. */
+  check(): void {
+    while (this.#waiters.size > 0) {
+      // Not empty.
+      const { resolve, subscription } = this.#waiters.at(0)!;
+      if (resolve !== undefined) {
+        if (this.#room() <= this.#kept) return;
+        this.#keepPlace();
+        subscription?.unsubscribe();
+        resolve();
+      }
+      this.#waiters.shift();
+    }
+  }
+
+  #keepPlace(): void {
+    this.#kept++;
+    let turn = Promise.resolve();
+    for (let n = 0; n < REACTIONS_UNTIL_SUBMIT; n++) turn = turn.then();
+    turn.then(() => {
+      this.#kept--;
+      this.check();
+    });
+  }
+}
