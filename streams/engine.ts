@@ -10,118 +10,37 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
-import { now } from "../_internal/clock.ts";
 import { report } from "../_internal/errors.ts";
-import {
-  type AnyIterator,
-  closesWhilePending,
-} from "../_internal/iterators.ts";
+import type { AnyIterator } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import { macrotask } from "../_internal/macrotask.ts";
+import {
+  ARRAY,
+  ASYNC,
+  BATCH,
+  closeQuietly,
+  Frame,
+  NO_ITEMS,
+  PULL,
+  SYNC,
+} from "./frame.ts";
+import { Pace } from "./pace.ts";
+import type {
+  BatchSource,
+  Operator,
+  Origin,
+  PullableIterator,
+  Push,
+  Wait,
+} from "./types.ts";
 
-/** What a push returns: a thenable to wait for before the next element, or nothing. */
-export type Wait = PromiseLike<unknown> | undefined;
-
-/**
- * Takes one element. It passes on at most one element before it returns (or before the thenable
- * that it returns settles); whatever makes more of one enters a frame (see {@linkcode Run.enter}).
- */
-export type Push<T> = (value: T) => Wait;
-
-/** An operator: from the next one's push to its own. `level` is its place in the chain. */
-export type Operator<T, U> = (
-  next: Push<U>,
-  run: Run,
-  level: number,
-) => Push<T>;
-
-/** Where the elements of a stream come from. */
-export interface Origin<T> {
-  /** Enters the frame that delivers the elements to `push`. A thenable: not ready yet. */
-  open(run: Run, level: number, push: Push<T>): Wait;
-  /** Closes what was never opened. */
-  discard(reason: unknown): Wait;
-  /** Whether each opening reads from the beginning. */
-  readonly isRepeatable: boolean;
-}
-
-/** An iterator of ours: `pull` is a `next` that costs no promise when the element is there. */
-export interface PullableIterator<T> extends AnyIterator<T> {
-  /** The next element now, or a promise of it. Throws a failure. */
-  pull(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
-}
-
-/**
- * A source that delivers its elements many at a time, which costs a fraction of one at a time.
- * The elements still come out one by one.
- */
-export interface BatchSource<T> {
-  /** The next elements, or a promise of them; `undefined` at the end. May be empty. */
-  pull():
-    | readonly T[]
-    | undefined
-    | PromiseLike<readonly T[] | undefined>;
-  /** Called once when the reading stops before the end. Not called after the end or a failure. */
-  close?(reason?: unknown): unknown;
-  /**
-   * True: `close` may be called while a `pull` is pending, which it ends. Otherwise it is called
-   * when that `pull` has settled, and nobody waits for it. @default {false}
-   */
-  readonly closesWhilePending?: boolean;
-}
-
-const ARRAY = 0;
-const SYNC = 1;
-const ASYNC = 2;
-const PULL = 3;
-const BATCH = 4;
-
-/** Something that is being walked. One class for all kinds keeps the loops monomorphic. */
-class Frame {
-  readonly kind: number;
-  readonly level: number;
-  readonly push: Push<unknown>;
-  readonly source: unknown;
-  items: readonly unknown[];
-  index = 0;
-  below: Frame | undefined = undefined;
-
-  constructor(
-    kind: number,
-    level: number,
-    push: Push<unknown>,
-    source: unknown,
-    items: readonly unknown[],
-  ) {
-    this.kind = kind;
-    this.level = level;
-    this.push = push;
-    this.source = source;
-    this.items = items;
-  }
-
-  get closesWhilePending(): boolean {
-    return this.kind === BATCH
-      ? (this.source as BatchSource<unknown>).closesWhilePending === true
-      : (this.source as AnyIterator<unknown>)[closesWhilePending] === true;
-  }
-
-  close(reason: unknown): Wait {
-    if (this.kind === ARRAY) return undefined;
-    const closed = this.kind === BATCH
-      ? (this.source as BatchSource<unknown>).close?.(reason)
-      : (this.source as AnyIterator<unknown>).return?.(reason);
-    return isThenable(closed) ? closed : undefined;
-  }
-}
-
-const NO_ITEMS: readonly unknown[] = [];
-
-/** How long the walk of synchronous elements may keep the event loop, in milliseconds. */
-const SLICE = 8;
-/** Most elements between two looks at the clock (0.2 us each). */
-const LONGEST_STRIDE = 1024;
-const SHORTEST_ASYNC_STRIDE = 16;
+export type {
+  BatchSource,
+  Operator,
+  Origin,
+  PullableIterator,
+  Push,
+  Wait,
+} from "./types.ts";
 
 /** Every level of every chain. */
 const ALL = Infinity;
@@ -184,10 +103,9 @@ export class Run {
   readonly #signals: AbortSignal[] = [];
   readonly #subscriptions: AbortSubscription[] = [];
   #onFinish: (() => void)[] | undefined = undefined;
-  #stride = 16;
+  readonly #pace = new Pace();
+  /** How many elements until the next look at the pace. */
   #countdown = 16;
-  #sliceStart = -1;
-  #strideStart = 0;
 
   /** Composes `operators` before `sink`; `sink` may be an operator itself, hence the run. */
   constructor(
@@ -230,6 +148,11 @@ export class Run {
   /** The run fails with the signal's reason as soon as it aborts. */
   abortOn(signal: AbortSignal): void {
     this.#signals.push(signal);
+  }
+
+  /** Whether somebody is at it: an element is under way, or it is being closed. */
+  get isWalking(): boolean {
+    return this.#isDriving;
   }
 
   /** Calls `then` when the run has ended in whatever way. */
@@ -364,7 +287,9 @@ export class Run {
   advance(): Wait {
     while (!this.finished && !this.hasOutput) {
       if (this.#countdown <= 0) {
-        const pause = this.#look();
+        // An asynchronous source's own waiting tells nothing of how long the walk takes.
+        const pause = this.#pace.look(this.#top?.kind === ASYNC ? 16 : 1);
+        this.#countdown = this.#pace.stride;
         if (pause !== undefined) return pause;
       }
       this.interrupt = false;
@@ -758,36 +683,5 @@ export class Run {
     const listeners = this.#onFinish;
     this.#onFinish = undefined;
     if (listeners !== undefined) { for (const tell of listeners) tell(); }
-  }
-
-  /** Looks at the clock: how many elements until the next look, and whether to pause now. */
-  #look(): Wait {
-    const time = now();
-    const elapsed = time - this.#strideStart;
-    if (elapsed < SLICE / 8) {
-      if (this.#stride < LONGEST_STRIDE) this.#stride *= 2;
-    } else if (
-      elapsed > SLICE / 4 &&
-      // An asynchronous source's own waiting tells nothing of how long the walk takes.
-      this.#stride > (this.#top?.kind === ASYNC ? SHORTEST_ASYNC_STRIDE : 1)
-    ) this.#stride /= 2;
-    this.#countdown = this.#stride;
-    this.#strideStart = time;
-    if (this.#sliceStart < 0) this.#sliceStart = time;
-    if (time - this.#sliceStart < SLICE) return undefined;
-    return macrotask().then(() => {
-      this.#sliceStart = this.#strideStart = now();
-    });
-  }
-}
-
-/** Closes what nobody waits for any more. */
-function closeQuietly(frame: Frame, reason: unknown): void {
-  const tell = (error: unknown) =>
-    report("A stream's source failed to close", error);
-  try {
-    frame.close(reason)?.then(undefined, tell);
-  } catch (error) {
-    tell(error);
   }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PullableIterator, Wait } from "./engine.ts";
+import type { PullableIterator, Wait } from "./types.ts";
 import { StreamOverflowError } from "./errors.ts";
 import { Relay, type RelaySource } from "./relay.ts";
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { report } from "../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { Mapper } from "./operators/element.ts";
@@ -180,7 +181,9 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   /** Closes the source (which knows whether it failed by itself), waits for the rest, and fails. */
   async #fail(error: unknown): Promise<never> {
     this.#isOver = true;
-    await this.#source.return(error);
+    await this.#source.return(error).catch((second) =>
+      report("A stream's source failed to close", second)
+    );
     await Promise.allSettled(this.#inFlight);
     throw error;
   }

@@ -59,7 +59,7 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    if (this.#waiting !== undefined) {
+    if (this.#waiting !== undefined || this.#run.isWalking) {
       return new Promise((resolve, reject) => {
         (this.#queue ??= new Ring()).push({ resolve, reject });
       });
@@ -67,7 +67,7 @@ export class PullIterator<T>
     const run = this.#run;
     if (run.finished) return this.#end();
     const wait = run.step();
-    if (run.hasOutput) return this.#take();
+    if (run.hasOutput) return this.#give();
     if (run.finished) return this.#end();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
@@ -77,22 +77,36 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    if (this.#waiting !== undefined) {
+    if (this.#waiting !== undefined || this.#run.isWalking) {
       (this.#queue ??= new Ring()).push(waiter);
       return undefined;
     }
     const run = this.#run;
     if (run.finished) return this.#end();
     const wait = run.step();
-    if (run.hasOutput) return this.#take();
+    if (run.hasOutput) return this.#give();
     if (run.finished) return this.#end();
     this.#waiting = waiter;
     this.#go(wait);
     return undefined;
   }
 
+  /** The output of a step. A next() that was called within that step comes after it. */
+  #give(): IteratorResult<T> {
+    const result = this.#take();
+    if (this.#queue !== undefined && this.#waiting === undefined) {
+      this.#waiting = this.#queue.shift();
+      if (this.#waiting !== undefined) this.#go(this.#run.step());
+    }
+    return result;
+  }
+
   #go(wait: Wait): void {
     const run = this.#run;
+    if (run.hasOutput || run.finished) {
+      this.#settle();
+      return;
+    }
     const reading = wait === undefined ? run.read() : undefined;
     if (reading === undefined) run.drive(wait).then(this.#driven);
     else reading.then(this.#arrived, this.#readFailed);
@@ -151,6 +165,8 @@ export class PullIterator<T>
   /** Answers the waiting next() calls with what the run has come to. */
   #settle(): void {
     const run = this.#run;
+    // Asked for while the run was being closed.
+    if (run.finished) this.#waiting ??= this.#queue?.shift();
     while (this.#waiting !== undefined) {
       const waiter = this.#waiting;
       if (run.hasOutput) waiter.resolve(this.#take());

@@ -6,7 +6,7 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
-import type { PullableIterator, Wait } from "./engine.ts";
+import type { PullableIterator, Wait } from "./types.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {

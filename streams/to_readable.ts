@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { report } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { integer } from "../_internal/validate.ts";
 import type { Plan } from "./plan.ts";
@@ -51,7 +52,9 @@ export function toReadable<T>(
     return false;
   };
   const fail = async (error: unknown): Promise<never> => {
-    await iterator.return(error);
+    await iterator.return(error).catch((second) =>
+      report("A stream's source failed to close", second)
+    );
     throw error;
   };
   const pull = (controller: Controller): void | Promise<void> => {

@@ -10,7 +10,7 @@ import {
   closesWhilePending,
 } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import type { Wait } from "./engine.ts";
+import type { Wait } from "./types.ts";
 
 /** Told what a read brought, during the read or later. Must not throw. */
 export interface UpstreamReader<T> {
@@ -108,7 +108,9 @@ export class Upstream<T> {
 
   #take(result: IteratorResult<T>): void {
     if (this.#isOver) {
-      if (this.#closesOnWake && !result.done) closeNow(this.#iterator);
+      if (this.#closesOnWake && !result.done) {
+        closeNow(() => this.#iterator.return?.());
+      }
     } else if (result.done) {
       this.#isOver = true;
       this.#iterator.ended?.();
@@ -128,15 +130,12 @@ export class Upstream<T> {
   };
 }
 
-/** Closes an iterator for which nobody waits any more. */
-export function closeNow(
-  iterator: AnyIterator<unknown>,
-  reason?: unknown,
-): void {
+/** Closes something for which nobody waits any more. */
+export function closeNow(close: () => unknown): void {
   const tell = (error: unknown) =>
     report("A stream's source failed to close", error);
   try {
-    const closed = iterator.return?.(reason);
+    const closed = close();
     if (isThenable(closed)) closed.then(undefined, tell);
   } catch (error) {
     tell(error);

@@ -90,7 +90,7 @@ class Replacing<T> implements PullableIterator<T> {
       throw error;
     }
     if (this.#isOver) {
-      closeNow(replacement);
+      closeNow(() => replacement.return?.());
       return DONE;
     }
     this.#current = replacement;

@@ -150,7 +150,7 @@ abstract class Shared<T> implements UpstreamReader<T> {
     const upstream = this.#upstream;
     this.failed(error);
     if (upstream !== undefined) {
-      closeNow({ next: neverCalled, return: () => upstream.close(error) });
+      closeNow(() => upstream.close(error));
     }
   }
 
@@ -170,10 +170,6 @@ abstract class Shared<T> implements UpstreamReader<T> {
     }
     return branches;
   }
-}
-
-function neverCalled(): never {
-  throw new Error("Only closed, never read.");
 }
 
 /** Every branch gets every element. */
@@ -296,7 +292,8 @@ class Groups<K, T, S> extends Shared<[K, T]> {
       this.#outer.give([key, this.#makeStream(() => made.open())]);
     }
     if (group.isGone) return;
-    if (group.relay.size < this.buffer || group.relay.isAwaited) {
+    // One that is read blocks when it is full: this element was on its way already.
+    if (group.relay.size < this.buffer || group.isStarted) {
       group.give(value);
     } else if (this.#overflow === "drop-oldest") {
       group.relay.drop();
@@ -352,7 +349,8 @@ class Partition<T> extends Shared<[boolean, T]> {
   override arrived([passes, value]: [boolean, T]): void {
     const branch = passes ? this.passing : this.failing;
     if (branch.isGone) return;
-    if (branch.relay.size < this.buffer || branch.relay.isAwaited) {
+    // One that is read blocks when it is full: this element was on its way already.
+    if (branch.relay.size < this.buffer || branch.isStarted) {
       branch.give(value);
     } else if (this.#overflow === "drop-oldest") {
       branch.relay.drop();

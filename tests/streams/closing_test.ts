@@ -382,3 +382,54 @@ Deno.test("AsyncStream yields to timers while for await walks an endless synchro
   for await (const _ of AsyncStream.range(0)) if (isTimeUp) break;
   clearTimeout(timer);
 });
+
+Deno.test("AsyncStream's iterator answers a next() that its own function calls, and one during its closing", async () => {
+  const answers: Promise<IteratorResult<number>>[] = [];
+  const iterator: AsyncIterator<number> = AsyncStream.range(0, 3).filter(
+    (n) => {
+      if (n === 0) answers.push(iterator.next());
+      return true;
+    },
+  )[Symbol.asyncIterator]();
+  assertEquals((await iterator.next()).value, 0);
+  assertEquals((await answers[0])?.value, 1);
+  assertEquals((await iterator.next()).value, 2);
+
+  const source = asyncProbe();
+  const closing = AsyncStream.from(source).filter(() => true)
+    [Symbol.asyncIterator]();
+  await closing.next();
+  const returned = closing.return?.();
+  assertEquals((await closing.next()).done, true);
+  await returned;
+  assertEquals(source.returns, 1);
+});
+
+Deno.test("AsyncStream leaves no listener on a signal that many streams share", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...given: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, given);
+  };
+  signal.removeEventListener = (
+    ...given: Parameters<typeof removeEventListener>
+  ) => {
+    listeners--;
+    removeEventListener.apply(signal, given);
+  };
+  for (let n = 0; n < 20; n++) {
+    await AsyncStream.range(0, 5).abortable(signal).collect({ signal });
+    await AsyncStream.range(0, 5).map((n) => Promise.resolve(n), {
+      concurrency: 2,
+      signal,
+    }).first({ signal });
+    await failureOf(
+      AsyncStream.from(syncProbe({ failAt: 1, error: 0 })).collect({ signal }),
+    );
+    for await (const _ of AsyncStream.range(0).abortable(signal)) break;
+  }
+  assertEquals(listeners, 0);
+});
