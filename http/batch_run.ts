@@ -10,6 +10,7 @@ import type { BatchRequest, BatchRequestOptions } from "./batch.ts";
 import { type AsyncHTTPClient, bufferedResponse } from "./client.ts";
 import { Connections } from "./connections.ts";
 import type { RequestOptions } from "./options.ts";
+import { redactURL } from "./redact.ts";
 import { originOf } from "./request.ts";
 import { discardResponse } from "./tracked_response.ts";
 
@@ -186,7 +187,10 @@ export class BatchRun<T> {
       const { runner, priority } = this.#options;
       const call = () => this.#call(method, url, options, index);
       return await (runner
-        ? runner.submit(call, { priority, signal, key: host })
+        ? runner.submit(call, {
+          ...{ priority, signal, key: host },
+          name: `${method} ${redactURL(url)}`,
+        })
         : call());
     } catch (error) {
       // Before the place is given back: nobody is to begin with it any more.

@@ -57,7 +57,9 @@ export function concurrentMap<T, U>(
       ordered,
     });
   }
-  const submit: SubmitOptions = { priority, signal };
+  // Without a name of its own a task is called by its id.
+  const name = fn.name || undefined;
+  const submit: SubmitOptions = { priority, signal, name };
   return new ConcurrentMap(
     plan.iterate(),
     (value: T, index: number) => runner.submit(() => fn(value, index), submit),
