@@ -38,6 +38,17 @@ export class AbortSubscription {
   }
 }
 
+/** The reasons, of those that are objects, for which signals that we listened to have aborted. */
+const reasons = new WeakSet<object>();
+
+/**
+ * Whether `error` is what a signal has aborted with: whoever aborted knows it, so it is no news
+ * where a failure comes too late for anybody to be told.
+ */
+export function isAbortReason(error: unknown): boolean {
+  return typeof error === "object" && error !== null && reasons.has(error);
+}
+
 class AbortHub {
   readonly signal: AbortSignal;
   #first: AbortSubscription | undefined = undefined;
@@ -52,6 +63,7 @@ class AbortHub {
   handleEvent(): void {
     this.#close();
     const { reason } = this.signal;
+    if (typeof reason === "object" && reason !== null) reasons.add(reason);
     // Always the present first: a target may unsubscribe any other while it is told.
     for (
       let first = this.#first;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isAbortReason } from "./abort.ts";
 import { report } from "./errors.ts";
 import {
   type AnyIterator,
@@ -297,7 +298,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #sourceFailed(error: unknown): void {
     this.#sourceDone = true;
     if (!this.#stopped) this.#fail(error);
-    else if (this.#finished) {
+    else if (this.#finished && !isAbortReason(error)) {
       report("A stream's source failed after it had been stopped", error);
     }
   }

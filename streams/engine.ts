@@ -9,7 +9,11 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import {
+  type AbortSubscription,
+  isAbortReason,
+  onAbort,
+} from "../_internal/abort.ts";
 import { report } from "../_internal/errors.ts";
 import type { AnyIterator } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
@@ -615,7 +619,7 @@ export class Run {
   /** A failure that comes after a cancel. That of a cancelled operation is no news. */
   #tellLate(error: unknown): void {
     if (
-      error !== this.#reason &&
+      error !== this.#reason && !isAbortReason(error) &&
       !(error instanceof DOMException && error.name === "AbortError")
     ) report("A stream failed after it had been stopped", error);
   }

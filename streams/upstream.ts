@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isAbortReason } from "../_internal/abort.ts";
 import { report } from "../_internal/errors.ts";
 import {
   type AnyIterator,
@@ -124,7 +125,7 @@ export class Upstream<T> {
       this.#isOver = true;
       this.#iterator.ended?.();
       this.#reader.failed(error, this);
-    } else if (error !== this.#reason) {
+    } else if (error !== this.#reason && !isAbortReason(error)) {
       report("A stream's source failed after it had been stopped", error);
     }
   };

@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import {
   type AbortSubscription,
+  isAbortReason,
   onAbort,
   subscribeAbort,
 } from "../../_internal/abort.ts";
@@ -110,4 +111,15 @@ Deno.test("onAbort() tells 1,000,000 in one go without recursion", () => {
   }
   controller.abort();
   assertEquals(told, 1_000_000);
+});
+
+Deno.test("isAbortReason() knows the reasons of signals that were listened to, and no other error", () => {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  onAbort(controller.signal, () => {});
+  assertEquals(isAbortReason(reason), false);
+  controller.abort(reason);
+  assertEquals(isAbortReason(reason), true);
+  assertEquals(isAbortReason(new Error("enough")), false);
+  assertEquals(isAbortReason("enough"), false);
 });
