@@ -45,6 +45,7 @@ export async function copyTree(
     rootDirectory(from),
     walkPlan({ includeDirs: true, signal, runner, priority }),
     new WalkErrors(walkPlan({})),
+    undefined,
   );
   await run.directory(from, to, info);
   await eachOf(run.files(walk), (entry) => run.entry(entry), {

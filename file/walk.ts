@@ -9,12 +9,18 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { localDevice } from "./local_disk.ts";
 import { toPath } from "./paths.ts";
+import { now } from "../_internal/clock.ts";
+import { macrotask } from "../_internal/macrotask.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
 import type { BatchSource } from "../streams/engine.ts";
 import {
   type Directory,
+  isPlain,
   list,
+  type Listing,
+  listQuickly,
   rootDirectory,
   type WalkEntry,
   type WalkOptions,
@@ -26,6 +32,8 @@ import { SortedWalkSource } from "./walk_sorted.ts";
 
 /** Entries found ahead of the consumer before no further directory is begun. */
 const MOST_READY = 4_096;
+/** Longest time of synchronous reading at a stretch, in milliseconds. */
+const SLICE = 8;
 
 /**
  * Walks the tree under `root` and yields what it finds, as fast as the consumer takes it, in no
@@ -56,16 +64,23 @@ export function walkAsync(
   return AsyncStream.fromBatches(() => {
     const directory = rootDirectory(path);
     const errors = new WalkErrors(plan);
+    const device = plan.runner === undefined && isPlain(plan)
+      ? localDevice(path)
+      : undefined;
     return options.sort
-      ? new SortedWalkSource(directory, plan, errors)
-      : new WalkSource(directory, plan, errors);
+      ? new SortedWalkSource(directory, plan, errors, device)
+      : new WalkSource(directory, plan, errors, device);
   });
 }
 
 class WalkSource implements BatchSource<WalkEntry> {
   readonly #plan: WalkPlan;
   readonly #errors: WalkErrors;
+  /** The device whose small directories are read synchronously. */
+  readonly #device: number | undefined;
   readonly #pending: Directory[] = [];
+  /** Since when others have not had their turn, on the `performance.now()` line. */
+  #sliceStart: number | undefined;
   #active = 0;
   #ready: WalkEntry[] = [];
   #failure: { error: unknown } | undefined;
@@ -80,9 +95,15 @@ class WalkSource implements BatchSource<WalkEntry> {
   #idle: (() => void) | undefined;
   #subscription: AbortSubscription | undefined;
 
-  constructor(root: Directory, plan: WalkPlan, errors: WalkErrors) {
+  constructor(
+    root: Directory,
+    plan: WalkPlan,
+    errors: WalkErrors,
+    device: number | undefined,
+  ) {
     this.#plan = plan;
     this.#errors = errors;
+    this.#device = device;
     this.#pending.push(root);
     const { signal } = plan;
     if (signal?.aborted) this.#failure = { error: signal.reason };
@@ -96,12 +117,58 @@ class WalkSource implements BatchSource<WalkEntry> {
     | undefined
     | Promise<readonly WalkEntry[] | undefined> {
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#device !== undefined) {
+      const pause = this.#readQuickly(this.#device);
+      if (pause !== undefined) return pause;
+    }
     if (this.#ready.length > 0) return this.#take();
     this.#begin();
     if (this.#isDone()) return this.#finish();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
+  }
+
+  /**
+   * Reads small local directories synchronously, for SLICE milliseconds at most before others get their
+   * turn.
+   */
+  #readQuickly(
+    device: number,
+  ): Promise<readonly WalkEntry[] | undefined> | undefined {
+    this.#sliceStart ??= now();
+    while (
+      this.#ready.length < MOST_READY && this.#active < this.#plan.concurrency
+    ) {
+      const directory = this.#pending.pop();
+      if (directory === undefined) return undefined;
+      try {
+        const listing = listQuickly(this.#plan, directory, device);
+        if (listing !== undefined) this.#add(listing);
+        else {
+          this.#active++;
+          void this.#visit(directory);
+          // The others wait until it is there: large directories are few.
+          return undefined;
+        }
+      } catch (error) {
+        this.#failed(error, directory);
+        if (this.#failure !== undefined) throw this.#failure.error;
+      }
+      if (now() - this.#sliceStart > SLICE) {
+        return macrotask().then(() => {
+          this.#sliceStart = undefined;
+          return this.pull();
+        });
+      }
+    }
+    return undefined;
+  }
+
+  #add({ found, below }: Listing): void {
+    if (this.#ready.length === 0) this.#ready = found;
+    else for (const entry of found) this.#ready.push(entry);
+    for (const { directory } of below) this.#pending.push(directory);
   }
 
   /** Begins nothing more and resolves when what is being read has been read. */
@@ -139,6 +206,7 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   /** Starts reading as much as the bounds allow. */
   #begin(): void {
+    if (this.#device !== undefined) return;
     while (
       this.#active < this.#plan.concurrency && this.#pending.length > 0 &&
       this.#ready.length < MOST_READY && !this.#isClosed
@@ -151,12 +219,8 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   async #visit(directory: Directory): Promise<void> {
     try {
-      const { found, below } = await list(this.#plan, directory);
-      if (!this.#isClosed) {
-        if (this.#ready.length === 0) this.#ready = found;
-        else for (const entry of found) this.#ready.push(entry);
-        for (const { directory } of below) this.#pending.push(directory);
-      }
+      const listing = await list(this.#plan, directory);
+      if (!this.#isClosed) this.#add(listing);
     } catch (error) {
       this.#failed(error, directory);
     }
@@ -171,6 +235,10 @@ class WalkSource implements BatchSource<WalkEntry> {
     if (this.#ready.length > 0) {
       this.#waiting = undefined;
       waiting.resolve(this.#take());
+    } else if (this.#device !== undefined && this.#pending.length > 0) {
+      // Nothing was found but directories: the next pull reads them.
+      this.#waiting = undefined;
+      waiting.resolve([]);
     } else if (this.#isDone()) {
       this.#waiting = undefined;
       try {

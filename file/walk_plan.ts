@@ -8,6 +8,7 @@ import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { IgnoreRules } from "./ignore.ts";
 import { type PathPattern, type PathTest, pathTest } from "./matcher.ts";
+import { isQuickToRead } from "./local_disk.ts";
 import { joinPath } from "./paths.ts";
 
 /** Something that a walk found. */
@@ -185,13 +186,48 @@ export function hasVanished(error: unknown, { depth }: Directory): boolean {
       error instanceof Deno.errors.NotADirectory);
 }
 
+/** Whether nothing has to be looked at beside the names. */
+export function isPlain(plan: WalkPlan): boolean {
+  return !plan.followSymlinks && plan.ignoreFiles.length === 0;
+}
+
+/**
+ * Reads a directory synchronously if that is quick (see local_disk.ts); `undefined` if not. For plain
+ * walks without a runner.
+ */
+export function listQuickly(
+  plan: WalkPlan,
+  directory: Directory,
+  device: number,
+): Listing | undefined {
+  const { path, relative, depth } = directory;
+  const listing: Listing = { found: [], below: [] };
+  if (depth >= plan.maxDepth) return listing;
+  // The root may be a link, and localDevice has looked at it.
+  if (depth > 0 && !isQuickToRead(path, device)) return undefined;
+  const prefix = path === "." ? "" : joinPath(path, "");
+  const relativePrefix = relative === "" ? "" : `${relative}/`;
+  for (
+    const { name, isFile, isDirectory, isSymlink } of Deno.readDirSync(path)
+  ) {
+    add(plan, listing, directory, {
+      path: prefix + name,
+      name,
+      isFile,
+      isDirectory,
+      isSymlink,
+    }, relativePrefix + name);
+  }
+  return listing;
+}
+
 async function read(plan: WalkPlan, directory: Directory): Promise<Listing> {
   const listing: Listing = { found: [], below: [] };
   if (directory.depth >= plan.maxDepth) return listing;
   const { path, relative } = directory;
   const prefix = path === "." ? "" : joinPath(path, "");
   const relativePrefix = relative === "" ? "" : `${relative}/`;
-  const isPlain = !plan.followSymlinks && plan.ignoreFiles.length === 0;
+  const plain = isPlain(plan);
   const entries: WalkEntry[] = [];
   for await (
     const { name, isFile, isDirectory, isSymlink } of Deno.readDir(path)
@@ -203,11 +239,11 @@ async function read(plan: WalkPlan, directory: Directory): Promise<Listing> {
       isDirectory,
       isSymlink,
     };
-    if (isPlain) {
+    if (plain) {
       add(plan, listing, directory, entry, relativePrefix + name);
     } else entries.push(entry);
   }
-  if (!isPlain) {
+  if (!plain) {
     await addAll(plan, listing, directory, entries, relativePrefix);
   }
   return listing;

@@ -8,12 +8,15 @@
  *
  * @module
  */
+import { now } from "../_internal/clock.ts";
+import { macrotask } from "../_internal/macrotask.ts";
 import type { BatchSource } from "../streams/engine.ts";
 import type { WalkErrors } from "./walk_errors.ts";
 import {
   type Directory,
   list,
   type Listing,
+  listQuickly,
   type WalkEntry,
   type WalkPlan,
 } from "./walk_plan.ts";
@@ -41,20 +44,31 @@ interface Level {
 }
 
 const BATCH = 4_096;
+/** Longest time of synchronous reading at a stretch, in milliseconds. */
+const SLICE = 8;
 
 /** The source of a sorted walk. */
 export class SortedWalkSource implements BatchSource<WalkEntry> {
   readonly #plan: WalkPlan;
   readonly #errors: WalkErrors;
+  /** The device whose small directories are read synchronously. */
+  readonly #device: number | undefined;
+  #sliceStart = now();
   readonly #stack: Level[] = [];
   #due: Node | undefined;
   /** Being read, or read and not entered yet. */
   #ahead = 0;
   #active = new Set<Promise<unknown>>();
 
-  constructor(root: Directory, plan: WalkPlan, errors: WalkErrors) {
+  constructor(
+    root: Directory,
+    plan: WalkPlan,
+    errors: WalkErrors,
+    device: number | undefined,
+  ) {
     this.#plan = plan;
     this.#errors = errors;
+    this.#device = device;
     this.#due = { directory: root, listing: undefined };
   }
 
@@ -108,11 +122,34 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
   }
 
   async #enter(node: Node): Promise<void> {
+    if (this.#device !== undefined && node.listing === undefined) {
+      if (now() - this.#sliceStart > SLICE) {
+        await macrotask();
+        this.#sliceStart = now();
+      }
+      const listing = this.#listQuickly(node, this.#device);
+      if (listing !== undefined) return this.#push(listing, node);
+    }
     if (node.listing === undefined) this.#begin(node);
     // Begun above at the latest.
     const listing =
       await (node.listing as Promise<Listing | { error: unknown }>);
     this.#ahead--;
+    this.#push(listing, node);
+  }
+
+  #listQuickly(
+    { directory }: Node,
+    device: number,
+  ): Listing | { error: unknown } | undefined {
+    try {
+      return listQuickly(this.#plan, directory, device);
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #push(listing: Listing | { error: unknown }, node: Node): void {
     if ("error" in listing) {
       this.#errors.add(listing.error, node.directory);
       return;
@@ -141,6 +178,7 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
 
   /** Begins the next directories, nearest first. */
   #readAhead(): void {
+    if (this.#device !== undefined) return;
     for (let depth = this.#stack.length - 1; depth >= 0; depth--) {
       // Within the array.
       const level = this.#stack[depth] as Level;

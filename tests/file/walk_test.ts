@@ -218,15 +218,22 @@ testWith(
     await using directory = await TemporaryDirectory.create();
     await tree(directory, "a/file", "b/file", "c/file");
     // Permissions do not stop root, as which tests may run: the system's answer is put in its place.
-    const readDir = Deno.readDir;
+    const { readDir, readDirSync } = Deno;
     const denied = directory.path("b");
-    Deno.readDir = (path) => {
+    const refuse = (path: string | URL) => {
       if (path === denied) {
         throw new Deno.errors.PermissionDenied(
           `Permission denied: readdir '${denied}'`,
         );
       }
+    };
+    Deno.readDir = (path) => {
+      refuse(path);
       return readDir(path);
+    };
+    Deno.readDirSync = (path) => {
+      refuse(path);
+      return readDirSync(path);
     };
     try {
       await assertRejects(
@@ -251,6 +258,7 @@ testWith(
       assertEquals(told, [denied]);
     } finally {
       Deno.readDir = readDir;
+      Deno.readDirSync = readDirSync;
     }
     assertThrows(
       () => walkAsync(".", { onError: "never" as "skip" }),
@@ -454,4 +462,44 @@ testWith(
     assert(paths.includes("good"));
   },
   { ignore: Deno.build.os !== "linux" },
+);
+
+testWith(
+  ["read", "write"],
+  "walkAsync() finds everything in large, small and nested directories, in bounded batches",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const expected: string[] = [];
+    for (const place of ["large", "a/b/large"]) {
+      Deno.mkdirSync(directory.path(place), { recursive: true });
+      for (let i = 0; i < 4_000; i++) {
+        const path = `${place}/a-name-that-makes-the-directory-large-${i}`;
+        Deno.writeTextFileSync(directory.path(path), "");
+        expected.push(path);
+      }
+      for (let i = 0; i < 50; i++) {
+        const path = `${place}/sub${i}/only/directories`;
+        Deno.mkdirSync(directory.path(path), { recursive: true });
+      }
+      await tree(directory, `${place}/sub7/only/file`);
+      expected.push(`${place}/sub7/only/file`);
+    }
+    expected.sort();
+    for (
+      const options of [
+        {},
+        { sort: true },
+        { concurrency: 1 },
+        { followSymlinks: true },
+      ]
+    ) assertEquals(await found(directory.root, options), expected);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) await walkAsync(directory.root).drain();
+    const time = performance.now() - start;
+    clearInterval(timer);
+    // Others get their turn while it walks.
+    assert(time < 30 || turns > 0, `${turns} turns in ${time} ms`);
+  },
 );
