@@ -61,40 +61,36 @@ export function replaceTarget(path: string): ReplaceTarget {
   );
 }
 
-// Whom new files in a directory belong to: this process, or the directory's own group. Learned from
-// the first temporary file there, since asking each time costs a tenth of a write.
-const owners = new Map<string, { uid: number | null; gid: number | null }>();
-const MOST_OWNERS = 1_000;
-
-/** Gives the new file what belonged to the old one. */
+/**
+ * Gives the new file what belonged to the old one. What it has already is left: changing it writes
+ * to the file system's journal, looking at it does not.
+ */
 async function keepOwnership(
   path: string,
   target: ReplaceTarget,
   mode: number | undefined,
 ): Promise<void> {
-  if (isWindows()) return;
   const { info } = target;
-  if (info !== undefined && info.uid !== null && info.gid !== null) {
-    const { directory } = splitPath(path);
-    let own = owners.get(directory);
-    if (own === undefined) {
-      const { uid, gid } = own = await Deno.lstat(path);
-      if (owners.size >= MOST_OWNERS) owners.clear();
-      owners.set(directory, { uid, gid });
-    }
-    if (own.uid !== info.uid || own.gid !== info.gid) {
-      try {
-        await Deno.chown(path, info.uid, info.gid);
-      } catch (error) {
-        // Only the owner of the system may give files away; the content matters more.
-        if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-      }
+  const wanted = mode ?? info?.mode ?? undefined;
+  if (wanted === undefined || isWindows()) return;
+  // Synchronous for the same reason as the look at the target.
+  const own = Deno.lstatSync(path);
+  let isOther = own.mode === null || (own.mode & 0o7777) !== (wanted & 0o7777);
+  if (
+    info !== undefined && info.uid !== null && info.gid !== null &&
+    (own.uid !== info.uid || own.gid !== info.gid)
+  ) {
+    try {
+      await Deno.chown(path, info.uid, info.gid);
+      // That clears the set-user-id bits.
+      isOther = true;
+    } catch (error) {
+      // Only the owner of the system may give files away; the content matters more.
+      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     }
   }
-  const wanted = mode ?? (info?.mode ?? undefined);
-  // After chown, which clears the set-user-id bits; by chmod, which knows no umask; synchronous
-  // as the look at the target.
-  if (wanted !== undefined) Deno.chmodSync(path, wanted & 0o7777);
+  // The umask took some bits away, or creation does not give them.
+  if (isOther) await Deno.chmod(path, wanted & 0o7777);
 }
 
 // Commits to one path happen in the order of their tickets. Invariant: an entry is here exactly
