@@ -45,18 +45,30 @@ export class TimerQueue {
   // Invariant: heap[i] is not after heap[2i + 1] and heap[2i + 2] (by time, then by the order of
   // adding, as with setTimeout); #live entries of the heap have a target, at most
   // max(#live, SWEEP_FROM) have none; and, except while entries are told that their time is up,
-  // a runtime timer is set exactly while #live > 0. It may be early (its entry was removed),
+  // a runtime timer is set exactly while #live > 0 (and, where it lingers, until it fires or
+  // `rest` is called). It may be early (its entry was removed),
   // then it fires, finds nothing due and is set again; it is never late.
   readonly #heap: TimerEntry[] = [];
   readonly #keepsAlive: boolean;
+  readonly #lingers: boolean;
   #live = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerTime = Infinity;
   #sequence = 0;
 
-  /** `keepsAlive: false`: pending entries let the process end. */
-  constructor(keepsAlive: boolean) {
+  /**
+   * `keepsAlive: false`: pending entries let the process end. `lingers: true`: the runtime timer
+   * stays set when nothing waits any more, for an owner whose timeouts come one after the other
+   * and who calls `rest` when there will be no more of them.
+   */
+  constructor(keepsAlive: boolean, lingers = false) {
     this.#keepsAlive = keepsAlive;
+    this.#lingers = lingers;
+  }
+
+  /** Takes the runtime timer away if nothing waits. */
+  rest(): void {
+    if (this.#live === 0 && this.#timerTime !== FIRING) this.#unset();
   }
 
   /** How many entries wait. */
@@ -80,7 +92,7 @@ export class TimerQueue {
     entry.target = undefined;
     if (--this.#live === 0) {
       this.#heap.length = 0;
-      if (this.#timerTime !== FIRING) this.#unset();
+      if (!this.#lingers) this.rest();
       return;
     }
     const removed = this.#heap.length - this.#live;

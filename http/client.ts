@@ -200,6 +200,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
     while (this.#calls.size > 0) {
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
+    this.#settings.timers.rest();
     this.#dispatcher?.close();
     this.#unpooled?.close();
     this.#dispatcher = this.#unpooled = undefined;

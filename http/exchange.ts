@@ -56,7 +56,9 @@ export class Exchange implements TimerTarget {
     this.attempt = attempt;
     this.url = call.url;
     // The runtime's own fetch keeps the process alive while it is pending; another may not.
-    this.#queue = call.settings.fetch === undefined ? idleTimers : timers;
+    this.#queue = call.settings.fetch === undefined
+      ? call.settings.timers
+      : timers;
   }
 
   /** The signal that fetch is given. */
@@ -202,7 +204,7 @@ export class Exchange implements TimerTarget {
   /** The response is handed out: whether its body is read is the caller's affair now. */
   handOut(): void {
     this.#handedOut = true;
-    if (this.#timer === undefined || this.#queue === idleTimers) return;
+    if (this.#timer === undefined || this.#queue !== timers) return;
     // Moved to the timers that let the process end: nobody may be waiting any more.
     const { time } = this.#timer;
     this.stopAttemptTimer();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TimerQueue } from "../_internal/timer_queue.ts";
 import { environmentNumber } from "../_internal/environment.ts";
 import {
   duration,
@@ -176,6 +177,8 @@ export interface Settings {
   readonly connections: Connections | undefined;
   readonly secretHeaders: ReadonlySet<string>;
   readonly signal: AbortSignal | undefined;
+  /** The attempts' timeouts: setting and clearing a timer for each costs 20 us where they come one by one. */
+  readonly timers: TimerQueue;
 }
 
 const SECRET_HEADERS = [
@@ -235,6 +238,7 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
       ...(options.secretHeaders ?? []).map((name) => name.toLowerCase()),
     ]),
     signal: options.signal,
+    timers: new TimerQueue(false, true),
   };
 }
 

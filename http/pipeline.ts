@@ -33,29 +33,52 @@ import { track } from "./tracked_response.ts";
 /** Methods that a hedge may send twice where no retry policy says which. */
 const HEDGED_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** Makes the call. */
-export async function perform(call: Call): Promise<Response> {
+/**
+ * Makes the call, and tells how it ended. Not an async function itself, and passes through no
+ * layer that is not asked for: each costs 0.3 us.
+ */
+export function perform(
+  call: Call,
+  resolve: (response: Response) => void,
+  reject: (reason: unknown) => void,
+): void {
   const { runner, hooks, auth } = call.settings;
+  let work: Promise<Response>;
   try {
     call.listen();
-    if (runner !== undefined) return await answerIn(runner, call);
-    if (hooks !== undefined || auth !== undefined) return await answer(call);
-    call.startClock();
-    return await attempts(call);
+    if (runner !== undefined) work = answerIn(runner, call);
+    else if (hooks !== undefined || auth !== undefined) work = answer(call);
+    else {
+      call.startClock();
+      work = attempts(call);
+    }
   } catch (error) {
-    throw await finalFailure(call, error);
+    work = Promise.reject(error);
+  }
+  work.then((response) => {
+    call.settled();
+    resolve(response);
+  }, (error) => {
+    // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
+    const failure = call.isAborted ? call.reason : error;
+    if (hooks?.beforeError === undefined) {
+      call.settled();
+      reject(failure);
+    } else fail(call, failure).then(reject, reject);
+  });
+}
+
+/** What to reject with, when a hook may change it. */
+async function fail(call: Call, failure: unknown): Promise<unknown> {
+  try {
+    // Only called with the hook.
+    return await call.settings.hooks!.beforeError!({
+      error: failure,
+      request: requestOf(call),
+    }) ?? failure;
   } finally {
     call.settled();
   }
-}
-
-async function finalFailure(call: Call, error: unknown): Promise<unknown> {
-  // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
-  const failure = call.isAborted ? call.reason : error;
-  const beforeError = call.settings.hooks?.beforeError;
-  if (beforeError === undefined) return failure;
-  return await beforeError({ error: failure, request: requestOf(call) }) ??
-    failure;
 }
 
 /** In a slot of the runner's: the call waits there, and ends with its task. */
@@ -275,28 +298,35 @@ function finish(
     : read(call, exchange, call.reader, attempt);
 }
 
-async function read(
+function read(
   call: Call,
   exchange: Exchange,
   reader: BodyKind,
   attempt: number,
 ): Promise<Response> {
   const response = exchange.response!; // only called with one
-  if (!response.ok && reader !== "buffer") {
-    const body = await readExcerpt(exchange, response);
-    if (call.isAborted) throw call.reason;
-    throw new HTTPStatusError({
-      response,
-      method: call.method,
-      url: call.url,
-      body,
-      attempts: attempt,
-      failures: call.failures ?? [],
-      notRetried: call.notRetried,
-    });
-  }
-  call.value = await readWhole(exchange, response, reader);
-  return reader === "buffer" ? call.value as Response : response;
+  return response.ok || reader === "buffer"
+    ? readWhole(exchange, response, reader)
+    : refuse(call, exchange, response, attempt);
+}
+
+async function refuse(
+  call: Call,
+  exchange: Exchange,
+  response: Response,
+  attempt: number,
+): Promise<never> {
+  const body = await readExcerpt(exchange, response);
+  if (call.isAborted) throw call.reason;
+  throw new HTTPStatusError({
+    response,
+    method: call.method,
+    url: call.url,
+    body,
+    attempts: attempt,
+    failures: call.failures ?? [],
+    notRetried: call.notRetried,
+  });
 }
 
 /** A response that did not come from the network. */

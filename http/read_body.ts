@@ -16,51 +16,55 @@ const EXCERPT_BYTES = 1024;
 /** Milliseconds that an error waits for them. */
 const EXCERPT_WAIT = 1000;
 
-/** Reads the whole body; the exchange has ended when this settles. */
+/**
+ * Reads the whole body into the call's `value`; the exchange has ended when this settles. Resolves
+ * to the response, with its body in memory where `kind` is `"buffer"`.
+ */
 export async function readWhole(
   exchange: Exchange,
   response: Response,
   kind: BodyKind,
-): Promise<unknown> {
-  const { settings } = exchange.call;
+): Promise<Response> {
+  const { call } = exchange;
+  const { idleTimeout, maxResponseBytes } = call.settings;
   try {
-    if (
-      settings.idleTimeout === Infinity &&
-      settings.maxResponseBytes === Infinity
-    ) {
-      switch (kind) {
-        case "json":
-          return parse(exchange, response, await response.text());
-        case "text":
-          return await response.text();
-        case "blob":
-          return await response.blob();
-        case "bytes":
-          return await response.bytes();
-        case "buffer":
-          return buffered(response, await response.bytes());
-      }
-    }
-    const bytes = await readLimited(exchange, response);
-    switch (kind) {
-      case "json":
-        return parse(exchange, response, new TextDecoder().decode(bytes));
-      case "text":
-        return new TextDecoder().decode(bytes);
-      case "blob":
-        return new Blob([bytes], {
-          type: response.headers.get("content-type") ?? "",
-        });
-      case "bytes":
-        return bytes;
-      case "buffer":
-        return buffered(response, bytes);
-    }
+    if (idleTimeout !== Infinity || maxResponseBytes !== Infinity) {
+      const bytes = await readLimited(exchange, response);
+      call.value = fromBytes(exchange, response, kind, bytes);
+    } else if (kind === "json") {
+      call.value = parse(exchange, response, await response.text());
+    } else if (kind === "text") call.value = await response.text();
+    else if (kind === "blob") call.value = await response.blob();
+    else if (kind === "bytes") call.value = await response.bytes();
+    else call.value = buffered(response, await response.bytes());
+    return kind === "buffer" ? call.value as Response : response;
   } catch (error) {
     if (error instanceof ResponseParseError) throw error;
     throw exchange.bodyFailureOf(error);
   } finally {
     exchange.end();
+  }
+}
+
+function fromBytes(
+  exchange: Exchange,
+  response: Response,
+  kind: BodyKind,
+  bytes: Uint8Array<ArrayBuffer>,
+): unknown {
+  switch (kind) {
+    case "json":
+      return parse(exchange, response, new TextDecoder().decode(bytes));
+    case "text":
+      return new TextDecoder().decode(bytes);
+    case "blob":
+      return new Blob([bytes], {
+        type: response.headers.get("content-type") ?? "",
+      });
+    case "bytes":
+      return bytes;
+    case "buffer":
+      return buffered(response, bytes);
   }
 }
 

@@ -159,7 +159,7 @@ export async function* chunksOf(
 /** Begins the call. */
 export function begin(call: Call): ResponsePromise {
   return new ResponsePromise(
-    (resolve, reject) => perform(call).then(resolve, reject),
+    (resolve, reject) => perform(call, resolve, reject),
     call,
   );
 }
