@@ -298,101 +298,128 @@ export class Run {
       }
       this.interrupt = false;
       const frame = this.#top;
-      let isInSource = false;
       try {
+        let wait: Wait;
         if (frame === undefined) {
-          const wait = this.#started ? this.#end() : this.#start();
-          if (wait !== undefined) return wait;
-          continue;
-        }
-        if (frame.level < this.stopLevel) {
+          wait = this.#started ? this.#end() : this.#start();
+        } else if (frame.level < this.stopLevel) {
           this.#top = frame.below;
-          const wait = frame.close(this.#reason);
-          if (wait !== undefined) return wait;
-          continue;
-        }
-        const { push } = frame;
-        switch (frame.kind) {
-          case ARRAY: {
-            const { items } = frame;
-            do {
-              if (frame.index >= items.length) {
-                this.#top = frame.below;
-                break;
-              }
-              const value = items[frame.index++];
-              const wait = isThenable(value)
-                ? this.#pushLater(frame, value)
-                : push(value);
-              if (wait !== undefined) return wait;
-            } while (--this.#countdown > 0 && !this.interrupt);
-            break;
-          }
-          case SYNC: {
-            const iterator = frame.source as Iterator<unknown>;
-            do {
-              isInSource = true;
-              const result = iterator.next();
-              isInSource = false;
-              if (result.done) {
-                this.#top = frame.below;
-                break;
-              }
-              const { value } = result;
-              const wait = isThenable(value)
-                ? this.#pushLater(frame, value)
-                : push(value);
-              if (wait !== undefined) return wait;
-            } while (--this.#countdown > 0 && !this.interrupt);
-            break;
-          }
-          case PULL: {
-            const iterator = frame.source as PullableIterator<unknown>;
-            do {
-              isInSource = true;
-              const result = iterator.pull();
-              isInSource = false;
-              if (isThenable(result)) return this.#await(result);
-              if (result.done) {
-                this.#top = frame.below;
-                break;
-              }
-              const wait = push(result.value);
-              if (wait !== undefined) return wait;
-            } while (--this.#countdown > 0 && !this.interrupt);
-            break;
-          }
-          case BATCH: {
-            do {
-              if (frame.index >= frame.items.length) {
-                isInSource = true;
-                const items = (frame.source as BatchSource<unknown>).pull();
-                isInSource = false;
-                if (isThenable(items)) return this.#await(items);
-                if (items === undefined) {
-                  this.#top = frame.below;
-                  break;
-                }
-                frame.items = items;
-                frame.index = 0;
-                continue;
-              }
-              const wait = push(frame.items[frame.index++]);
-              if (wait !== undefined) return wait;
-            } while (--this.#countdown > 0 && !this.interrupt);
-            break;
-          }
-          default:
-            // Asynchronous: `drive` walks it, in one loop with its await.
-            return undefined;
-        }
+          wait = frame.close(this.#reason);
+        } else if (frame.kind === SYNC) wait = this.#walkSync(frame);
+        else if (frame.kind === ARRAY) wait = this.#walkArray(frame);
+        else if (frame.kind === PULL) wait = this.#walkOurs(frame);
+        else if (frame.kind === BATCH) wait = this.#walkBatches(frame);
+        // Asynchronous: `drive` walks it, in one loop with its await.
+        else return undefined;
+        if (wait !== undefined) return wait;
       } catch (error) {
-        // A source that threw is done, and not closed.
-        if (isInSource) this.#top = frame?.below;
         this.#fail(error);
       }
     }
     return undefined;
+  }
+
+  // The walks: each goes on until its source is exhausted, the countdown is over, something must
+  // be looked at (`interrupt`) or waited for. A source that throws is taken off the stack, since
+  // it is done and not to be closed. One small function for each kind: the compiler does better
+  // with them than with one that has it all.
+
+  #walkArray(frame: Frame): Wait {
+    const { items, push } = frame;
+    let left = this.#countdown;
+    let wait: Wait;
+    do {
+      if (frame.index >= items.length) {
+        this.#top = frame.below;
+        break;
+      }
+      const value = items[frame.index++];
+      wait = isThenable(value) ? this.#pushLater(frame, value) : push(value);
+    } while (--left > 0 && !this.interrupt && wait === undefined);
+    this.#countdown = left;
+    return wait;
+  }
+
+  #walkSync(frame: Frame): Wait {
+    const iterator = frame.source as Iterator<unknown>;
+    const { push } = frame;
+    let left = this.#countdown;
+    let wait: Wait;
+    do {
+      let result;
+      try {
+        result = iterator.next();
+      } catch (error) {
+        this.#top = frame.below;
+        throw error;
+      }
+      if (result.done) {
+        this.#top = frame.below;
+        break;
+      }
+      const { value } = result;
+      wait = isThenable(value) ? this.#pushLater(frame, value) : push(value);
+    } while (--left > 0 && !this.interrupt && wait === undefined);
+    this.#countdown = left;
+    return wait;
+  }
+
+  #walkOurs(frame: Frame): Wait {
+    const iterator = frame.source as PullableIterator<unknown>;
+    const { push } = frame;
+    let left = this.#countdown;
+    let wait: Wait;
+    do {
+      let result;
+      try {
+        result = iterator.pull();
+      } catch (error) {
+        this.#top = frame.below;
+        throw error;
+      }
+      if (isThenable(result)) {
+        wait = this.#await(result);
+        break;
+      }
+      if (result.done) {
+        this.#top = frame.below;
+        break;
+      }
+      wait = push(result.value);
+    } while (--left > 0 && !this.interrupt && wait === undefined);
+    this.#countdown = left;
+    return wait;
+  }
+
+  #walkBatches(frame: Frame): Wait {
+    const { push } = frame;
+    let left = this.#countdown;
+    let wait: Wait;
+    do {
+      if (frame.index >= frame.items.length) {
+        let items;
+        try {
+          items = (frame.source as BatchSource<unknown>).pull();
+        } catch (error) {
+          this.#top = frame.below;
+          throw error;
+        }
+        if (isThenable(items)) {
+          wait = this.#await(items);
+          break;
+        }
+        if (items === undefined) {
+          this.#top = frame.below;
+          break;
+        }
+        frame.items = items;
+        frame.index = 0;
+        continue;
+      }
+      wait = push(frame.items[frame.index++]);
+    } while (--left > 0 && !this.interrupt && wait === undefined);
+    this.#countdown = left;
+    return wait;
   }
 
   /**

@@ -6,7 +6,7 @@
  */
 import { type Operator, type Origin, type Push, Run } from "./engine.ts";
 import { MappedIterator } from "./mapped_iterator.ts";
-import type { Mapper } from "./operators/element.ts";
+import { mapAll, type Mapper } from "./operators/element.ts";
 import { outputSink, PullIterator } from "./pull_iterator.ts";
 
 /** Under this key an AsyncStream keeps its plan, where the operators find it. */
@@ -16,6 +16,9 @@ export const PLAN: unique symbol = Symbol("plan");
 export interface Planned<T> {
   readonly [PLAN]: Plan<T>;
 }
+
+/** From so many maps in a row on, one loop over them is quicker than a push for each. */
+const MANY_MAPS = 8;
 
 /** See the module. Immutable: `then` makes a new one that shares what comes before. */
 export class Plan<T> {
@@ -68,32 +71,45 @@ export class Plan<T> {
 
   /** A run whose elements end up in `sink`. */
   run(sink: (run: Run, level: number) => Push<T>): Run {
-    const operators = new Array<Operator<unknown, unknown>>(this.#length);
-    let plan: Plan<unknown> | undefined = this as Plan<unknown>;
-    for (let level = this.#length - 1; level >= 0; level--) {
-      // There are `length` plans with an operator from here to the bare one.
-      operators[level] = plan!.#operator!;
-      plan = plan!.#previous;
+    const operators: Operator<unknown, unknown>[] = [];
+    let plan = this as Plan<unknown>;
+    while (plan.#previous !== undefined && plan.#operator !== undefined) {
+      const { mappers, before } = plan.#trailingMaps();
+      if (mappers.length >= MANY_MAPS) {
+        operators.push(mapAll(mappers));
+        plan = before;
+      } else {
+        operators.push(plan.#operator);
+        plan = plan.#previous;
+      }
     }
     return new Run(
       this.origin,
-      operators,
+      operators.reverse(),
       sink as (run: Run, level: number) => Push<unknown>,
     );
+  }
+
+  /** The plain maps at the end of this plan, in order, and the plan before them. */
+  #trailingMaps(): {
+    mappers: Mapper<unknown, unknown>[];
+    before: Plan<unknown>;
+  } {
+    const mappers: Mapper<unknown, unknown>[] = [];
+    let plan = this as Plan<unknown>;
+    while (plan.#mapper !== undefined && plan.#previous !== undefined) {
+      mappers.push(plan.#mapper);
+      plan = plan.#previous;
+    }
+    return { mappers: mappers.reverse(), before: plan };
   }
 
   /** A run for a reader of whom nothing is known: it may ask for several elements at once. */
   iterateForAnyone(): AsyncIterableIterator<T> {
     if (this.isBare || !this.#onlyMaps) return this.iterate();
-    const mappers: Mapper<unknown, unknown>[] = [];
-    for (
-      let plan = this as Plan<unknown>;
-      plan.#mapper !== undefined && plan.#previous !== undefined;
-      plan = plan.#previous
-    ) mappers.push(plan.#mapper);
     return new MappedIterator<T>(
       Plan.of(this.origin).iterate(),
-      mappers.reverse(),
+      this.#trailingMaps().mappers,
     );
   }
 

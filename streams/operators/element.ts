@@ -44,6 +44,34 @@ export function map<T, U>(fn: Mapper<T, U>): Operator<T, U> {
   };
 }
 
+/**
+ * Several maps in a row as one operator. They see the same index, and a loop over them costs a
+ * fraction of a push for each, and no stack.
+ */
+export function mapAll(
+  fns: readonly Mapper<unknown, unknown>[],
+): Operator<unknown, unknown> {
+  return (next, run, level) => {
+    let index = 0;
+    const mapFrom = (place: number, value: unknown, index: number): Wait => {
+      for (; place < fns.length; place++) {
+        // Within the array.
+        value = fns[place]!(value, index);
+        if (isThenable(value)) {
+          return later(
+            run,
+            level,
+            value,
+            (value) => mapFrom(place + 1, value, index),
+          );
+        }
+      }
+      return next(value);
+    };
+    return (value) => mapFrom(0, value, index++);
+  };
+}
+
 /** Only the values that pass. */
 export function filter<T>(predicate: Predicate<T>): Operator<T, T> {
   return (next, run, level) => {

@@ -12,43 +12,34 @@ export type PartialBatch = "deliver" | "drop";
  * Passes batches on, and remembers when the failure came from the far side: to that one nothing
  * can be delivered any more.
  */
-class BatchOutlet<T> {
-  items: T[] = [];
-  #hasBroken = false;
-  readonly #next: Push<T[]>;
-
-  constructor(
-    next: Push<T[]>,
-    run: Run,
-    level: number,
-    partial: PartialBatch,
-  ) {
-    this.#next = next;
-    run.onFlush(level, () => this.items.length > 0 ? this.emit() : undefined);
-    if (partial === "deliver") {
-      run.onFailure(
-        level,
-        () =>
-          this.items.length > 0 && !this.#hasBroken ? this.emit() : undefined,
-      );
-    }
-  }
-
-  emit(): Wait {
-    const { items } = this;
-    this.items = [];
+function outlet<T>(
+  next: Push<T[]>,
+  run: Run,
+  level: number,
+  partial: PartialBatch,
+  rest: () => T[],
+): (items: T[]) => Wait {
+  let hasBroken = false;
+  const emit = (items: T[]): Wait => {
     try {
-      const wait = this.#next(items);
+      const wait = next(items);
       if (wait === undefined) return undefined;
       return wait.then(undefined, (error) => {
-        this.#hasBroken = true;
+        hasBroken = true;
         throw error;
       });
     } catch (error) {
-      this.#hasBroken = true;
+      hasBroken = true;
       throw error;
     }
-  }
+  };
+  const flush = (): Wait => {
+    const items = rest();
+    return items.length > 0 && !hasBroken ? emit(items) : undefined;
+  };
+  run.onFlush(level, flush);
+  if (partial === "deliver") run.onFailure(level, flush);
+  return emit;
 }
 
 /** Arrays of `size` values; the last one may be shorter. */
@@ -57,9 +48,14 @@ export function batch<T>(
   partial: PartialBatch,
 ): Operator<T, T[]> {
   return (next, run, level) => {
-    const outlet = new BatchOutlet(next, run, level, partial);
-    return (value) =>
-      outlet.items.push(value) === size ? outlet.emit() : undefined;
+    let items: T[] = [];
+    const emit = outlet(next, run, level, partial, () => items);
+    return (value) => {
+      if (items.push(value) < size) return undefined;
+      const full = items;
+      items = [];
+      return emit(full);
+    };
   };
 }
 
@@ -70,22 +66,24 @@ export function batchBytes<T>(
   partial: PartialBatch,
 ): Operator<T, T[]> {
   return (next, run, level) => {
-    const outlet = new BatchOutlet(next, run, level, partial);
+    let items: T[] = [];
     let bytes = 0;
+    const emit = outlet(next, run, level, partial, () => items);
     return (value) => {
       const size = bytesOf(value);
-      if (outlet.items.length > 0 && bytes + size > limit) {
-        const wait = outlet.emit();
+      const full = items;
+      if (full.length > 0 && bytes + size > limit) {
         // Kept for the next push even if it is full: only one batch may go out at a time.
-        outlet.items.push(value);
+        items = [value];
         bytes = size;
-        return wait;
+        return emit(full);
       }
-      outlet.items.push(value);
+      full.push(value);
       bytes += size;
       if (bytes < limit) return undefined;
+      items = [];
       bytes = 0;
-      return outlet.emit();
+      return emit(full);
     };
   };
 }
