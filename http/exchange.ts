@@ -113,14 +113,18 @@ export class Exchange implements TimerTarget {
   }
 
   /**
-   * Sends the request; resolves once `response` has its headers. One async function, not one for
+   * Sends the request; resolves once `response` has its headers. `time` is the present. One async function, not one for
    * each layer: every one costs 0.3 us of a request that takes 36.
    */
-  async send(breaker: CircuitBreaker | undefined): Promise<void> {
+  async send(
+    breaker: CircuitBreaker | undefined,
+    time: number = now(),
+  ): Promise<void> {
     const { call } = this;
     const { connections, attemptTimeout, fetch: own } = call.settings;
     let permit = 0;
     let entered = false;
+    let startedAt = time;
     try {
       if (connections !== undefined) {
         const origin = call.origin();
@@ -129,6 +133,7 @@ export class Exchange implements TimerTarget {
           // Asked before the wait too: an open circuit is no reason to queue.
           if (breaker !== undefined) breaker.abandon(breaker.enter());
           await this.#waitForSlot(origin);
+          startedAt = now();
         }
       }
       if (breaker !== undefined) {
@@ -136,7 +141,7 @@ export class Exchange implements TimerTarget {
         entered = true;
       }
       if (attemptTimeout !== Infinity) {
-        this.#timer = this.#queue.add(now() + attemptTimeout, this);
+        this.#timer = this.#queue.add(startedAt + attemptTimeout, this);
       }
       const init = this.#init();
       if (call.body !== undefined) {

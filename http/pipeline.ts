@@ -117,9 +117,52 @@ async function answer(call: Call): Promise<Response> {
   return await attempts(call);
 }
 
+/** What became of the first attempt. */
+interface FirstAttempt {
+  readonly exchange: Exchange | undefined;
+  readonly error: unknown;
+}
+
+/**
+ * The first attempt, and most often the only one: apart from the loop, whose many variables every
+ * call would pay for.
+ */
 async function attempts(call: Call): Promise<Response> {
+  const { retry, hooks, auth, hedge } = call.settings;
+  const time = now();
+  if (retry?.budget !== undefined) retry.budget.deposit(time);
+  if (hooks !== undefined || auth !== undefined || hedge !== undefined) {
+    return await furtherAttempts(call, undefined);
+  }
+  const exchange = new Exchange(call, 1);
+  call.exchangeBegan(exchange);
+  try {
+    await exchange.send(breakerOf(call), time);
+    const response = exchange.response!; // set when it was sent
+    if (
+      response.ok && (retry === undefined ||
+        retry.retryOn === undefined &&
+          !retry.retryStatuses.has(response.status)) &&
+      !call.isAborted
+    ) {
+      return call.reader === undefined
+        ? track(exchange)
+        : await readWhole(exchange, response, call.reader);
+    }
+  } catch (error) {
+    exchange.discard();
+    return await furtherAttempts(call, { exchange: undefined, error });
+  }
+  return await furtherAttempts(call, { exchange, error: undefined });
+}
+
+/** Attempt after attempt, beginning with what became of the first. */
+async function furtherAttempts(
+  call: Call,
+  begun: FirstAttempt | undefined,
+): Promise<Response> {
   const { retry, hooks, auth } = call.settings;
-  if (retry?.budget !== undefined) retry.budget.deposit(now());
+  let first = begun;
   let previousDelay: number | undefined;
   let renewed = false;
   for (let attempt = 1;; attempt++) {
@@ -129,7 +172,12 @@ async function attempts(call: Call): Promise<Response> {
     let asked = false;
     let wanted: boolean | undefined;
     try {
-      if (call.settings.hedge === undefined || !mayHedge(call)) {
+      if (first !== undefined) {
+        const { exchange: sent, error } = first;
+        first = undefined;
+        if (sent === undefined) throw error;
+        exchange = sent;
+      } else if (call.settings.hedge === undefined || !mayHedge(call)) {
         exchange = new Exchange(call, attempt);
         call.exchangeBegan(exchange);
         await exchange.send(breaker);
