@@ -381,7 +381,10 @@ class Download {
 
   async #receive(part: PartFile, response: Response): Promise<void> {
     await part.file.seek(this.#offset, Deno.SeekMode.Start);
-    const writer = new PartWriter(part.file, this.#hash);
+    const writer = new PartWriter(part.file, {
+      hash: this.#hash,
+      path: part.path,
+    });
     const chunks = decodedChunks(response, this.#url);
     let failure: { error: unknown } | undefined;
     let arrived = this.#offset;

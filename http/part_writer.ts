@@ -12,24 +12,45 @@ export interface BlockHash {
   update(bytes: Uint8Array): unknown;
 }
 
+/** What a writer does besides. */
+export interface PartWriterOptions {
+  /** Takes in what is written. */
+  readonly hash?: BlockHash | undefined;
+  /** The file's path, if it will be synchronised at the end. */
+  readonly path?: string | undefined;
+}
+
 const BLOCK_BYTES = 512 * 1024;
+const SYNC_BYTES = 16 * 1024 * 1024;
+
+/** A failure is left to the fsync at the end, which meets it too. */
+async function syncData(path: string): Promise<void> {
+  try {
+    using file = await Deno.open(path, { write: true });
+    await file.syncData();
+  } catch {
+    // As above.
+  }
+}
 
 /** A double-buffered writer. Errors of a write come with the next call, `finish` at the latest. */
 export class PartWriter {
   // Invariant: #pending is the write of the block that is not #block; a block is filled only while
   // no write has it. #written counts what the system has taken.
   readonly #file: Deno.FsFile;
-  readonly #hash: BlockHash | undefined;
+  readonly #options: PartWriterOptions;
   #block = new Uint8Array(BLOCK_BYTES);
   #spare = new Uint8Array(BLOCK_BYTES);
   #filled = 0;
   #pending: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
   #written = 0;
+  #syncing: Promise<void> | undefined;
+  #syncedAt = 0;
 
-  constructor(file: Deno.FsFile, hash: BlockHash | undefined) {
+  constructor(file: Deno.FsFile, options: PartWriterOptions = {}) {
     this.#file = file;
-    this.#hash = hash;
+    this.#options = options;
   }
 
   /** Bytes that the system has taken. */
@@ -52,6 +73,7 @@ export class PartWriter {
   async finish(): Promise<void> {
     if (this.#filled > 0) await this.#flush();
     await this.#settle();
+    await this.#syncing;
   }
 
   async #pushThrough(chunk: Uint8Array): Promise<void> {
@@ -72,7 +94,7 @@ export class PartWriter {
     this.#filled = 0;
     this.#pending = this.#write(bytes);
     // While the system writes.
-    this.#hash?.update(bytes);
+    this.#options.hash?.update(bytes);
   }
 
   async #settle(): Promise<void> {
@@ -81,11 +103,26 @@ export class PartWriter {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  /**
+   * Lets the disk work along, so that the fsync at the end finds little left to do (300 ms for 256
+   * MiB otherwise). Through a handle of its own: the runtime does one thing at a time with each.
+   */
+  #syncAhead(): void {
+    const { path } = this.#options;
+    if (
+      path === undefined || this.#syncing !== undefined ||
+      this.#written - this.#syncedAt < SYNC_BYTES
+    ) return;
+    this.#syncedAt = this.#written;
+    this.#syncing = syncData(path).finally(() => this.#syncing = undefined);
+  }
+
   /** Never rejects: nobody waits for it at the moment that it fails. */
   async #write(bytes: Uint8Array): Promise<void> {
     try {
       await writeAll(this.#file, bytes);
       this.#written += bytes.byteLength;
+      this.#syncAhead();
     } catch (error) {
       this.#failure ??= { error };
     }

@@ -208,7 +208,7 @@ export class SegmentedTransfer {
     using file = await Deno.open(part.path, { write: true });
     const start = segment.position;
     await file.seek(start, Deno.SeekMode.Start);
-    const writer = new PartWriter(file, undefined);
+    const writer = new PartWriter(file);
     let arrived = start;
     let failure: { error: unknown } | undefined;
     try {
