@@ -118,7 +118,9 @@ export interface TransportOptions {
   /** Certificates to trust, as PEM. */
   caCerts?: string[] | undefined;
   /** A proxy to go through. */
-  proxy?: { url: string; basicAuth?: { username: string; password: string } };
+  proxy?:
+    | { url: string; basicAuth?: { username: string; password: string } }
+    | undefined;
   /** The client's certificate, as PEM. */
   cert?: string | undefined;
   /** The certificate's key, as PEM. */

@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStrictEquals,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import {
   AsyncHTTPClient,
@@ -346,5 +347,68 @@ testWith(
       await assertRejects(() => response.bytes(), ResponseTooLargeError);
     }
     assertEquals(client.stats.calls, 0);
+  },
+);
+
+testWith(
+  ["net"],
+  "AsyncHTTPClient fails now, without sleeping, when Retry-After is longer than the time left",
+  async () => {
+    await using server = serve(() =>
+      new Response("later", { status: 503, headers: { "retry-after": "3600" } })
+    );
+    await using client = new AsyncHTTPClient({
+      retryPolicy: fast,
+      timeout: { total: 60_000 },
+    });
+    const error = await assertRejects(
+      () => client.get(server.url).text(),
+      HTTPStatusError,
+    );
+    assertStringIncludes(error.message, "longer than the time left");
+    assertEquals([error.status, server.requests.length], [503, 1]);
+  },
+);
+
+testWith(
+  ["net"],
+  "AsyncHTTPClient's signal ends every call of the client, and its open bodies",
+  async () => {
+    await using server = serveRaw(async ({ head, send, socket }) => {
+      if ((await head()).startsWith("GET /body")) {
+        await send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart");
+      }
+      await closedByPeer(socket);
+    });
+    const controller = new AbortController();
+    await using client = new AsyncHTTPClient({ signal: controller.signal });
+    const pending = client.get(`${server.url}/silent`).catch((error) => error);
+    const response = await client.get(`${server.url}/body`);
+    const text = response.text().catch((error) => error);
+    const reason = new Error("all of them");
+    controller.abort(reason);
+    assertEquals(await Promise.all([pending, text]), [reason, reason]);
+    assertEquals(client.stats.calls, 0);
+    assertStrictEquals(
+      await client.get(server.url).catch((error) => error),
+      reason,
+    );
+  },
+);
+
+testWith(
+  ["env"],
+  "AsyncHTTPClient refuses environment variables that are no numbers, naming them",
+  () => {
+    for (
+      const name of ["SPECIFY_ASYNC_TIMEOUT", "SPECIFY_ASYNC_POOL_SIZE"]
+    ) {
+      try {
+        Deno.env.set(name, "soon");
+        assertThrows(() => new AsyncHTTPClient(), RangeError, name);
+      } finally {
+        Deno.env.delete(name);
+      }
+    }
   },
 );
