@@ -75,7 +75,8 @@ testWith(
     await using server = serve(() => new Response("content"));
     const page = await Deno.readTextFile(new URL("docs/SECURITY.md", root));
     const rows = new Map<string, string>();
-    for (const line of page.split("\n")) {
+    const section = page.split("\n## ")[1] ?? ""; // Permissions
+    for (const line of section.split("\n")) {
       const [, part, flags] = /^\| (.+?) +\| (`--.*|none) +\|/.exec(line) ?? [];
       if (part !== undefined && flags !== undefined) {
         rows.set(part, flags.trim());
