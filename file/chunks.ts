@@ -93,6 +93,8 @@ export class ChunkReader {
       return new ChunkReader(file, path, info.isFile ? info.size : 0, options);
     } catch (error) {
       file.close();
+      // The caller's reason stays the same object, whatever it is.
+      if (signal?.aborted) throw error;
       throw withPath(error, "read", path);
     }
   }

@@ -299,10 +299,13 @@ export function withPath(
     message: string,
     options: ErrorOptions,
   ) => Error;
-  // DOMException and our own classes take other arguments: they are left as they are.
-  if (!(error.name in Deno.errors) && Class !== Error) return error;
-  const named = new Class(text, { cause: error });
   const { code } = error as { code?: string };
+  // What is not the system's (the reason of an abort, our own classes) is left as it is: the system's
+  // errors have a class of Deno, or are an Error with a code.
+  const isOfSystem = error.name in Deno.errors ||
+    (Class === Error && typeof code === "string");
+  if (!isOfSystem) return error;
+  const named = new Class(text, { cause: error });
   if (code !== undefined) Object.assign(named, { code });
   return named;
 }

@@ -36,7 +36,7 @@ interface Waiter {
 /** A buffer, a queue behind it, and the loop that empties it. */
 export class WriteQueue {
   // Invariant: accepted - written = bytes in `buffer` + bytes in `queue` + the chunk being written,
-  // `text` not counted.
+  // `texts` not counted.
   // `failure` is set once; from then on nothing is written and nobody waits.
   #buffer: Uint8Array | undefined;
   #used = 0;
@@ -44,8 +44,9 @@ export class WriteQueue {
   readonly #spare: Uint8Array[] = [];
   #accepted = 0;
   #written = 0;
-  /** Text that is not encoded yet, shorter than `#mostText`. */
-  #text = "";
+  /** Text that is not encoded yet, shorter than `#mostText` together. */
+  readonly #texts: string[] = [];
+  #textLength = 0;
   readonly #mostText: number;
   // Positions rise within each of the two, so only the first can be due.
   readonly #producers: Ring<Waiter> = new Ring();
@@ -87,22 +88,24 @@ export class WriteQueue {
 
   /** Adds text as UTF-8. A surrogate pair may be split between two calls. */
   writeText(text: string): Promise<void> {
-    // Joining strings and encoding them together takes a third of the time of encoding each.
-    this.#text += text;
-    if (this.#text.length < this.#mostText) return DONE;
+    // Joined in an array and encoded together: by `+=`, V8 takes four times as long.
+    if (text === "") return DONE;
+    this.#texts.push(text);
+    this.#textLength += text.length;
+    if (this.#textLength < this.#mostText) return DONE;
     this.#encode(false);
     return this.#room();
   }
 
   /** Adds bytes: copied when they fit one buffer, otherwise not before the promise resolves. */
   writeBytes(bytes: Uint8Array): Promise<void> {
-    if (this.#text !== "") this.#encode(true);
+    if (this.#textLength > 0) this.#encode(true);
     return this.#append(bytes);
   }
 
   /** Resolves when everything accepted so far has been handed to the system. */
   flush(): Promise<void> {
-    if (this.#text !== "") this.#encode(true);
+    if (this.#textLength > 0) this.#encode(true);
     this.#enqueueBuffer();
     if (this.#accepted === this.#written && this.#sink !== undefined) {
       return DONE;
@@ -126,7 +129,7 @@ export class WriteQueue {
     this.#failure = { error };
     this.#queue.clear();
     this.#buffer = undefined;
-    this.#text = "";
+    this.#texts.length = this.#textLength = 0;
     this.#spare.length = 0;
     // One rejection that nobody handles is enough to be loud; those after it would end the process
     // of somebody who awaits overlapping calls one after the other.
@@ -187,10 +190,13 @@ export class WriteQueue {
    * call, unless `isComplete`: then it becomes what TextEncoder makes of it.
    */
   #encode(isComplete: boolean): void {
-    let text = this.#text;
-    this.#text = "";
+    let text = this.#texts.length === 1
+      ? this.#texts[0] as string
+      : this.#texts.join("");
+    this.#texts.length = this.#textLength = 0;
     if (!isComplete && (text.charCodeAt(text.length - 1) & 0xfc00) === 0xd800) {
-      this.#text = text.slice(-1);
+      this.#texts.push(text.slice(-1));
+      this.#textLength = 1;
       text = text.slice(0, -1);
     }
     for (;;) {

@@ -9,6 +9,7 @@ import {
 import fc from "fast-check";
 import {
   AsyncFileReader,
+  AsyncFileWriter,
   asyncReadFile,
   FileTruncatedError,
   InvalidEncodingError,
@@ -616,5 +617,33 @@ testWith(
     const [first, second] = await Promise.all([collect(lines), collect(lines)]);
     assertEquals(first, ["1", "2", "3"]);
     assertEquals(second, first);
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "AsyncFileReader's lock waits for a writer's, and can be given up by a signal",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("a", "old\n");
+    await using writer = new AsyncFileWriter(path, {
+      mode: "a",
+      lock: "exclusive",
+    });
+    await writer.flush();
+    const controller = new AbortController();
+    const reason = new Error("too long");
+    await using impatient = new AsyncFileReader(path, {
+      lock: "shared",
+      signal: controller.signal,
+    });
+    const giving = collect(impatient.streamLines()).catch((error) => error);
+    setTimeout(() => controller.abort(reason), 20);
+    assertStrictEquals(await giving, reason);
+    await using patient = new AsyncFileReader(path, { lock: "shared" });
+    const waiting = Promise.all([patient.read(), patient.read()]);
+    await writer.write("new\n");
+    await writer.close();
+    assertEquals(await waiting, ["old\nnew\n", "old\nnew\n"]);
   },
 );
