@@ -23,17 +23,27 @@ if (isDryRun) {
 const path = new URL(`deno.publish-${Deno.pid}.json`, root);
 await Deno.writeTextFile(path, JSON.stringify(config));
 try {
+  Deno.exitCode = await publish(root, [`--config=${path.pathname}`]);
+} finally {
+  await Deno.remove(path);
+}
+// The other packages of the workspace import this one, so they follow it. They import nothing of
+// std, so the links are in nobody's way.
+for (const member of config.workspace) {
+  if (Deno.exitCode !== 0) break;
+  Deno.exitCode = await publish(new URL(`${member}/`, root), []);
+}
+
+async function publish(cwd: URL, args: string[]): Promise<number> {
   const { code } = await new Deno.Command("deno", {
     args: [
       "publish",
       "--quiet",
       "--allow-dirty",
-      `--config=${path.pathname}`,
+      ...args,
       ...(isDryRun ? ["--dry-run"] : []),
     ],
-    cwd: root,
+    cwd,
   }).spawn().status;
-  Deno.exitCode = code;
-} finally {
-  await Deno.remove(path);
+  return code;
 }

@@ -1,0 +1,51 @@
+/**
+ * Where Redis is. Apart from the connection, so that nothing of Redis is loaded before it is used.
+ *
+ * @module
+ */
+
+/** Where Redis is and how to get in. */
+export interface RedisConnectionOptions {
+  /** Host name or address. @default {"127.0.0.1"} */
+  host?: string | undefined;
+  /** Port. @default {6379} */
+  port?: number | undefined;
+  /** Path of a Unix socket, in place of host and port. */
+  path?: string | undefined;
+  /** The user of Redis' access control lists. */
+  username?: string | undefined;
+  /** The password of that user, or of the server. */
+  password?: string | undefined;
+  /** Number of the database. @default {0} */
+  db?: number | undefined;
+  /** TLS: `true` for the system's authorities, or what to trust and to show. @default {false} */
+  tls?: boolean | RedisTlsOptions | undefined;
+}
+
+/** What to trust, and what to show. All in PEM. */
+export interface RedisTlsOptions {
+  /** Authorities to trust in place of the system's. */
+  ca?: string | string[] | undefined;
+  /** This client's certificate. */
+  cert?: string | undefined;
+  /** The key of that certificate. */
+  key?: string | undefined;
+  /** The name that the server's certificate must bear. @default {host} */
+  servername?: string | undefined;
+  /** `false` accepts any certificate: for tests. @default {true} */
+  rejectUnauthorized?: boolean | undefined;
+}
+
+/** `host:port` or the path, without user and password. */
+export function addressOf(connection: string | RedisConnectionOptions): string {
+  if (typeof connection !== "string") {
+    return connection.path ??
+      `${connection.host ?? "127.0.0.1"}:${connection.port ?? 6379}`;
+  }
+  try {
+    const { hostname, port, pathname } = new URL(connection);
+    return hostname === "" ? pathname : `${hostname}:${port || 6379}`;
+  } catch {
+    return "the given URL";
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The handle of a task that runs somewhere: a real promise, with methods.
+ *
+ *     queued ──▶ running ──▶ succeeded | failed | cancelled
+ *        └──────────────────────────▲
+ *
+ * A handle is settled exactly once, by whatever comes first: the outcome from the store, or a
+ * cancel, timeout or abort here. What comes later changes nothing here, and the store is made to
+ * agree (see `cluster_runner.ts`).
+ *
+ * @module
+ */
+import type {
+  TaskHandle,
+  TaskPriority,
+  TaskState,
+} from "@specify/async-core/runner";
+
+/** What a handle asks of its runner. */
+export interface HandleOwner {
+  cancel(handle: ClusterHandle<unknown>, reason: unknown): void;
+  setPriority(handle: ClusterHandle<unknown>, priority: TaskPriority): void;
+}
+
+// The executor is shared, so that a handle needs no closure of its own: it runs synchronously
+// within `super()`, and the constructor takes both functions over in the next statement.
+let resolveOfLast: (value: unknown) => void;
+let rejectOfLast: (reason: unknown) => void;
+
+const ignore = (): void => {};
+
+/** What the runner may do with a handle, and nobody else. */
+export const settle: unique symbol = Symbol("settle");
+
+/** A promise of the outcome of a task on the cluster. */
+export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
+  readonly id: string;
+  readonly name: string;
+  state: TaskState = "queued";
+  priority: TaskPriority;
+  onProgress: ((value: unknown) => void) | undefined;
+  /** Stops listening to the signal of the submit. */
+  unsubscribe: (() => void) | undefined;
+  /** The timer of the deadline. */
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** The store has the task. Before that there is nothing to find, forget or cancel there. */
+  isStored = false;
+  /** Its record is kept for others: the submit named an id. */
+  isShared = false;
+  /** Events may still tell of a time before it was attached: the store is asked first. */
+  isAsking = false;
+  /** It has ended where it ran, or will never run. */
+  hasEnded = false;
+  /** Told when it has. */
+  onEnded: (() => void) | undefined;
+  readonly #owner: HandleOwner;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(
+    id: string,
+    name: string,
+    priority: TaskPriority,
+    owner: HandleOwner,
+  ) {
+    super((resolve, reject) => {
+      resolveOfLast = resolve as (value: unknown) => void;
+      rejectOfLast = reject;
+    });
+    this.#resolve = resolveOfLast;
+    this.#reject = rejectOfLast;
+    this.id = id;
+    this.name = name;
+    this.priority = priority;
+    this.#owner = owner;
+  }
+
+  cancel(reason?: unknown): void {
+    this.#owner.cancel(
+      this,
+      reason ?? new DOMException(
+        `Task ${this.name} was cancelled`,
+        "AbortError",
+      ),
+    );
+  }
+
+  setPriority(priority: TaskPriority): void {
+    this.#owner.setPriority(this, priority);
+  }
+
+  /** Resolves when it has ended where it ran; never rejects. */
+  whenEnded(): Promise<void> {
+    if (this.hasEnded) return Promise.resolve();
+    return new Promise((resolve) => {
+      const before = this.onEnded;
+      this.onEnded = () => {
+        before?.();
+        resolve();
+      };
+    });
+  }
+
+  [settle](state: TaskState, value: unknown): void {
+    this.state = state;
+    this.unsubscribe?.();
+    this.unsubscribe = undefined;
+    clearTimeout(this.timer);
+    if (state === "succeeded") this.#resolve(value);
+    else {
+      // Whoever cancels knows: a cancelled handle that nobody awaits is no unhandled rejection.
+      if (state === "cancelled") markHandled(this);
+      this.#reject(value);
+    }
+  }
+}
+
+// `await` and `Promise.all` use a promise directly only when its constructor is Promise.
+Object.defineProperty(ClusterHandle.prototype, "constructor", {
+  value: Promise,
+});
+
+/** Makes a rejection that nobody looks at somebody's business. */
+export function markHandled(promise: Promise<unknown>): void {
+  promise.then(undefined, ignore);
+}

@@ -1,0 +1,69 @@
+/**
+ * How a task ended, as it is written into the record of its job: a value, or a text that says to
+ * people what happened and, on its last line, to the submitter everything of the error.
+ *
+ * @module
+ */
+import { TaskLostError } from "./errors.ts";
+import { type PackedThrown, packThrown, unpackThrown } from "./remote_error.ts";
+import { decode } from "./serialize.ts";
+import type { Outcome } from "./engine.ts";
+import type { TaskState } from "@specify/async-core/runner";
+
+/** Begins the line that holds the error. */
+const MARK = "#async-distributed ";
+
+/** BullMQ's words for a job that was lost too often. */
+const LOST = "job stalled more than allowable limit";
+
+interface Written {
+  readonly state: "failed" | "cancelled";
+  readonly thrown: PackedThrown;
+}
+
+/** The text for a task that failed or was cancelled. */
+export function writeReason(
+  state: "failed" | "cancelled",
+  thrown: unknown,
+): string {
+  const written: Written = { state, thrown: packThrown(thrown) };
+  const text = thrown instanceof Error
+    ? `${thrown.name}: ${thrown.message}`
+    : "error" in written.thrown
+    ? written.thrown.error.message
+    : String(written.thrown.value);
+  return `${text}\n${MARK}${JSON.stringify(written)}`;
+}
+
+/** A state and what the handle settles with. Never throws. */
+export function readOutcome(
+  outcome: Outcome,
+  task: string,
+  id: string,
+): { state: TaskState; value: unknown } {
+  try {
+    if (outcome.succeeded) {
+      return { state: "succeeded", value: decode(outcome.value) };
+    }
+    const { reason } = outcome;
+    if (reason === LOST) {
+      return { state: "failed", value: new TaskLostError(task, id) };
+    }
+    const at = reason.lastIndexOf(`\n${MARK}`);
+    if (at === -1) return { state: "failed", value: new Error(reason) };
+    const written = JSON.parse(reason.slice(at + 1 + MARK.length)) as Written;
+    return {
+      state: written.state === "cancelled" ? "cancelled" : "failed",
+      value: unpackThrown(written.thrown, `a worker of the cluster (${task})`),
+    };
+  } catch (cause) {
+    return {
+      state: "failed",
+      value: new TypeError(
+        `The outcome of task ${task} (${id}) cannot be read: another program or another version ` +
+          `of this one wrote it`,
+        { cause },
+      ),
+    };
+  }
+}
