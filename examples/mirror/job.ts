@@ -8,8 +8,11 @@ import {
   asyncMkdir,
   AsyncRunner,
   CircuitBreaker,
+  HTTPStatusError,
+  RetryError,
   RetryPolicy,
   TaskPriority,
+  withRetry,
 } from "../../mod.ts";
 import { BadInputError, because } from "./bad_input.ts";
 import { FileMirror } from "./file_mirror.ts";
@@ -22,6 +25,9 @@ import { Tally } from "./tally.ts";
 const small = 64 * 1024;
 /** From so many bytes on it is large, and goes last. */
 const large = 1024 * 1024;
+
+/** A manifest is held in memory: more than this is none. Some hundred thousand files need less. */
+const largestManifest = 64 * 1024 * 1024;
 
 /** What is to be mirrored, and how. */
 export interface MirrorOptions {
@@ -56,12 +62,14 @@ export async function mirrorTree(
     retryPolicy: new RetryPolicy({ maxRetries: 4, baseDelay: 100 }),
     circuitBreaker: CircuitBreaker.perOrigin({
       failureThreshold: 3,
+      recoveryTimeout: 1000,
       onStateChange: (change) => tally.breakerChanged(change),
     }),
     hooks: {
       beforeRequest: ({ request }) => tally.requested(request.url),
       beforeRetry: () => tally.retried(),
-      afterResponse: ({ request }) => tally.answered(request.url),
+      afterResponse: ({ request, response }) =>
+        tally.answered(request.url, response.status),
     },
     signal,
   });
@@ -71,7 +79,8 @@ export async function mirrorTree(
     signal,
   });
   const manifest = await runner.submit(
-    () => fetchManifest(client, new URL("manifest.json", origin)),
+    (context) =>
+      fetchManifest(client, new URL("manifest.json", origin), context.signal),
     { name: "manifest.json", priority: TaskPriority.CRITICAL },
   );
   const files = manifest.files.filter(({ path }) => only?.has(path) ?? true);
@@ -104,25 +113,39 @@ function priorityOf({ size }: ManifestFile): TaskPriority {
 async function fetchManifest(
   client: AsyncHTTPClient,
   url: URL,
+  signal: AbortSignal,
 ): Promise<Manifest> {
-  // Somebody waits for the answer: two more attempts are enough to know.
-  const retryPolicy = new RetryPolicy({ maxRetries: 2, baseDelay: 100 });
-  const response = await client.get(url, { retryPolicy }).catch(
-    (error: unknown) => {
-      if (error instanceof DOMException) throw error;
-      throw new BadInputError(
-        `The origin ${url.origin} does not answer: ${because(error)}`,
-        { cause: error },
-      );
-    },
-  );
-  if (!response.ok) {
-    await response.body?.cancel();
+  const policy = new RetryPolicy({
+    // Somebody waits for the answer: two more attempts are enough to know.
+    maxRetries: 2,
+    baseDelay: 100,
+    retryOn: ({ error }) =>
+      !(error instanceof HTTPStatusError) || error.status >= 500,
+  });
+  // As a stream: a long manifest may take its time, as long as it does not stall.
+  const text = await withRetry(
+    () =>
+      new Response(
+        client.get(url, {
+          retryPolicy: false,
+          maxResponseBytes: largestManifest,
+        }).stream().toReadableStream(),
+      ).text(),
+    policy,
+    { signal },
+  ).catch((error: unknown) => {
+    if (signal.aborted) throw error;
+    const last = error instanceof RetryError ? error.cause : error;
     throw new BadInputError(
-      `The origin has no manifest: ${url} answers ${response.status}.`,
+      last instanceof HTTPStatusError
+        ? `The origin has no manifest: ${url} answers ${last.status}.`
+        : `The origin ${url.origin} does not answer with a manifest: ${
+          because(error)
+        }`,
+      { cause: error },
     );
-  }
-  return parseManifest(await response.text(), url.href);
+  });
+  return parseManifest(text, url.href);
 }
 
 /** Makes the folder and finds out whether it can be written to, before anything is fetched. */

@@ -48,6 +48,8 @@ export function parseManifest(text: string, source: string): Manifest {
     );
   }
   const paths = new Map<string, string>();
+  // The names that a file's download needs beside it.
+  const beside = new Map<string, string>();
   for (const [index, file] of files.entries()) {
     const problem = problemOf(file);
     if (problem !== undefined) {
@@ -60,9 +62,10 @@ export function parseManifest(text: string, source: string): Manifest {
       throw new BadInputError(`The manifest at ${source} names ${path} twice.`);
     }
     paths.set(fold(path), path);
+    for (const suffix of suffixes) beside.set(fold(path) + suffix, path);
   }
   for (const [folded, path] of paths) {
-    const other = clash(folded, paths);
+    const other = clash(folded, paths, beside);
     if (other !== undefined) {
       throw new BadInputError(
         `The manifest at ${source} names ${other} and ${path}, which can't both be written.`,
@@ -77,21 +80,25 @@ function fold(path: string): string {
   return path.normalize("NFC").toLowerCase();
 }
 
-/** A file that is also a folder, or that stands where the part of another is kept. */
+/** What a download keeps beside a file until it is whole. */
+const suffixes = [".part", ".part.json", ".part.json.tmp"];
+
+/** The file that stands in the way of another, or of a folder above it. */
 function clash(
   folded: string,
   paths: ReadonlyMap<string, string>,
+  beside: ReadonlyMap<string, string>,
 ): string | undefined {
-  const whole = paths.get(folded.replace(/\.part(\.json)?$/, ""));
-  if (whole !== undefined && fold(whole) !== folded) return whole;
   for (
-    let slash = folded.indexOf("/");
-    slash >= 0;
-    slash = folded.indexOf("/", slash + 1)
+    let end = folded.indexOf("/");
+    end >= 0;
+    end = folded.indexOf("/", end + 1)
   ) {
-    const parent = paths.get(folded.slice(0, slash));
-    if (parent !== undefined) return parent;
+    const folder = folded.slice(0, end);
+    const other = paths.get(folder) ?? beside.get(folder);
+    if (other !== undefined) return other;
   }
+  return beside.get(folded);
 }
 
 function problemOf(file: unknown): string | undefined {
@@ -118,8 +125,10 @@ function problemOf(file: unknown): string | undefined {
 }
 
 function isInside(path: string): boolean {
+  // A lone surrogate is no character: neither a URL nor a file name can hold it.
+  if (path.length === 0 || !path.isWellFormed()) return false;
   // deno-lint-ignore no-control-regex -- control characters are what is looked for
-  if (path.length === 0 || /[\\\x00-\x1f:]/.test(path)) return false;
+  if (/[\\\x00-\x1f\x7f-\x9f:]/.test(path)) return false;
   return path.split("/").every((part) =>
     part !== "" && part !== "." && part !== ".."
   );

@@ -141,14 +141,19 @@ class BarDisplay implements Display {
       format: "{text}",
     });
     this.#timer = setInterval(() => this.#show(), 100);
+    // A second Ctrl-C exits at once: the cursor must not stay hidden.
+    addEventListener("unload", this.#showCursor);
     this.#show();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    removeEventListener("unload", this.#showCursor);
     this.#show();
     this.#bars.stop();
   }
+
+  readonly #showCursor = () => this.#bars.stop();
 
   #show(): void {
     const snapshot = this.#read();

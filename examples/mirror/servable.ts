@@ -26,6 +26,21 @@ export function couldServe(error: unknown, hostHasAnswered: boolean): boolean {
   return true;
 }
 
+/**
+ * Whether the same may succeed a little later: the host or the way to it was in trouble, perhaps
+ * with another file.
+ */
+export function mayPass(error: unknown): boolean {
+  for (const each of chain(error)) {
+    if (each instanceof HTTPStatusError) return each.status >= 500;
+    if (
+      each instanceof CircuitOpenError || each instanceof NetworkError ||
+      each instanceof HTTPTimeoutError
+    ) return true;
+  }
+  return false;
+}
+
 /** The error, what it sums up, and what caused it, most recent first. */
 function* chain(error: unknown): Generator<unknown> {
   yield error;

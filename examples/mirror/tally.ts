@@ -42,7 +42,8 @@ export class Tally implements TaskObserver {
   #trips = 0;
   readonly #breakers = new Map<string, string>();
   readonly #requested = new Set<string>();
-  readonly #answered = new Set<string>();
+  /** When each host has last answered something useful; -Infinity for only failures of its own. */
+  readonly #answered = new Map<string, number>();
   readonly #missing: MissingFile[] = [];
 
   /** The files of the run are known. */
@@ -94,14 +95,21 @@ export class Tally implements TaskObserver {
     this.#retries++;
   }
 
-  /** The host of `url` has answered a request, whatever it said. */
-  answered(url: string): void {
-    this.#answered.add(new URL(url).origin);
+  /** The host of `url` has answered a request. */
+  answered(url: string, status: number): void {
+    const { origin } = new URL(url);
+    const before = this.#answered.get(origin) ?? -Infinity;
+    this.#answered.set(origin, status < 500 ? performance.now() : before);
   }
 
-  /** Whether the host of `url` has answered anything yet. */
+  /** Whether the host of `url` has answered anything yet, whatever it said. */
   hasAnswered(url: URL): boolean {
     return this.#answered.has(url.origin);
+  }
+
+  /** Milliseconds since the host of `url` has answered something useful; Infinity for never. */
+  sinceUsefulAnswer(url: URL): number {
+    return performance.now() - (this.#answered.get(url.origin) ?? -Infinity);
   }
 
   /** The breaker of an origin has changed its state. */

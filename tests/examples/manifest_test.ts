@@ -42,6 +42,27 @@ Deno.test("parseManifest() says in one line what is wrong", () => {
       ),
       "names a and a.part, which can't both be written",
     ],
+    [
+      manifest(
+        { path: "a", size: 1, sha256 },
+        { path: "a.part", size: 1, sha256 },
+      ),
+      "names a and a.part, which can't both be written",
+    ],
+    [
+      manifest(
+        { path: "a.part/b", size: 1, sha256 },
+        { path: "a", size: 1, sha256 },
+      ),
+      "names a and a.part/b, which can't both be written",
+    ],
+    [
+      manifest(
+        { path: "a.part.json.tmp", size: 1, sha256 },
+        { path: "a", size: 1, sha256 },
+      ),
+      "names a and a.part.json.tmp, which can't both be written",
+    ],
   ];
   for (const [text, expected] of cases) {
     const { message } = assertThrows(
@@ -68,6 +89,8 @@ Deno.test("parseManifest() refuses every path that would leave the folder", () =
       "C:/windows",
       "a\\b",
       "a\u0000b",
+      "a\u009b31mb",
+      "a\ud800b",
       7,
     ]
   ) {

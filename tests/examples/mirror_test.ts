@@ -18,7 +18,11 @@ import {
   scriptFaults,
   seededRandom,
 } from "../../examples/mirror/faults.ts";
-import { Origin, type ServedFile } from "../../examples/mirror/origin.ts";
+import {
+  manifestOf,
+  Origin,
+  type ServedFile,
+} from "../../examples/mirror/origin.ts";
 import { testWith } from "../support/permissions.ts";
 
 const program = fromFileUrl(
@@ -247,7 +251,7 @@ testWith(
       start([origin.url.href, tree.folder]),
     );
     assertEquals(code, 0, stderr + stdout);
-    assertMatch(stdout, /breaker trips\W+1\b/);
+    assertMatch(stdout, /breaker trips\W+[1-9]/);
     assertMatch(
       stdout,
       /not served by its origin: middle\/a\.bin: .*circuit breaker.* is open/,
@@ -319,6 +323,72 @@ testWith(
   },
 );
 
+testWith(
+  needed,
+  "mirror.ts brings the files whose host's breaker another file has opened",
+  async () => {
+    await using tree = await makeTree();
+    // The first of the manifest, with one worker: nothing else keeps the breaker closed.
+    const down: Fault[] = Array.from(
+      { length: 100 },
+      () => ({ kind: "unavailable", retryAfter: 0 }),
+    );
+    await using origin = await Origin.start(tree.files, {
+      faults: new Map([["empty.txt", down]]),
+    });
+    const { code, stdout, stderr } = await ended(
+      start([origin.url.href, tree.folder, "--workers", "1"]),
+    );
+    assertEquals(code, 0, stderr + stdout);
+    assertMatch(stdout, /breaker trips\W+[1-9]/);
+    assertMatch(stdout, /not served by its origin: empty\.txt: .*503/);
+    const rest = tree.files.map(({ path }) => path)
+      .filter((path) => path !== "empty.txt").sort();
+    assertEquals(await listing(tree.folder), rest);
+    await assertSame(tree, rest);
+  },
+);
+
+testWith(
+  needed,
+  "mirror.ts keeps nothing whose length is not that of the manifest, however long the body",
+  async () => {
+    await using tree = await makeTree();
+    const sizes = new Map([["middle/a.bin", 7], ["middle/b.bin", 80_000]]);
+    const files = tree.files.map((file) => ({
+      ...file,
+      size: sizes.get(file.path) ?? file.size,
+    }));
+    await using origin = await Origin.start(tree.files);
+    const manifest = JSON.stringify(manifestOf(files));
+    await using server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen: () => {},
+    }, ({ url }) => {
+      const { pathname } = new URL(url);
+      if (pathname === "/manifest.json") return new Response(manifest);
+      if (pathname !== "/middle/a.bin") {
+        return fetch(new URL(pathname, origin.url));
+      }
+      return new Response(
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+        }),
+      );
+    });
+    const { code, stdout, stderr } = await ended(
+      start([`http://127.0.0.1:${server.addr.port}/`, tree.folder]),
+    );
+    assertEquals(code, 1, stderr + stdout);
+    assertMatch(stdout, /missing: middle\/a\.bin: .*maxBytes/);
+    assertMatch(stdout, /missing: middle\/b\.bin: it has 70000 bytes/);
+    const rest = files.map(({ path }) => path)
+      .filter((path) => !sizes.has(path)).sort();
+    assertEquals(await listing(tree.folder), rest);
+  },
+);
+
 async function assertRefused(
   args: string[],
   folder: string,
@@ -375,6 +445,25 @@ testWith(
         faults: new Map([["manifest.json", silent]]),
       });
       await assertRefused([mute.url.href, folder], folder, /does not answer/);
+    });
+
+    await t.step("an origin whose manifest breaks off each time", async () => {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const serving = (async () => {
+        for await (const connection of listener) {
+          await connection.read(new Uint8Array(4096));
+          await connection.write(
+            new TextEncoder().encode(
+              "HTTP/1.1 200\r\ncontent-length: 9\r\n\r\n{",
+            ),
+          );
+          connection.close();
+        }
+      })();
+      const url = `http://127.0.0.1:${listener.addr.port}/`;
+      await assertRefused([url, folder], folder, /does not answer/);
+      listener.close();
+      await serving;
     });
 
     const manifests: [string, number, string, RegExp][] = [
