@@ -27,6 +27,28 @@ export class DisposedError extends Error {
   }
 }
 
+/**
+ * Something was used that the runtime has no means for.
+ *
+ * @example
+ * ```ts
+ * import { asyncFileExists, UnsupportedRuntimeError } from "@specify/async-core";
+ *
+ * // In Node, Bun and browsers there is no `Deno` to look with.
+ * const found = await asyncFileExists("/nowhere").catch((error) => error);
+ * console.log(found instanceof UnsupportedRuntimeError); // false: this runs in Deno
+ * ```
+ */
+export class UnsupportedRuntimeError extends Error {
+  /** Always `"UnsupportedRuntimeError"`. */
+  override readonly name = "UnsupportedRuntimeError";
+
+  /** `what` was used (for example `asyncDownload()`), and `advice` is what to do. */
+  constructor(what: string, advice: string) {
+    super(`${what} needs Deno, and this runtime is not Deno. ${advice}`);
+  }
+}
+
 /** The error of an expired time limit: what `AbortSignal.timeout()` aborts with, with a message. */
 export function timeoutError(message: string): DOMException {
   return new DOMException(message, "TimeoutError");

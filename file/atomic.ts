@@ -325,15 +325,19 @@ async function writeTemporary(
     );
     return await keepOwnership(temporaryPath, target, mode);
   }
-  using file = await Deno.open(temporaryPath, { ...creation, write: true });
+  const file = await Deno.open(temporaryPath, { ...creation, write: true });
   try {
-    if (bytes.byteLength > 0) await writeAll(file, bytes);
-  } catch (error) {
-    throw withPath(error, "write", temporaryPath);
+    try {
+      if (bytes.byteLength > 0) await writeAll(file, bytes);
+    } catch (error) {
+      throw withPath(error, "write", temporaryPath);
+    }
+    signal?.throwIfAborted();
+    await keepOwnership(temporaryPath, target, mode);
+    await syncFile(file, temporaryPath);
+  } finally {
+    file.close();
   }
-  signal?.throwIfAborted();
-  await keepOwnership(temporaryPath, target, mode);
-  await syncFile(file, temporaryPath);
 }
 
 /** fsync, with the path in its error. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { withResolvers } from "../_internal/resolvers.ts";
 import { FileTruncatedError, withPath } from "./errors.ts";
 import { type FileLock, lockFile } from "./lock.ts";
 
@@ -183,7 +184,7 @@ async function openForReading(
 ): Promise<Deno.FsFile> {
   if (signal === undefined) return await Deno.open(path);
   const opening = Deno.open(path);
-  const { promise, reject } = Promise.withResolvers<never>();
+  const { promise, reject } = withResolvers<never>();
   const subscription = onAbort(signal, reject);
   try {
     return await Promise.race([opening, promise]);

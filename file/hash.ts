@@ -1,28 +1,13 @@
 /**
- * SHA-256 of files, and of what passes by. node:crypto hashes incrementally: the Web Crypto digest
+ * SHA-256 of files. node:crypto hashes incrementally: the Web Crypto digest
  * wants everything in memory at once and takes 3.5 times as long.
  *
  * @module
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { integer } from "../_internal/validate.ts";
 import { ChunkReader } from "./chunks.ts";
 import { toPath } from "./paths.ts";
-
-/** A SHA-256 that is fed piece by piece. */
-export class Sha256 {
-  readonly #hash: Hash = createHash("sha256");
-
-  /** Adds bytes. */
-  update(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
-  }
-
-  /** The hash of everything added, in hexadecimal. Ends it. */
-  digest(): string {
-    return this.#hash.digest("hex");
-  }
-}
 
 /** Options for {@linkcode asyncHashFile}. */
 export interface HashFileOptions {
@@ -37,6 +22,12 @@ export interface HashFileOptions {
 }
 
 const CHUNK = 512 * 1024;
+
+/** Imported when needed: a browser that imports the whole package has no node:crypto. */
+async function newHash(): Promise<Hash> {
+  const { createHash } = await import("node:crypto");
+  return createHash("sha256");
+}
 
 /**
  * The SHA-256 of a file, in hexadecimal, in constant memory.
@@ -68,11 +59,11 @@ export async function asyncHashFile(
     signal,
   });
   try {
-    const hash = new Sha256();
+    const hash = await newHash();
     let bytes = 0;
     for (;;) {
       const chunk = await reader.next();
-      if (chunk === undefined) return hash.digest();
+      if (chunk === undefined) return hash.digest("hex");
       hash.update(chunk);
       bytes += chunk.byteLength;
       onProgress?.(bytes);

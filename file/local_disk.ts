@@ -8,7 +8,18 @@
  *
  * @module
  */
-import { statfsSync } from "node:fs";
+
+type StatFs = (path: string) => { readonly type: number };
+
+// Not imported: a browser that imports the whole package could not load it then.
+let statfs: StatFs | undefined;
+
+function findStatFs(): StatFs | undefined {
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?(name: string): { statfsSync: StatFs } };
+  };
+  return process?.getBuiltinModule?.("node:fs").statfsSync;
+}
 
 /** The kernel's numbers of file systems that wait for no network: ext, xfs, btrfs, f2fs, zfs, tmpfs. */
 const LOCAL = new Set([
@@ -31,7 +42,10 @@ export function localDevice(directory: string): number | undefined {
   });
   if (state !== "granted") return undefined;
   try {
-    if (!LOCAL.has(statfsSync(directory).type)) return undefined;
+    statfs ??= findStatFs();
+    if (statfs === undefined || !LOCAL.has(statfs(directory).type)) {
+      return undefined;
+    }
     return Deno.statSync(directory).dev;
   } catch {
     // The asynchronous reading tells what is wrong.

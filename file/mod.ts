@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { UnsupportedRuntimeError } from "../_internal/errors.ts";
 export {
   CopyError,
   type CopyRefusal,

@@ -5,10 +5,20 @@
  * @module
  */
 import { fromFileUrl } from "@std/path";
+import { UnsupportedRuntimeError } from "../_internal/errors.ts";
 import { show } from "../_internal/validate.ts";
 
-/** `path` as a string; `name` is what the caller calls it in its errors. */
+/**
+ * `path` as a string; `name` is what the caller calls it in its errors. Everything that takes a
+ * path begins here, so here it is told where there are no files.
+ */
 export function toPath(name: string, path: string | URL): string {
+  if (typeof Deno === "undefined") {
+    throw new UnsupportedRuntimeError(
+      "What takes a path",
+      "Use the runtime's own file system (node:fs/promises) with the runner and the streams.",
+    );
+  }
   if (path instanceof URL) {
     if (path.protocol !== "file:") {
       throw new TypeError(

@@ -14,6 +14,7 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { closesWhilePending } from "../_internal/iterators.ts";
+import { withResolvers } from "../_internal/resolvers.ts";
 import { timers } from "../_internal/timer_queue.ts";
 import type { BatchSource } from "../streams/engine.ts";
 import { WatchRootError } from "./errors.ts";
@@ -76,7 +77,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   readonly #plan: WatchPlan;
   readonly #onEnd: (session: WatchSession) => void;
   readonly #settling: Settling | undefined;
-  readonly #started: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #started: PromiseWithResolvers<void> = withResolvers();
   /** Real path of the directory that is watched. */
   path = "";
   isRecursive: boolean;

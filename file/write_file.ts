@@ -111,8 +111,12 @@ export async function asyncWriteFile(
     ...(signal === undefined ? undefined : { signal }),
   });
   if (fsync) {
-    using file = await Deno.open(checked, { read: true, write: true });
-    await syncFile(file, checked);
+    const file = await Deno.open(checked, { read: true, write: true });
+    try {
+      await syncFile(file, checked);
+    } finally {
+      file.close();
+    }
     await syncParent(checked);
   }
 }
@@ -132,11 +136,21 @@ async function writeIterable(
       }`,
     );
   }
-  await using writer = new AsyncFileWriter(path, options);
-  for await (const chunk of content) {
-    await (typeof chunk === "string"
-      ? writer.write(chunk)
-      : writer.writeBytes(chunk));
+  const writer = new AsyncFileWriter(path, options);
+  try {
+    for await (const chunk of content) {
+      await (typeof chunk === "string"
+        ? writer.write(chunk)
+        : writer.writeBytes(chunk));
+    }
+    await writer.close();
+  } catch (error) {
+    await writer[Symbol.asyncDispose]().catch((failure: unknown) => {
+      throw new AggregateError(
+        [error, failure],
+        `Writing ${path} failed, and so did closing it`,
+      );
+    });
+    throw error;
   }
-  await writer.close();
 }

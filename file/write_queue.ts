@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { withResolvers } from "../_internal/resolvers.ts";
 import { Ring } from "../_internal/ring.ts";
 import { type ByteSink, writeAll } from "./write_all.ts";
 
@@ -232,7 +233,7 @@ export class WriteQueue {
   }
 
   #until(position: number, waiters: Ring<Waiter>): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = withResolvers<void>();
     waiters.push({ position, promise, resolve, reject });
     return promise;
   }

@@ -157,8 +157,12 @@ export function asyncBatchRequests<T>(
         .results();
       return;
     }
-    await using own = new AsyncHTTPClient();
-    yield* new BatchRun(requests, options, own, maxConcurrent, maxPerHost)
-      .results();
+    const own = new AsyncHTTPClient();
+    try {
+      yield* new BatchRun(requests, options, own, maxConcurrent, maxPerHost)
+        .results();
+    } finally {
+      await own.close();
+    }
   });
 }

@@ -47,7 +47,23 @@ function asBodyInit(source: BodySource): BodyInit {
   if (source instanceof ReadableStream || !isAsyncIterable(source)) {
     return source;
   }
-  return ReadableStream.from(textAsBytes(source));
+  return readableOf(textAsBytes(source));
+}
+
+/** The same as `ReadableStream.from`, which some browsers do not have; chunks are not read ahead. */
+export function readableOf<T extends Uint8Array>(
+  chunks: AsyncGenerator<T>,
+): ReadableStream<T> {
+  return new ReadableStream<T>({
+    async pull(controller) {
+      const { done, value } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel(reason) {
+      await chunks.return(reason);
+    },
+  }, { highWaterMark: 0 });
 }
 
 async function* textAsBytes(

@@ -5,6 +5,7 @@
  */
 import type { Hash } from "node:crypto";
 import { now } from "../_internal/clock.ts";
+import { UnsupportedRuntimeError } from "../_internal/errors.ts";
 import { sleep } from "../_internal/sleep.ts";
 import {
   functionNamed,
@@ -70,6 +71,12 @@ export async function asyncDownload(
   destination: string | URL,
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
+  if (typeof Deno === "undefined") {
+    throw new UnsupportedRuntimeError(
+      "asyncDownload()",
+      "Elsewhere, read client.stream() and write its chunks with what the runtime offers.",
+    );
+  }
   const download = new Download(url, destination, options);
   options.signal?.throwIfAborted();
   return await download.run();
@@ -128,11 +135,15 @@ class Download {
     const part = await PartFile.open(this.#destination);
     try {
       if (client !== undefined) return await this.#schedule(part, client);
-      await using own = new AsyncHTTPClient({
+      const own = new AsyncHTTPClient({
         retryPolicy: {},
         timeout: { idle: 30_000 },
       });
-      return await this.#schedule(part, own);
+      try {
+        return await this.#schedule(part, own);
+      } finally {
+        await own.close();
+      }
     } catch (error) {
       // What has come stays for a resume, unless none could build on it.
       if (

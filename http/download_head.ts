@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AsyncStream } from "../streams/mod.ts";
 import { parseContentRange, strongValidator } from "./content_range.ts";
 import { DownloadError } from "./errors/download_error.ts";
 import type { PartState } from "./part_file.ts";
@@ -77,7 +78,7 @@ export function decodedChunks(
       `the server compressed it with ${encoding}, though it was asked not to`,
     );
   }
-  return ReadableStream.from(chunks).pipeThrough(
+  return AsyncStream.from(chunks).toReadableStream().pipeThrough(
     new DecompressionStream(encoding),
   ).values();
 }

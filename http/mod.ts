@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { UnsupportedRuntimeError } from "../_internal/errors.ts";
 export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
 export { asyncBatchRequests, BatchResults } from "./batch.ts";
 export type { BatchRequest, BatchRequestOptions } from "./batch.ts";

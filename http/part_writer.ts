@@ -26,8 +26,12 @@ const SYNC_BYTES = 16 * 1024 * 1024;
 /** A failure is left to the fsync at the end, which meets it too. */
 async function syncData(path: string): Promise<void> {
   try {
-    using file = await Deno.open(path, { write: true });
-    await file.syncData();
+    const file = await Deno.open(path, { write: true });
+    try {
+      await file.syncData();
+    } finally {
+      file.close();
+    }
   } catch {
     // As above.
   }

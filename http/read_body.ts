@@ -35,8 +35,8 @@ export async function readWhole(
       call.value = parse(exchange, response, await response.text());
     } else if (kind === "text") call.value = await response.text();
     else if (kind === "blob") call.value = await response.blob();
-    else if (kind === "bytes") call.value = await response.bytes();
-    else call.value = buffered(response, await response.bytes());
+    else if (kind === "bytes") call.value = await bytesOf(response);
+    else call.value = buffered(response, await bytesOf(response));
     return kind === "buffer" ? call.value as Response : response;
   } catch (error) {
     if (error instanceof ResponseParseError) throw error;
@@ -66,6 +66,13 @@ function fromBytes(
     case "buffer":
       return buffered(response, bytes);
   }
+}
+
+/** The same as `response.bytes()`, which not every runtime has. */
+export async function bytesOf(
+  response: Response,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 /** Refuses a body that announces more than it may have. */

@@ -7,7 +7,7 @@ import { AsyncStream } from "../streams/mod.ts";
 import type { Call } from "./call.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
-import { type BodyKind, readExcerpt } from "./read_body.ts";
+import { type BodyKind, bytesOf, readExcerpt } from "./read_body.ts";
 import { exchangeOf, responseChunks } from "./tracked_response.ts";
 import { type StandardSchema, validate } from "./schema.ts";
 
@@ -109,7 +109,7 @@ export class ResponsePromise extends Promise<Response> {
         case "text":
           return await response.text();
         case "bytes":
-          return await response.bytes();
+          return await bytesOf(response);
         default:
           return await response.blob();
       }

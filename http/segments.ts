@@ -203,9 +203,21 @@ export class SegmentedTransfer {
   }
 
   async #receive(segment: Segment, response: Response): Promise<void> {
-    const { part, url, onBytes } = this.#plan;
+    const file = await Deno.open(this.#plan.part.path, { write: true });
+    try {
+      await this.#write(segment, response, file);
+    } finally {
+      file.close();
+    }
+  }
+
+  async #write(
+    segment: Segment,
+    response: Response,
+    file: Deno.FsFile,
+  ): Promise<void> {
+    const { url, onBytes } = this.#plan;
     const end = segment.range[1];
-    using file = await Deno.open(part.path, { write: true });
     const start = segment.position;
     await file.seek(start, Deno.SeekMode.Start);
     const writer = new PartWriter(file);

@@ -6,7 +6,7 @@
  */
 import type { Exchange } from "./exchange.ts";
 import { nativeBody } from "./native_body.ts";
-import { checkAnnounced, readChunks } from "./read_body.ts";
+import { bytesOf, checkAnnounced, readChunks } from "./read_body.ts";
 
 const EXCHANGE = Symbol("exchange");
 const STREAM = Symbol("stream");
@@ -36,7 +36,7 @@ class TrackedResponse extends Response {
   }
 
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return read(this, (response) => response.bytes(), super.bytes);
+    return read(this, bytesOf, bytesOfNative);
   }
 
   override arrayBuffer(): Promise<ArrayBuffer> {
@@ -102,6 +102,13 @@ export function discardResponse(response: Response): void {
   const exchange = exchangeOf(response);
   if (exchange === undefined) response.body?.cancel().catch(() => {});
   else exchange.discard();
+}
+
+/** What the native `bytes()` does, which not every runtime has. */
+async function bytesOfNative(
+  this: Response,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await Response.prototype.arrayBuffer.call(this));
 }
 
 async function read<T>(

@@ -5,13 +5,14 @@
  */
 import { now } from "../_internal/clock.ts";
 import { functionNamed } from "../_internal/validate.ts";
+import { readableOf } from "./body.ts";
 import { AsyncHTTPClient } from "./client.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { UploadError } from "./errors/upload_error.ts";
 import { type Envelope, envelope } from "./multipart.ts";
 import { hasNodeTransport, sendByNode } from "./node_transport.ts";
 import type { RequestOptions } from "./options.ts";
-import { readExcerpt } from "./read_body.ts";
+import { bytesOf, readExcerpt } from "./read_body.ts";
 import { headerRecord } from "./request.ts";
 import { exchangeOf } from "./tracked_response.ts";
 import {
@@ -91,7 +92,7 @@ export async function asyncUpload(
   try {
     const response = await send(own, String(url), input, options);
     // Its client ends with this call, so the answer is read here: it is short.
-    const bytes = await response.bytes();
+    const bytes = await bytesOf(response);
     const { status, statusText, headers } = response;
     return new Response(bytes.byteLength === 0 ? null : bytes, {
       status,
@@ -149,6 +150,14 @@ async function send(
           : sent / total,
         elapsed: now() - start,
       });
+  // Browsers send streams over HTTP/2 only, and without their length.
+  const blob = hasNodeTransport() || source.whole === undefined
+    ? undefined
+    : new Blob(
+      form === undefined
+        ? [source.whole]
+        : [form.head, source.whole, form.tail],
+    );
   const body = () => bodyStream(url, source, form);
   if (hasNodeTransport()) {
     if (total !== undefined) headers["content-length"] = String(total);
@@ -160,7 +169,7 @@ async function send(
     {
       ...request,
       headers,
-      body: source.replayable ? body : body(),
+      body: blob ?? (source.replayable ? body : body()),
       ...(hasNodeTransport()
         ? {
           fetch: (url: string, init: RequestInit) =>
@@ -169,6 +178,7 @@ async function send(
         : undefined),
     },
   );
+  if (blob !== undefined) report?.(blob.size);
   if (response.ok) return response;
   const exchange = exchangeOf(response);
   throw new HTTPStatusError({
@@ -185,7 +195,7 @@ function bodyStream(
   source: UploadSource,
   form: Envelope | undefined,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return ReadableStream.from(parts(url, source, form));
+  return readableOf(parts(url, source, form));
 }
 
 async function* parts(

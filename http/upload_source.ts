@@ -5,6 +5,7 @@
  */
 import { show } from "../_internal/validate.ts";
 import { splitPath, toPath } from "../file/paths.ts";
+import { AsyncStream } from "../streams/mod.ts";
 
 /** What can be uploaded: a path or a file: URL, bytes, a Blob, a stream. */
 export type UploadInput =
@@ -26,6 +27,8 @@ export interface UploadSource {
   readonly type: string | undefined;
   /** False for a stream: it can be read once. */
   readonly replayable: boolean;
+  /** All of it in one, where it is at hand: then fetch can tell its length. */
+  readonly whole: BlobPart | undefined;
   /** The bytes, from the start. */
   open(): AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
@@ -45,7 +48,8 @@ export async function uploadSource(
       name: input instanceof File ? input.name : undefined,
       type: input.type || undefined,
       replayable: true,
-      open: () => input.stream(),
+      whole: input,
+      open: () => AsyncStream.from(input.stream()),
     };
   }
   if (input instanceof Uint8Array || input instanceof ArrayBuffer) {
@@ -55,19 +59,24 @@ export async function uploadSource(
       name: undefined,
       type: undefined,
       replayable: true,
+      whole: bytes,
       open: () => slices(bytes),
     };
   }
   if (
+    input instanceof ReadableStream ||
     typeof input === "object" && input !== null &&
-    Symbol.asyncIterator in input
+      Symbol.asyncIterator in input
   ) {
     return {
       length: undefined,
       name: undefined,
       type: undefined,
       replayable: false,
-      open: () => input,
+      whole: undefined,
+      // Not every browser can iterate over a ReadableStream.
+      open: () =>
+        input instanceof ReadableStream ? AsyncStream.from(input) : input,
     };
   }
   throw new TypeError(
@@ -87,6 +96,7 @@ async function fileSource(path: string): Promise<UploadSource> {
     name: splitPath(path).base,
     type: undefined,
     replayable: true,
+    whole: undefined,
     open: () => readFile(path),
   };
 }
@@ -94,13 +104,17 @@ async function fileSource(path: string): Promise<UploadSource> {
 async function* readFile(
   path: string,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  using file = await Deno.open(path);
-  for (;;) {
-    // A buffer each: the one before is still on its way out.
-    const buffer = new Uint8Array(CHUNK);
-    const count = await file.read(buffer);
-    if (count === null) return;
-    yield buffer.subarray(0, count);
+  const file = await Deno.open(path);
+  try {
+    for (;;) {
+      // A buffer each: the one before is still on its way out.
+      const buffer = new Uint8Array(CHUNK);
+      const count = await file.read(buffer);
+      if (count === null) return;
+      yield buffer.subarray(0, count);
+    }
+  } finally {
+    file.close();
   }
 }
 

@@ -36,6 +36,7 @@
  */
 import { now } from "../_internal/clock.ts";
 import { DisposedError, report } from "../_internal/errors.ts";
+import { withResolvers } from "../_internal/resolvers.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import {
   idleTimers,
@@ -111,8 +112,8 @@ export class PoolCore<R> {
   #isFilling = false;
   #pauses = 0;
   #retry: TimerEntry | undefined = undefined;
-  readonly #drained = Promise.withResolvers<void>();
-  readonly #gone = Promise.withResolvers<void>();
+  readonly #drained = withResolvers<void>();
+  readonly #gone = withResolvers<void>();
   /** What failed while closing: clean-ups, for `close` to reject with. */
   readonly closeErrors: unknown[] = [];
   #acquired = 0;

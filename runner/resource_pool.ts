@@ -111,7 +111,7 @@ export class ResourcePool<R> implements AsyncDisposable {
       options?.signal?.throwIfAborted();
       return await fn(lease.resource, lease);
     } finally {
-      lease[Symbol.dispose]();
+      if (!lease.isReleased) lease.release();
     }
   }
 

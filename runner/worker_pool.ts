@@ -17,6 +17,7 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { DisposedError, report } from "../_internal/errors.ts";
+import { withResolvers } from "../_internal/resolvers.ts";
 import { duration, integer, show } from "../_internal/validate.ts";
 import { ResourcePool } from "./resource_pool.ts";
 import { OffloadError, unpackThrown } from "./worker_errors.ts";
@@ -156,7 +157,7 @@ class HostedWorker {
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
     this.#where = `${call.name} of ${call.module} (offloaded)`;
-    const pending = this.#pending = Promise.withResolvers<unknown>();
+    const pending = this.#pending = withResolvers<unknown>();
     try {
       this.#worker.postMessage(call, transfer);
     } catch (cause) {
@@ -220,11 +221,27 @@ class HostedWorker {
 function checkReadPermission(entry: URL): void {
   if (typeof Deno === "undefined" || entry.protocol !== "file:") return;
   const { state } = Deno.permissions.querySync({ name: "read", path: entry });
-  if (state === "granted") return;
+  if (state === "granted") {
+    checkIsThere(entry);
+    return;
+  }
   throw new OffloadError(
     `offload() needs --allow-read for ${entry.pathname} and for the module that is offloaded to: ` +
       "a worker reads its modules itself.",
   );
+}
+
+/** A bundle does not contain it, and Deno does not always tell that a worker's module is missing. */
+function checkIsThere(entry: URL): void {
+  try {
+    Deno.statSync(entry);
+  } catch (cause) {
+    throw new OffloadError(
+      `offload() needs ${entry.pathname}, the worker's own script, which is not there. ` +
+        "A bundler leaves it out: keep @specify/async-core external, or use ordinary tasks.",
+      { cause },
+    );
+  }
 }
 
 /** A worker cannot know from where a relative address was meant. */

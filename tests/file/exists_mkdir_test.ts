@@ -90,7 +90,12 @@ testWith(
     await using modules = await TemporaryDirectory.create();
     await Deno.chmod(modules.root, 0o777);
     for (
-      const name of ["file/exists.ts", "file/paths.ts", "_internal/validate.ts"]
+      const name of [
+        "file/exists.ts",
+        "file/paths.ts",
+        "_internal/errors.ts",
+        "_internal/validate.ts",
+      ]
     ) {
       await modules.write(
         name,
