@@ -11,7 +11,7 @@ export async function startServer(): Promise<string> {
       "run",
       "--allow-net",
       "--no-check",
-      new URL("./http_server.ts", import.meta.url).pathname,
+      new URL("./http_server.ts", import.meta.url).href,
     ],
     stdin: "piped",
     stdout: "piped",

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import {
   asyncBatchRequests,
   asyncDownload,
@@ -103,7 +104,7 @@ async function main(signal: AbortSignal): Promise<void> {
     await using origin = serveOrigin();
     await using client = new AsyncHTTPClient();
     await using runner = new AsyncRunner({ maxWorkers: 4, observer: gauge });
-    const tree = new URL("..", import.meta.url).pathname + "runner";
+    const tree = fromFileUrl(new URL("../runner", import.meta.url));
     const work = { runner, client, tree, origin: origin.url, signal };
     const began = performance.now();
     const timed = async (count: number, priority: TaskPriority) => {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import {
   asyncReadFile,
   asyncRun,
@@ -63,7 +64,7 @@ export async function countTicks(
 }
 
 async function main(signal: AbortSignal): Promise<void> {
-  const directory = Deno.args[0] ?? new URL("..", import.meta.url).pathname;
+  const directory = Deno.args[0] ?? fromFileUrl(new URL("..", import.meta.url));
   await using runner = new AsyncRunner({ maxWorkers: 8, signal });
   const ticks = await countTicks(async () => {
     const [digests, key] = await Promise.all([

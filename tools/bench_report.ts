@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import * as echarts from "echarts";
 import { parseArgs } from "node:util";
 
@@ -175,7 +176,7 @@ async function writeReport(all: Group[]): Promise<void> {
   const file = new URL("docs/BENCHMARKS.md", root);
   await Deno.writeTextFile(file, lines.join("\n"));
   await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", file.pathname, resultsFile.pathname],
+    args: ["fmt", "--quiet", fromFileUrl(file), fromFileUrl(resultsFile)],
   }).output();
 }
 

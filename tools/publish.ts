@@ -8,6 +8,8 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
+
 const isDryRun = Deno.args.includes("--dry-run");
 const root = new URL("../", import.meta.url);
 const config = JSON.parse(
@@ -23,7 +25,7 @@ if (isDryRun) {
 const path = new URL(`deno.publish-${Deno.pid}.json`, root);
 await Deno.writeTextFile(path, JSON.stringify(config));
 try {
-  Deno.exitCode = await publish(root, [`--config=${path.pathname}`]);
+  Deno.exitCode = await publish(root, [`--config=${fromFileUrl(path)}`]);
 } finally {
   await Deno.remove(path);
 }

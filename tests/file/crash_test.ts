@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path";
 import { assert, assertEquals } from "@std/assert";
 import { asyncWriteFile } from "../../file/mod.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
@@ -35,10 +36,10 @@ testWith(
             "run",
             "--quiet",
             "--no-check",
-            `--config=${config.pathname}`,
+            `--config=${fromFileUrl(config)}`,
             `--allow-read=${directory.root},/proc`,
             `--allow-write=${directory.root}`,
-            process.pathname,
+            process.href,
             path,
             way,
           ],

@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AsyncRunner } from "../../runner/mod.ts";
 import {
@@ -503,7 +504,7 @@ testWith(
             "--allow-all",
             "--no-check",
             "--config",
-            new URL("../../deno.json", import.meta.url).pathname,
+            fromFileUrl(new URL("../../deno.json", import.meta.url)),
             `${directory}/run.ts`,
           ],
           stdout: "piped",
@@ -554,7 +555,7 @@ testWith(
           "--allow-all",
           "--no-check",
           "--config",
-          new URL("../../deno.json", import.meta.url).pathname,
+          fromFileUrl(new URL("../../deno.json", import.meta.url)),
           `${directory}/run.ts`,
         ],
         stderr: "inherit",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import {
   assert,
   assertEquals,
@@ -56,7 +57,7 @@ async function inProcess(
       "--no-check",
       "--no-prompt",
       "--config",
-      new URL("../../deno.json", import.meta.url).pathname,
+      fromFileUrl(new URL("../../deno.json", import.meta.url)),
       ...flags,
       `data:application/typescript,${encodeURIComponent(program)}`,
     ],
