@@ -14,6 +14,7 @@ import {
   TaskPriority,
   walkAsync,
 } from "../mod.ts";
+import { fromFileUrl } from "@std/path";
 
 const hashing = import.meta.resolve("./worker_hashing/hash.ts");
 
