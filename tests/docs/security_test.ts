@@ -6,7 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { AsyncRunner } from "../../mod.ts";
+import { AsyncHTTPClient, AsyncRunner } from "../../mod.ts";
 import { serve } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
@@ -116,5 +116,26 @@ testWith(
     await runner.gather(
       [...rows].map(([part, flags], index) => () => run(part, flags, index)),
     );
+  },
+);
+
+testWith(
+  ["net"],
+  "what a redirect to another origin takes out of a request is not put back by the next redirect",
+  async () => {
+    const secrets: (string | null)[] = [];
+    await using first = serve(({ url, headers }) => {
+      secrets.push(headers.get("authorization"));
+      return new URL(url).pathname === "/back"
+        ? new Response("back")
+        : Response.redirect(`${second.url}/`, 302);
+    });
+    await using second = serve(({ headers }) => {
+      secrets.push(headers.get("authorization"));
+      return Response.redirect(`${first.url}/back`, 302);
+    });
+    await using client = new AsyncHTTPClient({ auth: "Bearer secret" });
+    assertEquals(await client.get(`${first.url}/`).text(), "back");
+    assertEquals(secrets, ["Bearer secret", null, null]);
   },
 );
