@@ -18,7 +18,6 @@ import {
   TaskPriority,
   walkAsync,
 } from "../mod.ts";
-import { fromFileUrl } from "@std/path";
 import { Gauge } from "./one_scheduler/gauge.ts";
 import { serveOrigin } from "./one_scheduler/origin.ts";
 

@@ -14,7 +14,6 @@ import {
   TaskPriority,
   walkAsync,
 } from "../mod.ts";
-import { fromFileUrl } from "@std/path";
 
 const hashing = import.meta.resolve("./worker_hashing/hash.ts");
 
