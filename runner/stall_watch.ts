@@ -68,8 +68,9 @@ export class StallWatch {
     }
   }
 
-  /** Nothing is left to watch. */
+  /** Nothing is left to watch: a stall that there was is over. */
   stop(): void {
+    this.#reported = false;
     if (this.#timer !== undefined) timers.remove(this.#timer);
     this.#timer = undefined;
   }

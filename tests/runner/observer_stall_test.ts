@@ -171,6 +171,28 @@ Deno.test("onStall does not report a long task behind which nothing waits, a pau
   assertEquals(reports.length, 0);
 });
 
+Deno.test("onStall reports again when new work is stuck after the old was cleared", async () => {
+  using clock = new FakeClock();
+  const reports: StallReport[] = [];
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    onStall: { after: 1000, report: (stall) => reports.push(stall) },
+  });
+  const held = new HeldTask();
+  scheduler.submit(held.run);
+  for (const name of ["first", "second"]) {
+    scheduler.submit(() => 1, { name });
+    await clock.tick(3000);
+    scheduler.clear();
+  }
+  assertEquals(reports.map(({ queued }) => queued[0]?.name), [
+    "first",
+    "second",
+  ]);
+  held.end();
+  await scheduler.onIdle();
+});
+
 Deno.test("onStall sees a stall that was there when a pause ended", async () => {
   using clock = new FakeClock();
   const { scheduler, reports } = watchedScheduler();
