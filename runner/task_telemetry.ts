@@ -37,7 +37,7 @@ interface OpenTask {
   /** The level it was counted under when it joined the queue. */
   readonly counted: { "task.priority": number };
   readonly queuedAt: number;
-  startedAt: number;
+  startedAt: number | undefined;
   span: Span | undefined;
 }
 
@@ -83,7 +83,7 @@ export class TaskTelemetry implements TaskObserver {
     this.#open.set(task, {
       counted,
       queuedAt: now(),
-      startedAt: 0,
+      startedAt: undefined,
       span: undefined,
     });
     this.#depth?.add(1, counted);
@@ -103,7 +103,7 @@ export class TaskTelemetry implements TaskObserver {
   settled(task: TaskInfo, reason: unknown): void {
     const open = this.#open.get(task);
     if (open === undefined) return;
-    if (open.startedAt === 0) {
+    if (open.startedAt === undefined) {
       this.#open.delete(task);
       this.#depth?.add(-1, open.counted);
       return;
@@ -116,7 +116,7 @@ export class TaskTelemetry implements TaskObserver {
 
   ended(task: TaskInfo): void {
     const open = this.#open.get(task);
-    if (open === undefined) return;
+    if (open?.startedAt === undefined) return;
     this.#open.delete(task);
     this.#run?.record((now() - open.startedAt) / 1000, {
       ...priorityOf(task),
@@ -137,7 +137,7 @@ export class TaskTelemetry implements TaskObserver {
             "task.id": job.id,
             "task.name": job.name,
             ...priorityOf(job),
-            "task.wait_ms": open.startedAt - open.queuedAt,
+            "task.wait_ms": (open.startedAt ?? open.queuedAt) - open.queuedAt,
           },
         }, (span) => {
           open.span = span;

@@ -44,8 +44,8 @@ interface TaskRecord {
   readonly id: string;
   readonly priority: number;
   readonly queuedAt: number;
-  startedAt: number;
-  endedAt: number;
+  startedAt: number | undefined;
+  endedAt: number | undefined;
   slot: number;
   state: string;
 }
@@ -71,8 +71,8 @@ export class TimelineRecorder implements TaskObserver {
       id: task.id,
       priority: task.priority,
       queuedAt: now(),
-      startedAt: 0,
-      endedAt: 0,
+      startedAt: undefined,
+      endedAt: undefined,
       slot: 0,
       state: "queued",
     });
@@ -92,7 +92,7 @@ export class TimelineRecorder implements TaskObserver {
     if (record === undefined) return;
     record.state = task.state;
     // Never started: it ends here. Otherwise `ended` comes, at once or later.
-    if (record.startedAt === 0) this.#close(record);
+    if (record.startedAt === undefined) this.#close(record);
   }
 
   ended(task: TaskInfo): void {
@@ -137,15 +137,15 @@ function addEvents(
   time: number,
 ): void {
   const { name, id, priority, queuedAt, startedAt, state } = record;
-  const endedAt = record.endedAt || time;
-  const waitedUntil = startedAt || endedAt;
+  const endedAt = record.endedAt ?? time;
+  const waitedUntil = startedAt ?? endedAt;
   const common = { name, pid: 1, args: { id, priority, state } };
   const wait = { ...common, cat: "queue", tid: 0, id };
   events.push(
     { ...wait, ph: "b", ts: queuedAt * 1000 },
     { ...wait, ph: "e", ts: waitedUntil * 1000 },
   );
-  if (startedAt === 0) return;
+  if (startedAt === undefined) return;
   events.push({
     ...common,
     cat: "task",

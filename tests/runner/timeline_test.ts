@@ -84,3 +84,21 @@ Deno.test("runner.timeline() without the option says what to do", () => {
     "option timeline",
   );
 });
+
+Deno.test("runner.timeline() shows tasks that start when the clock is at 0", async () => {
+  const realNow = performance.now;
+  performance.now = () => 0;
+  try {
+    await using runner = new AsyncRunner({ timeline: 10 });
+    for (let n = 0; n < 3; n++) await runner.submit(() => n);
+    const { traceEvents } = runner.timeline();
+    const count = (phase: string) =>
+      traceEvents.filter(({ ph }) => ph === phase).length;
+    assertEquals({ spans: count("X"), slots: count("M") }, {
+      spans: 3,
+      slots: 1,
+    });
+  } finally {
+    performance.now = realNow;
+  }
+});
