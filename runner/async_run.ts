@@ -16,8 +16,15 @@ import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { report, timeoutError } from "../_internal/errors.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
-import { duration, functionNamed, show } from "../_internal/validate.ts";
+import {
+  boolean,
+  duration,
+  functionNamed,
+  object,
+  show,
+} from "../_internal/validate.ts";
 import { endDefaultRunner } from "./default_runner.ts";
+import { checkSignal } from "./scheduler_options.ts";
 import { exitProcess, listenToOsSignals, type OsSignal } from "./os_signals.ts";
 
 /** What the main function is given. */
@@ -282,10 +289,12 @@ export async function asyncRun<T>(
   options: AsyncRunOptions = {},
 ): Promise<T> {
   functionNamed("main", main);
+  object("options", options);
   const timeout = duration("timeout", options.timeout ?? Infinity);
   const gracePeriod = duration("gracePeriod", options.gracePeriod ?? 10_000);
   const { signal, handleSignals = true } = options;
-  signal?.throwIfAborted();
+  boolean("handleSignals", handleSignals);
+  if (signal !== undefined) checkSignal("signal", signal).throwIfAborted();
 
   const run = new Run(gracePeriod);
   runs.add(run);

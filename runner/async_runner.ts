@@ -7,9 +7,11 @@ import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { environmentNumber } from "../_internal/environment.ts";
 import { DisposedError } from "../_internal/errors.ts";
 import {
+  boolean,
   duration,
   functionNamed,
   integer,
+  object,
   show,
 } from "../_internal/validate.ts";
 import { type BatchSettings, gatherAll } from "./gather.ts";
@@ -269,9 +271,10 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<unknown>>,
     options: GatherOptions = {},
   ): Promise<unknown> {
+    object("options", options);
     const { settled = false, ...submitOptions } = options;
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
+    boolean("settled", settled);
+    this.#checkBatch(options);
     return await gatherAll(
       this.#core,
       tasks,
@@ -301,8 +304,12 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     fn: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
     options: RunnerMapOptions = {},
   ): AsyncIterableIterator<U> & AsyncDisposable {
+    checkSource(source);
     functionNamed("fn", fn);
+    object("options", options);
     const { concurrency: limit, ordered = true, ...submitOptions } = options;
+    boolean("ordered", ordered);
+    if (options.signal !== undefined) checkSignal("signal", options.signal);
     this.#checkOpen();
     return new RunnerMap(this.#core, source, fn, {
       ...this.#settings(submitOptions),
@@ -323,8 +330,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
+    this.#checkBatch(options);
     return await firstOf(this.#core, tasks, this.#settings(options), false);
   }
 
@@ -338,8 +344,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
+    this.#checkBatch(options);
     return await firstOf(this.#core, tasks, this.#settings(options), true);
   }
 
@@ -543,8 +548,26 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     };
   }
 
+  /** What gather, race and any look at before they begin. */
+  #checkBatch(options: { signal?: AbortSignal | undefined }): void {
+    this.#checkOpen();
+    if (options.signal === undefined) return;
+    checkSignal("signal", options.signal).throwIfAborted();
+  }
+
   #checkOpen(): void {
     const refusal = this.#group?.refusal ?? this.#core.refusal;
     if (refusal !== undefined) throw refusal();
   }
+}
+
+/** Checks that there is something to read from: a string is iterable, too. */
+function checkSource(source: unknown): void {
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
+    source,
+  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  if (typeof (async ?? sync) === "function") return;
+  throw new TypeError(
+    `source must be an iterable or an async iterable, got ${show(source)}`,
+  );
 }

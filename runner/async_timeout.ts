@@ -20,6 +20,7 @@ import {
   duration as checkDuration,
   functionNamed,
 } from "../_internal/validate.ts";
+import { checkSignal } from "./scheduler_options.ts";
 
 /** What else ends the time limit. */
 export interface AsyncTimeoutOptions {
@@ -75,6 +76,7 @@ class TimeLimit implements Deadline, AbortTarget, TimerTarget {
     this.#duration = duration;
     this.#ended = ended;
     this.time = now() + duration;
+    if (signal !== undefined) checkSignal("signal", signal);
     if (signal?.aborted) {
       this.aborted(signal.reason);
       return;

@@ -34,6 +34,14 @@ export function gatherAll(
   });
 }
 
+/** Checks that there is something to take tasks from. */
+export function checkTasks(tasks: Iterable<Task<unknown>>): void {
+  if (typeof tasks?.[Symbol.iterator] === "function") return;
+  throw new TypeError(
+    `tasks must be an iterable of functions, got ${show(tasks)}`,
+  );
+}
+
 class Gather implements JobOwner {
   // Invariant: #inFlight counts the jobs that were submitted and have not really ended, #jobs
   // holds them at their index. The source is read only while no failure is known, and is closed
@@ -69,11 +77,7 @@ class Gather implements JobOwner {
     resolve: (results: unknown[]) => void,
     reject: (error: unknown) => void,
   ) {
-    if (typeof tasks?.[Symbol.iterator] !== "function") {
-      throw new TypeError(
-        `tasks must be an iterable of functions, got ${show(tasks)}`,
-      );
-    }
+    checkTasks(tasks);
     this.#core = core;
     this.#iterator = tasks[Symbol.iterator]();
     // One subscription for all tasks: it also ends a gather that waits for room in the queue.

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  boolean,
   duration,
   functionNamed,
   integer,
@@ -49,6 +50,8 @@ export function checkPoolOptions<R>(
       `minResources must be at most maxResources (${maxResources}), got ${minResources}`,
     );
   }
+  const { trackLeaks = false } = options;
+  boolean("trackLeaks", trackLeaks);
   return {
     maxResources,
     minResources,
@@ -70,7 +73,7 @@ export function checkPoolOptions<R>(
       "cleanupTimeout",
       options.cleanupTimeout ?? 10_000,
     ),
-    trackLeaks: options.trackLeaks ?? false,
+    trackLeaks,
     onError: optionalFunction("onError", options.onError),
   };
 }

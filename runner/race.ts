@@ -4,7 +4,7 @@
  * @module
  */
 import { abortError } from "../_internal/errors.ts";
-import type { BatchSettings } from "./gather.ts";
+import { type BatchSettings, checkTasks } from "./gather.ts";
 import { isActive, type JobOwner, OwnedJob } from "./job.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
 import type { Task, TaskState } from "./types.ts";
@@ -16,6 +16,7 @@ export function firstOf<T>(
   settings: BatchSettings,
   mustSucceed: boolean,
 ): Promise<Awaited<T>> {
+  checkTasks(tasks);
   const list = [...tasks];
   if (list.length === 0) {
     return Promise.reject(

@@ -5,10 +5,11 @@
  */
 import { now } from "../_internal/clock.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
-import { duration, functionNamed } from "../_internal/validate.ts";
+import { duration, functionNamed, object } from "../_internal/validate.ts";
 import { PoolCore } from "./pool_core.ts";
 import { PoolTimeoutError } from "./pool_errors.ts";
 import { checkPoolOptions } from "./pool_settings.ts";
+import { checkSignal } from "./scheduler_options.ts";
 import type {
   AcquireOptions,
   CloseOptions,
@@ -17,6 +18,8 @@ import type {
   ResourcePoolOptions,
   ResourcePoolStats,
 } from "./pool_types.ts";
+
+const NO_OPTIONS: AcquireOptions = {};
 
 /**
  * Lends out resources, at most `maxResources` of them, first come first served.
@@ -75,9 +78,11 @@ export class ResourcePool<R> implements AsyncDisposable {
    * console.log(lease.resource);
    * ```
    */
-  acquire(options?: AcquireOptions): Promise<Lease<R>> {
+  acquire(options: AcquireOptions = NO_OPTIONS): Promise<Lease<R>> {
+    object("options", options);
     const { acquireTimeout } = this.#core.settings;
-    const timeout = options?.timeout;
+    const { signal, timeout } = options;
+    if (signal !== undefined) checkSignal("signal", signal);
     return this.#core.acquire(
       options,
       timeout === undefined ? acquireTimeout : duration("timeout", timeout),
@@ -131,7 +136,9 @@ export class ResourcePool<R> implements AsyncDisposable {
    * @throws {AggregateError} When clean-ups failed, with all of their errors.
    * @throws {PoolTimeoutError} When `timeout` ran out; it names what is still out.
    */
-  async close({ timeout = Infinity }: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    object("options", options);
+    const { timeout = Infinity } = options;
     duration("timeout", timeout);
     const closed = this.#closed ??= this.#close();
     // Handled here, so that a wait that runs out leaves no unhandled rejection behind.

@@ -94,7 +94,8 @@ export interface TaskHandle<T> extends Promise<T> {
    * Settles the handle at once with `reason`, queued or running. A running task sees its signal
    * abort, and its slot is free when it has really ended. Later calls do nothing.
    *
-   * @param reason What the handle rejects with. @default {DOMException "AbortError"}
+   * @param reason What the handle rejects with; of very many handles that are cancelled in one
+   * turn, the later ones share the default. @default {DOMException "AbortError"}
    */
   cancel(reason?: unknown): void;
   /**

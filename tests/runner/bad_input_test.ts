@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { assertEquals, assertThrows } from "@std/assert";
-import { TaskScheduler } from "../../runner/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  asyncRun,
+  AsyncRunner,
+  asyncTimeout,
+  ResourcePool,
+  TaskScheduler,
+} from "../../runner/mod.ts";
 
 type Wrong = readonly [
   options: unknown,
@@ -209,4 +215,53 @@ Deno.test("the other methods of TaskScheduler check their arguments", () => {
     RangeError,
     "maxConcurrent must be a positive integer or Infinity, got 2.5",
   );
+});
+
+Deno.test("a value of the wrong type is named wherever an option or an argument is taken", async () => {
+  const runner = new AsyncRunner();
+  const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+  // What TypeScript would not let through.
+  const wrong = (value: unknown) => value as never;
+  const signal = "signal must be an AbortSignal, got";
+  const calls: [call: () => unknown, message: string][] = [
+    [() => asyncTimeout(5, { signal: wrong("x") }), `${signal} "x"`],
+    [() => asyncTimeout(5, () => 1, { signal: wrong(5) }), `${signal} 5`],
+    [() => asyncRun(() => 1, { signal: wrong("x") }), `${signal} "x"`],
+    [() => asyncRun(() => 1, wrong(null)), "options must be an object"],
+    [
+      () => asyncRun(() => 1, { handleSignals: wrong("no") }),
+      'handleSignals must be true or false, got "no"',
+    ],
+    [() => runner.gather([], { signal: wrong({}) }), signal],
+    [() => runner.gather([], wrong(null)), "options must be an object"],
+    [() => runner.gather([], { settled: wrong(1) }), "settled must be"],
+    [() => runner.race([() => 1], { signal: wrong({}) }), signal],
+    [() => runner.race(wrong(5)), "tasks must be an iterable of functions"],
+    [() => runner.any(wrong(null)), "tasks must be an iterable of functions"],
+    [() => runner.map(wrong(5), () => 1), "source must be an iterable"],
+    [() => runner.map(wrong(null), () => 1), "source must be an iterable"],
+    [() => runner.map([1], () => 1, { signal: wrong({}) }), signal],
+    [() => runner.map([1], () => 1, { ordered: wrong(3) }), "ordered must be"],
+    [
+      () => runner.submit((context) => context.shield(wrong(5))),
+      "fn must be a function, got 5",
+    ],
+    [() => pool.acquire({ signal: wrong("x") }), `${signal} "x"`],
+    [() => pool.acquire(wrong(null)), "options must be an object, got null"],
+    [() => pool.close(wrong(null)), "options must be an object, got null"],
+    [
+      () =>
+        new ResourcePool({
+          maxResources: 1,
+          factory: () => 1,
+          trackLeaks: wrong(1),
+        }),
+      "trackLeaks must be true or false, got 1",
+    ],
+  ];
+  for (const [call, message] of calls) {
+    await assertRejects(async () => await call(), TypeError, message);
+  }
+  await pool.close();
+  await runner.shutdown();
 });

@@ -73,6 +73,27 @@ Deno.test("cancel() without a reason rejects with an AbortError that names the t
   assertEquals(reason.message, "Task report was cancelled");
 });
 
+Deno.test("cancel() without a reason of very many tasks in one turn makes few errors", async () => {
+  const scheduler = new TaskScheduler({ paused: true });
+  const cancelAll = async () => {
+    const handles = Array.from(
+      { length: 1_000 },
+      () => scheduler.submit(() => 1),
+    );
+    for (const handle of handles) handle.cancel();
+    const reasons = await Promise.all(
+      handles.map((handle) => handle.catch((reason) => reason)),
+    );
+    assertEquals(reasons.every(({ name }) => name === "AbortError"), true);
+    return new Set(reasons);
+  };
+  const first = await cancelAll();
+  const second = await cancelAll();
+  assertEquals([first.size, second.size], [101, 101]);
+  // What was shared in one turn is not shared with another.
+  assertEquals(first.isDisjointFrom(second), true);
+});
+
 Deno.test("cancel() of a running task settles it at once, and its signal aborts with the same reason", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
   const held = new HeldTask();
