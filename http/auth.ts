@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../_internal/abort.ts";
 import { functionNamed, show } from "../_internal/validate.ts";
 import { originOf } from "./request.ts";
+import { untilAbort } from "./until_abort.ts";
 
 /** A token that can be renewed. */
 export interface TokenAuth {
@@ -83,14 +83,14 @@ export class Authenticator {
 
   /** The present token. */
   token(signal: AbortSignal): string | Promise<string> {
-    return this.#token ?? this.#wait(this.#fetch(undefined), signal);
+    return this.#token ?? untilAbort(this.#fetch(undefined), signal);
   }
 
   /** A token other than `refused`. */
   renew(refused: string, signal: AbortSignal): string | Promise<string> {
     return this.#token !== undefined && this.#token !== refused
       ? this.#token
-      : this.#wait(this.#fetch(refused), signal);
+      : untilAbort(this.#fetch(refused), signal);
   }
 
   /** The header's value. */
@@ -98,6 +98,7 @@ export class Authenticator {
     return this.#prefix + token;
   }
 
+  /** One caller's abort ends its own wait, not the renewal that others wait for too. */
   #fetch(expired: string | undefined): Promise<string> {
     return this.#pending ??= this.#ask(expired).finally(() => {
       this.#pending = undefined;
@@ -114,26 +115,5 @@ export class Authenticator {
     }
     this.#token = token;
     return token;
-  }
-
-  /** One caller's abort ends its own wait, not the renewal that others wait for too. */
-  #wait(pending: Promise<string>, signal: AbortSignal): Promise<string> {
-    if (signal.aborted) {
-      pending.catch(() => {});
-      return Promise.reject(signal.reason);
-    }
-    return new Promise((resolve, reject) => {
-      const subscription = onAbort(signal, reject);
-      pending.then(
-        (token) => {
-          subscription.unsubscribe();
-          resolve(token);
-        },
-        (error) => {
-          subscription.unsubscribe();
-          reject(error);
-        },
-      );
-    });
   }
 }

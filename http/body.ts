@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isThenable } from "../_internal/thenable.ts";
 import type { BodyFactory, BodySource } from "./request.ts";
 
 /** A body to be sent, perhaps several times. */
@@ -29,7 +30,9 @@ export function bodyForAttempt(
   const { source } = body;
   if (typeof source !== "function") return asBodyInit(source);
   const made = source({ attempt });
-  return made instanceof Promise ? made.then(asBodyInit) : asBodyInit(made);
+  return isThenable(made)
+    ? Promise.resolve(made).then(asBodyInit)
+    : asBodyInit(made);
 }
 
 function isOneShot(source: BodySource): boolean {

@@ -159,11 +159,11 @@ export class Call implements AbortTarget, TimerTarget {
     this.isAborted = true;
     this.reason = reason;
     this.#controller?.abort(reason);
-    const exchange = this.#exchange;
-    exchange?.abort(reason);
-    for (const other of this.#others ?? []) other.abort(reason);
+    // A copy: what ends leaves the set.
+    const exchanges = [this.#exchange, ...(this.#others ?? [])];
+    for (const exchange of exchanges) exchange?.abort(reason);
     // Of a response whose body nobody reads, nobody would see the failure.
-    if (this.#settled) exchange?.end();
+    if (this.#settled) { for (const exchange of exchanges) exchange?.end(); }
   }
 
   /** A signal has aborted. */

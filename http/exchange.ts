@@ -12,7 +12,7 @@ import {
   timers,
   type TimerTarget,
 } from "../_internal/timer_queue.ts";
-import { bodyForAttempt } from "./body.ts";
+import { bodyForAttempt, type RequestBody } from "./body.ts";
 import type { Call } from "./call.ts";
 import type { CircuitBreaker } from "./circuit_breaker.ts";
 import { bodyError, classifyFetchError } from "./classify.ts";
@@ -23,6 +23,7 @@ import { IdleWatch } from "./idle_watch.ts";
 import { nativeBody } from "./native_body.ts";
 import { nextRequest } from "./redirects.ts";
 import { originOf } from "./request.ts";
+import { untilAbort } from "./until_abort.ts";
 
 /**
  * One attempt and its response.
@@ -145,9 +146,8 @@ export class Exchange implements TimerTarget {
       }
       const init = this.#init();
       if (call.body !== undefined) {
-        const made = bodyForAttempt(call.body, this.attempt);
+        const made = this.#body(call.body);
         setBody(init, made instanceof Promise ? await made : made);
-        if (this.isAborted) throw this.reason;
       }
       this.response = own === undefined
         ? await fetch(call.url, init)
@@ -256,6 +256,16 @@ export class Exchange implements TimerTarget {
     return call.init === undefined ? init : { ...call.init, ...init };
   }
 
+  /** The body for this attempt; one that is made too late is closed. */
+  #body(body: RequestBody): BodyInit | Promise<BodyInit> {
+    const made = bodyForAttempt(body, this.attempt);
+    return made instanceof Promise
+      ? untilAbort(made, this.signal, (late) => {
+        if (late instanceof ReadableStream) late.cancel().catch(() => {});
+      })
+      : made;
+  }
+
   async #follow(first: Response, init: FetchInit): Promise<void> {
     const { call } = this;
     const { fetch: own } = call.settings;
@@ -271,9 +281,8 @@ export class Exchange implements TimerTarget {
       });
       await this.#changeHost(this.url, next.url);
       if (next.resend && call.body !== undefined) {
-        const made = bodyForAttempt(call.body, this.attempt);
+        const made = this.#body(call.body);
         setBody(init, made instanceof Promise ? await made : made);
-        if (this.isAborted) throw this.reason;
       }
       this.url = next.url;
       response = own === undefined
@@ -296,22 +305,8 @@ export class Exchange implements TimerTarget {
 
   /** A function in fetch's place may not listen to the signal: its result is dropped then. */
   #race(pending: Promise<Response>): Promise<Response> {
-    const { signal } = this.#controller;
-    return new Promise((resolve, reject) => {
-      const aborted = () => reject(this.reason);
-      if (signal.aborted) aborted();
-      else signal.addEventListener("abort", aborted, { once: true });
-      pending.then(
-        (response) => {
-          signal.removeEventListener("abort", aborted);
-          if (this.isAborted) response.body?.cancel().catch(() => {});
-          resolve(response);
-        },
-        (error) => {
-          signal.removeEventListener("abort", aborted);
-          reject(error);
-        },
-      );
+    return untilAbort(pending, this.signal, (late) => {
+      late.body?.cancel().catch(() => {});
     });
   }
 }

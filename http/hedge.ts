@@ -129,7 +129,9 @@ class Race<T> {
     const { signal } = this.#options;
     if (signal !== undefined) {
       this.#subscription = onAbort(signal, (reason) => {
-        if (this.#finish(reason)) this.#reject(reason);
+        if (!this.#finish(reason)) return;
+        this.#discardReserve();
+        this.#reject(reason);
       });
     }
     this.#next();
@@ -171,9 +173,7 @@ class Race<T> {
       return this.#lost(controller, error);
     }
     if (accepted) {
-      if (this.#reserve !== undefined) {
-        this.#options.discard?.(this.#reserve.value);
-      }
+      this.#discardReserve();
       this.#finish(new HedgeLostError());
       return this.#resolve(value);
     }
@@ -198,6 +198,13 @@ class Race<T> {
     this.#finish(undefined);
     if (this.#reserve !== undefined) this.#resolve(this.#reserve.value);
     else this.#reject(this.#failure);
+  }
+
+  #discardReserve(): void {
+    if (this.#reserve === undefined) return;
+    const { value } = this.#reserve;
+    this.#reserve = undefined;
+    this.#options.discard?.(value);
   }
 
   #finish(reason: unknown): boolean {

@@ -7,6 +7,7 @@
  */
 import { onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
+import { isThenable } from "../_internal/thenable.ts";
 import { sleep } from "../_internal/sleep.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { requestBody } from "./body.ts";
@@ -29,6 +30,7 @@ import { headerRecord } from "./request.ts";
 import { decideRetry, explainNoRetry, type NoRetry } from "./retry_decision.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
 import { track } from "./tracked_response.ts";
+import { untilAbort } from "./until_abort.ts";
 
 /** Methods that a hedge may send twice where no retry policy says which. */
 const HEDGED_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -102,11 +104,10 @@ async function answer(call: Call): Promise<Response> {
   const { hooks, auth } = call.settings;
   call.startClock();
   if (hooks?.beforeRequest !== undefined) {
-    const instead = await hooks.beforeRequest({
-      request: requestOf(call),
-      signal: call.signal,
-    });
-    if (call.isAborted) throw call.reason;
+    const instead = await ofHook(
+      call,
+      hooks.beforeRequest({ request: requestOf(call), signal: call.signal }),
+    );
     if (instead instanceof Response) return await deliver(call, instead);
     takeRequest(call);
   }
@@ -264,13 +265,16 @@ async function furtherAttempts(
     (call.failures ??= []).push(failure);
     const { delay } = decision;
     if (hooks?.beforeRetry !== undefined) {
-      const goesOn = await hooks.beforeRetry({
-        request: requestOf(call),
-        signal: call.signal,
-        attempt,
-        error: failure,
-        delay,
-      });
+      const goesOn = await ofHook(
+        call,
+        hooks.beforeRetry({
+          request: requestOf(call),
+          signal: call.signal,
+          attempt,
+          error: failure,
+          delay,
+        }),
+      );
       if (goesOn === false) {
         call.failures.pop();
         throw finalError(call, failure, attempt, "a hook ended it", "outcome");
@@ -335,12 +339,24 @@ function isPassing(error: unknown): boolean {
     : error instanceof HTTPTimeoutError && error.kind !== "total";
 }
 
-/** The response is the answer: its body is read here, or handed out with it. */
+/** The response is the answer (only called with one): its body is read here, or handed out with it. */
 function finish(
   call: Call,
   exchange: Exchange,
   attempt: number,
 ): Response | Promise<Response> {
+  const { bodyUsed, ok } = exchange.response!; // as above
+  if (bodyUsed) {
+    // A hook has read it: there is no end of the body left to wait for.
+    if (call.reader === undefined) exchange.end();
+    else if (ok) {
+      throw new TypeError(
+        `The body of ${call.method} ${
+          redactURL(call.url)
+        } has been read already, by afterResponse or by what stands in for fetch; it should read response.clone()`,
+      );
+    }
+  }
   return call.reader === undefined
     ? track(exchange)
     : read(call, exchange, call.reader, attempt);
@@ -377,8 +393,18 @@ async function refuse(
   });
 }
 
-/** A response that did not come from the network. */
+/** What a hook gives, unless the call ends first: a hook may not listen to its signal. */
+async function ofHook<T>(call: Call, result: T | PromiseLike<T>): Promise<T> {
+  const value = isThenable(result)
+    ? await untilAbort(result, call.signal)
+    : result;
+  if (call.isAborted) throw call.reason;
+  return value;
+}
+
+/** A response that did not come from the network: handed out, it holds nothing of the call's. */
 async function deliver(call: Call, response: Response): Promise<Response> {
+  if (call.reader === undefined) return response;
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
   exchange.response = response;
@@ -392,13 +418,16 @@ async function afterResponse(
   attempt: number,
 ): Promise<boolean> {
   const response = exchange.response!; // only called with one
-  const result = await hooks.afterResponse!({ // only called with the hook
-    request: requestOf(call),
-    response,
-    signal: call.signal,
-    attempt,
-    retry: RETRY,
-  });
+  const result = await ofHook(
+    call,
+    hooks.afterResponse!({ // only called with the hook
+      request: requestOf(call),
+      response,
+      signal: call.signal,
+      attempt,
+      retry: RETRY,
+    }),
+  );
   if (result === RETRY) return true;
   if (result instanceof Response && result !== response) {
     // The old body may be what the new one is made of, so it is left to its reader.
@@ -412,11 +441,10 @@ async function afterResponse(
 
 function authorize(call: Call, token: string): void {
   call.token = token;
-  call.headers = {
-    ...call.headers,
-    // Only called with it.
-    authorization: call.settings.auth!.header(token),
-  };
+  const authorization = call.settings.auth!.header(token); // only called with it
+  call.headers = { ...call.headers, authorization };
+  // What hooks see is what they leave to be sent.
+  call.request?.headers.set("authorization", authorization);
 }
 
 /** The request as hooks see it. */

@@ -157,7 +157,7 @@ export async function readExcerpt(
   response: Response,
 ): Promise<string> {
   const { body } = response;
-  if (body === null || exchange.ended) {
+  if (body === null || body.locked || exchange.ended) {
     exchange.end();
     return "";
   }

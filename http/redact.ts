@@ -18,10 +18,11 @@ export function redactURL(url: string): string {
     shown = shown.slice(0, question);
   }
   const authority = shown.indexOf("//");
-  const at = shown.lastIndexOf("@");
-  if (authority !== -1 && at > authority) {
-    const path = shown.indexOf("/", authority + 2);
-    if (path === -1 || at < path) {
+  if (authority !== -1) {
+    const path = shown.slice(authority + 2).search(/[/\\]/);
+    const end = path === -1 ? shown.length : authority + 2 + path;
+    const at = shown.lastIndexOf("@", end);
+    if (at > authority) {
       shown = shown.slice(0, authority + 2) + HIDDEN + shown.slice(at);
     }
   }
@@ -37,42 +38,34 @@ function hideValue(pair: string): string {
 }
 
 /**
- * Takes the query of `url` out of the message and the stack of `error` and of its causes, in
- * place. Only for errors that fetch made for this one call: the runtime puts the whole address
- * into them.
+ * Takes what `redactURL` hides of `url` out of the message and the stack of `error` and of its
+ * causes, in place. Only for errors that the runtime made for this one call: it puts the whole
+ * address into them.
  */
 export function redactError(error: unknown, url: string): void {
+  const hidden = new Map([[url, redactURL(url)]]);
   const start = url.indexOf("?");
-  if (start === -1) return;
-  const end = url.indexOf("#", start);
-  const query = url.slice(start, end === -1 ? undefined : end);
-  if (query.length < 2) return;
-  const shown = redactURL(query);
-  // What the runtime prints went through its URL parser, which may encode differently.
-  let parsed = query;
-  try {
-    parsed = new URL(url).search;
-  } catch {
-    // Not absolute: printed as given.
+  if (start !== -1) {
+    const end = url.indexOf("#", start);
+    const query = url.slice(start, end === -1 ? undefined : end);
+    hidden.set(query, redactURL(query));
+    // What the runtime prints went through its URL parser, which may encode differently.
+    if (URL.canParse(url)) hidden.set(new URL(url).search, redactURL(query));
   }
   for (
     let each: unknown = error, depth = 0;
     each instanceof Error && depth < 8;
     each = each.cause, depth++
   ) {
-    each.message = hide(each.message, query, parsed, shown);
-    if (each.stack !== undefined) {
-      each.stack = hide(each.stack, query, parsed, shown);
-    }
+    each.message = hide(each.message, hidden);
+    if (each.stack !== undefined) each.stack = hide(each.stack, hidden);
   }
 }
 
-function hide(
-  text: string,
-  query: string,
-  parsed: string,
-  shown: string,
-): string {
-  const once = text.replaceAll(query, shown);
-  return parsed.length > 1 ? once.replaceAll(parsed, shown) : once;
+function hide(text: string, hidden: ReadonlyMap<string, string>): string {
+  let result = text;
+  for (const [secret, shown] of hidden) {
+    if (secret.length > 1) result = result.replaceAll(secret, () => shown);
+  }
+  return result;
 }

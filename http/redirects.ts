@@ -5,6 +5,7 @@
  */
 import type { Call } from "./call.ts";
 import { RedirectError } from "./errors/redirect_error.ts";
+import { redactError } from "./redact.ts";
 import { type HeaderRecord, originOf } from "./request.ts";
 
 /** A response that redirects. */
@@ -41,6 +42,8 @@ export function nextRequest(
   try {
     url = new URL(location, from);
   } catch (cause) {
+    redactError(cause, location);
+    redactError(cause, from);
     throw new RedirectError(from, "its Location is no valid address", {
       cause,
     });

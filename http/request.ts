@@ -5,6 +5,7 @@
  */
 import { show } from "../_internal/validate.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
+import { redactError } from "./redact.ts";
 
 /** Values of a query or a form: an array gives the name several times, `null` and `undefined` leave it out. */
 export type QueryValue =
@@ -62,6 +63,7 @@ export function buildURL(
   try {
     parsed = new URL(text);
   } catch (cause) {
+    redactError(cause, text);
     throw new InvalidRequestError(
       method,
       text,

@@ -62,10 +62,12 @@ class TrackedResponse extends Response {
 export function track(exchange: Exchange): Response {
   const response = exchange.response!; // only called with one
   // Looking at `body` would make the runtime build a stream: 7 us.
+  if (exchange.ended) return response;
   if (
     isBodiless(response.status) || exchange.call.method === "HEAD" ||
-    // What stands in for fetch may give less than HTTP would say.
-    (exchange.call.settings.fetch !== undefined &&
+    // What stands in for fetch, or a hook's response, may give less than HTTP would say.
+    ((exchange.call.settings.fetch !== undefined ||
+      exchange.call.settings.hooks !== undefined) &&
       nativeBody(response) === null) ||
     response.headers.get("content-length") === "0"
   ) {

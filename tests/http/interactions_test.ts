@@ -1,0 +1,196 @@
+/** Features of the client two and three at once, at the worst moment: nothing hangs or is kept. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  AsyncHTTPClient,
+  type AsyncHTTPClientOptions,
+  HTTPStatusError,
+  HTTPTimeoutError,
+} from "../../mod.ts";
+import { testWith } from "../support/permissions.ts";
+import { serve } from "../support/http_servers.ts";
+
+const NOTHING = { calls: 0, connections: 0, waiting: 0 };
+
+/** A body without end. */
+function endless(): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      controller.enqueue(new Uint8Array(10));
+    },
+  });
+}
+
+/** What stands in for fetch: answers the first call late or never, listening to the signal. */
+function answers(
+  ...make: ((signal: AbortSignal) => Promise<Response>)[]
+): AsyncHTTPClientOptions["fetch"] {
+  let index = 0;
+  return (_url, init) => make[index++]!(init.signal!); // as many as the test asks for
+}
+
+function never(signal: AbortSignal): Promise<Response> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
+Deno.test("a hedged call gives back an answer kept in reserve when it is aborted", async () => {
+  await using client = new AsyncHTTPClient({
+    hedge: { delay: 1 },
+    maxConnections: 2,
+    fetch: answers(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      kept.resolve();
+      return new Response(endless(), { status: 503 });
+    }, never),
+  });
+  const kept = Promise.withResolvers<void>();
+  const caller = new AbortController();
+  const call = client.get("http://localhost/", { signal: caller.signal });
+  await kept.promise;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const reason = new Error("given up");
+  caller.abort(reason);
+  assertEquals(await assertRejects(() => call), reason);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(client.stats, NOTHING);
+});
+
+Deno.test("AsyncHTTPClient.close() ends an unread response that the second hedged request won", async () => {
+  const client = new AsyncHTTPClient({
+    hedge: { delay: 1 },
+    fetch: answers(never, () => Promise.resolve(new Response(endless()))),
+  });
+  assertEquals((await client.get("http://localhost/")).status, 200);
+  await client.close();
+  assertEquals(client.stats, NOTHING);
+});
+
+Deno.test("timeout.total ends a call whose hook never settles", async () => {
+  for (const hook of ["beforeRequest", "afterResponse", "beforeRetry"]) {
+    await using client = new AsyncHTTPClient({
+      hooks: { [hook]: () => new Promise(() => {}) },
+      timeout: { total: 20 },
+      retryPolicy: { baseDelay: 0 },
+      fetch: () => Promise.resolve(new Response(endless(), { status: 503 })),
+    });
+    const error = await assertRejects(
+      () => client.get("http://localhost/"),
+      HTTPTimeoutError,
+    );
+    assertEquals(error.kind, "total", hook);
+  }
+});
+
+Deno.test("timeout.attempt ends an attempt whose body function never settles, and closes a body made too late", async () => {
+  const closed = Promise.withResolvers<void>();
+  await using client = new AsyncHTTPClient({
+    timeout: { attempt: 10 },
+    maxConnections: 1,
+    fetch: () => Promise.resolve(new Response("")),
+  });
+  const late = Promise.withResolvers<ReadableStream<Uint8Array<ArrayBuffer>>>();
+  await assertRejects(
+    () => client.put("http://localhost/", { body: () => late.promise }),
+    HTTPTimeoutError,
+  );
+  assertEquals(client.stats, NOTHING);
+  late.resolve(new ReadableStream({ cancel: () => closed.resolve() }));
+  await closed.promise;
+});
+
+Deno.test("hooks.beforeRequest that answers itself leaves nothing of the call behind", async () => {
+  await using client = new AsyncHTTPClient({
+    hooks: { beforeRequest: () => new Response("unread") },
+  });
+  assertEquals((await client.get("http://localhost/")).status, 200);
+  assertEquals(client.stats, NOTHING);
+  assertEquals(await client.get("http://localhost/").text(), "unread");
+});
+
+testWith(
+  ["net"],
+  "hooks.afterResponse may answer without a body, or have read it: no connection is kept",
+  async () => {
+    await using server = serve((request) =>
+      new Response("text", { status: request.url.endsWith("/500") ? 500 : 200 })
+    );
+    await using replacing = new AsyncHTTPClient({
+      maxConnections: 1,
+      hooks: { afterResponse: () => new Response(null) },
+    });
+    await replacing.get(server.url);
+    assertEquals(replacing.stats, NOTHING);
+    await using reading = new AsyncHTTPClient({
+      maxConnections: 1,
+      retryPolicy: { baseDelay: 0 },
+      hooks: {
+        afterResponse: async ({ response }) => void await response.text(),
+      },
+    });
+    assertEquals((await reading.get(server.url)).bodyUsed, true);
+    assertEquals(reading.stats, NOTHING);
+    const before = server.requests.length;
+    await assertRejects(
+      () => reading.get(server.url).json(),
+      TypeError,
+      "clone()",
+    );
+    assertEquals(
+      server.requests.length,
+      before + 1,
+      "no failure of the network",
+    );
+    await assertRejects(
+      () => reading.get(`${server.url}/500`).json(),
+      HTTPStatusError,
+    );
+    assertEquals(reading.stats, NOTHING);
+  },
+);
+
+Deno.test("credentials are sent with each attempt, whichever hooks there are", async () => {
+  const sent: (string | null)[] = [];
+  await using client = new AsyncHTTPClient({
+    auth: { token: () => "one" },
+    retryPolicy: { baseDelay: 0 },
+    hooks: { beforeRequest() {}, beforeRetry() {} },
+    fetch: (_url, { headers }) => {
+      sent.push(new Headers(headers).get("authorization"));
+      return Promise.resolve(
+        new Response("", { status: sent.length < 3 ? 503 : 200 }),
+      );
+    },
+  });
+  await client.get("http://localhost/").text();
+  assertEquals(sent, ["Bearer one", "Bearer one", "Bearer one"]);
+});
+
+testWith(
+  ["net"],
+  "no error shows a secret of an address, in its message, stack or cause",
+  async () => {
+    await using server = serve(() =>
+      new Response(null, {
+        status: 302,
+        headers: { location: "http://[bad?token=SECRET" },
+      })
+    );
+    await using client = new AsyncHTTPClient();
+    const calls = [
+      client.get("http://user:SECRET@127.0.0.1:1/@scope/name?a=SECRET#SECRET"),
+      client.get("/relative?token=SECRET", { query: { page: 1 } }),
+      client.get("http://user:SECRET@[bad/?token=SECRET"),
+      client.get("http://user:SECRET@[bad/?token=SECRET", { query: "a=1" }),
+      client.get(`${server.url}/?token=SECRET`),
+    ];
+    for (const call of calls) {
+      const error = await assertRejects(() => call.text(), Error);
+      const { cause } = error;
+      const shown = Deno.inspect(error, { depth: 9 }) + error.stack +
+        (cause instanceof Error ? cause.message + cause.stack : "");
+      assert(!shown.includes("SECRET"), shown);
+    }
+  },
+);
