@@ -195,6 +195,9 @@ export class JobExtras {
   parent: Job | undefined = undefined;
   /** The task in whose slot this one runs. */
   lender: Job | undefined = undefined;
+  /** The ancestor in whose place of their key this one runs, and who runs in this one's. */
+  placeLender: Job | undefined = undefined;
+  placeBorrower: Job | undefined = undefined;
   family: JobFamily | undefined = undefined;
   #subscription: AbortSubscription | undefined = undefined;
   #timer: TimerEntry | undefined = undefined;

@@ -127,7 +127,14 @@ export class KeyedQueue implements WaitingQueue {
   take(job: Job): void {
     const group = this.#groupOf(job);
     const { state } = group;
-    if (state !== undefined) {
+    if (state !== undefined && !this.#hasPlace(group)) {
+      // As `admits` has found: the place is counted already, for the one that lends it.
+      const lender = placeLender(job);
+      if (lender?.extras !== undefined) lender.extras.placeBorrower = job;
+      // A job of a keyed scheduler always has extras while it waits.
+      job.extras!.placeLender = lender;
+      this.remove(job);
+    } else if (state !== undefined) {
       // Counted before the removal, so that the key is not forgotten in between.
       state.running++;
       this.remove(job);
@@ -147,14 +154,7 @@ export class KeyedQueue implements WaitingQueue {
     const { key } = job;
     if (key === undefined || this.#groupOf(job).inTurn) return true;
     // A place that an ancestor holds while it awaits this job is lent along with its slot.
-    for (
-      let lender = job.extras?.parent;
-      lender !== undefined;
-      lender = lender.extras?.parent
-    ) {
-      if (isActive(lender) && lender.key === key) return true;
-    }
-    return false;
+    return placeLender(job) !== undefined;
   }
 
   hasPlace(key: PropertyKey | undefined): boolean {
@@ -166,6 +166,11 @@ export class KeyedQueue implements WaitingQueue {
     const { key } = job;
     const state = key === undefined ? undefined : this.#keys.get(key);
     if (state === undefined) return;
+    const lender = job.extras?.placeLender;
+    if (lender?.extras !== undefined) {
+      lender.extras.placeBorrower = undefined;
+      return;
+    }
     state.running--;
     for (const group of state.groups) {
       if (group !== undefined && !group.inTurn && this.#hasPlace(group)) {
@@ -273,4 +278,19 @@ export class KeyedQueue implements WaitingQueue {
     // Levels are checked where they come in: 0 to 4.
     return this.#turns[level]!;
   }
+}
+
+/** The nearest ancestor that holds a place of the job's key and has not lent it. */
+function placeLender(job: Job): Job | undefined {
+  for (
+    let ancestor = job.extras?.parent;
+    ancestor !== undefined;
+    ancestor = ancestor.extras?.parent
+  ) {
+    if (
+      isActive(ancestor) && ancestor.key === job.key &&
+      ancestor.extras?.placeBorrower === undefined
+    ) return ancestor;
+  }
+  return undefined;
 }

@@ -346,6 +346,25 @@ Deno.test("context.submit() with the key of its parent runs in the parent's plac
   await assertWhole(runner);
 });
 
+Deno.test("context.submit() lends the place of a key to one at a time, however many await it", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 5, maxPerKey: 1 });
+  const gauge = new Gauge();
+  const leaf = gauge.watch(() => quiet());
+  await runner.submit(async (context) => {
+    await Promise.all(
+      Array.from(
+        { length: 3 },
+        () =>
+          context.submit(async (inner) => {
+            await inner.submit(leaf, { key: "k" });
+          }),
+      ),
+    );
+  }, { key: "k" });
+  assertEquals(gauge.most, 1);
+  await assertWhole(runner);
+});
+
 Deno.test("a child whose slot is lent and who ignores its signal keeps the slot until it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
