@@ -128,23 +128,29 @@ export class BullMqEngine implements Engine {
   async listen(listener: EngineListener): Promise<void> {
     this.#listener = listener;
     const events = await this.#events(this.#options.queue);
-    events.on("active", ({ jobId }) => listener.started(jobId));
+    events.on("active", ({ jobId }) => listener.started(fromJobId(jobId)));
     events.on(
       "completed",
       ({ jobId, returnvalue }) =>
-        listener.ended(jobId, { succeeded: true, value: returnvalue }),
+        listener.ended(fromJobId(jobId), {
+          succeeded: true,
+          value: returnvalue,
+        }),
     );
-    events.on("failed", ({ jobId, failedReason }) =>
-      listener.ended(jobId, {
-        succeeded: false,
-        reason: failedReason,
-      }));
-    events.on("removed", ({ jobId }) => listener.removed(jobId));
+    events.on(
+      "failed",
+      ({ jobId, failedReason }) =>
+        listener.ended(fromJobId(jobId), {
+          succeeded: false,
+          reason: failedReason,
+        }),
+    );
+    events.on("removed", ({ jobId }) => listener.removed(fromJobId(jobId)));
     events.on(
       "progress",
-      ({ jobId, data }) => listener.progressed(jobId, data),
+      ({ jobId, data }) => listener.progressed(fromJobId(jobId), data),
     );
-    events.on("stalled", ({ jobId }) => listener.lost(jobId));
+    events.on("stalled", ({ jobId }) => listener.lost(fromJobId(jobId)));
     this.#run(events);
   }
 
@@ -482,6 +488,7 @@ function toJobId(id: string): string {
 }
 
 function fromJobId(jobId: string): string {
+  if (!jobId.includes("%")) return jobId;
   return /^%i\d+$/.test(jobId)
     ? jobId.slice(2)
     : jobId.replace(/%25|%3A/g, (code) => code === "%25" ? "%" : ":");
