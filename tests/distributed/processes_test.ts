@@ -1,0 +1,354 @@
+/**
+ * What goes wrong between processes: workers killed, hung and restarted, submitters that die, and
+ * a Redis that is restarted or paused under them.
+ *
+ * The first test runs 600 tasks by default; ASYNC_CLUSTER_TASKS=10000 runs the full size.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertRejects,
+} from "@std/assert";
+import { AsyncRunner } from "@specify/async-core";
+import {
+  ClusterRunner,
+  ClusterUnreachableError,
+  defineTask,
+  TaskLostError,
+} from "@specify/async-distributed";
+import { TemporaryDirectory } from "../support/temporary_directory.ts";
+import { Program, startWorker } from "./support/processes.ts";
+import { RedisServer, testWithRedis } from "./support/redis.ts";
+import {
+  blocking,
+  deadly,
+  noted,
+  pause,
+  slow,
+  square,
+  until,
+} from "./support/tasks.ts";
+
+async function linesOf(file: string): Promise<string[]> {
+  const text = await Deno.readTextFile(file).catch(() => "");
+  return text.split("\n").filter((line) => line !== "");
+}
+
+testWithRedis(
+  "three workers, one killed with SIGKILL again and again: every handle settles and every task ran",
+  async () => {
+    const count = Number(Deno.env.get("ASYNC_CLUSTER_TASKS") ?? 600);
+    await using redis = await RedisServer.start();
+    await using directory = await TemporaryDirectory.create();
+    const file = directory.path("runs");
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    const options = { maxWorkers: 10, lostAfter: 1000, maxLost: 100 };
+    const workers = await Promise.all(
+      [1, 2, 3].map(() => startWorker(redis.url, options)),
+    );
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(async () => {
+      for (const worker of workers) await worker[Symbol.asyncDispose]();
+    });
+    let isDone = false;
+    let kills = 0;
+    const killing = (async () => {
+      while (!isDone) {
+        await pause(200 + Math.random() * 500);
+        if (isDone) break;
+        const place = kills++ % 3;
+        await workers[place]?.[Symbol.asyncDispose]();
+        workers[place] = await startWorker(redis.url, options);
+      }
+    })();
+    const handles = Array.from(
+      { length: count },
+      (_, id) => cluster.submit(noted({ file, id, ms: 50 })),
+    );
+    const results = await Promise.allSettled(handles);
+    isDone = true;
+    await killing;
+    assertEquals(results.filter(({ status }) => status === "rejected"), []);
+    const runs = (await linesOf(file)).map((line) =>
+      Number(line.split(" ")[0])
+    );
+    assertEquals(new Set(runs).size, count);
+    const second = runs.length - count;
+    console.log(`    ${count} tasks, ${kills} kills, ${second} second runs`);
+    assertGreater(kills, 0);
+    // Never more than what the killed workers held.
+    assert(second <= kills * 10, `${second} second runs after ${kills} kills`);
+  },
+);
+
+testWithRedis(
+  "Redis restarted in the middle: submitters and workers come back by themselves and nothing is lost",
+  async () => {
+    await using redis = await RedisServer.start([
+      "--appendonly",
+      "yes",
+      "--appendfsync",
+      "always",
+    ]);
+    const errors: Error[] = [];
+    await using cluster = new ClusterRunner({
+      connection: redis.url,
+      onError: (error) => errors.push(error),
+    });
+    await using _worker = await startWorker(redis.url, { lostAfter: 2000 });
+    const handles = Array.from(
+      { length: 100 },
+      (_, n) => cluster.submit(slow({ ms: 20, value: n })),
+    );
+    await Promise.race(handles);
+    await redis.stop("SIGKILL");
+    // Submitted while there is no Redis: it waits.
+    const meanwhile = cluster.submit(square(7));
+    await pause(300);
+    assertEquals(meanwhile.state, "queued");
+    await redis.startAgain();
+    assertEquals(
+      await Promise.all(handles),
+      Array.from({ length: 100 }, (_, n) => n),
+    );
+    assertEquals(await meanwhile, 49);
+    assertGreater(errors.length, 0);
+  },
+);
+
+testWithRedis(
+  "Redis paused (SIGSTOP, DEBUG SLEEP): a submit fails after sendTimeout, everything else goes on afterwards",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using hasty = new ClusterRunner({
+      connection: redis.url,
+      sendTimeout: 200,
+    });
+    await using _worker = await startWorker(redis.url, { lostAfter: 10_000 });
+    assertEquals(await hasty.submit(square(2)), 4);
+    const before = Array.from(
+      { length: 30 },
+      (_, n) => cluster.submit(slow({ ms: 30, value: n })),
+    );
+    await Promise.race(before);
+    redis.signal("SIGSTOP");
+    const during = cluster.submit(square(3));
+    await assertRejects(() => hasty.submit(square(4)), ClusterUnreachableError);
+    await pause(300);
+    redis.signal("SIGCONT");
+    assertEquals((await Promise.all(before)).length, 30);
+    assertEquals(await during, 9);
+    const sleeping = redis.command("DEBUG", "SLEEP", "0.5");
+    assertEquals(await cluster.submit(square(5)), 25);
+    await sleeping;
+    await hasty.onIdle();
+    // The one that was given up is not in the queue.
+    assertEquals((await cluster.stats()).waiting, 0);
+  },
+);
+
+testWithRedis(
+  "a submitter that dies leaves its tasks running, and another process attaches to one by its id",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    const worker = cluster.work([slow]);
+    await worker.ready;
+    await using submitter = new Program("./submitter.ts", [
+      redis.url,
+      "run",
+      "job-1",
+      "800",
+    ]);
+    await submitter.said("submitted");
+    submitter.kill();
+    await submitter.ended();
+    const handle = cluster.attach<string>("job-1");
+    await until(() => handle.state === "running");
+    assertEquals(await handle, "done");
+    assertEquals(await cluster.attach("job-1"), "done");
+  },
+);
+
+testWithRedis(
+  "a submitter that dies has its tasks cancelled, if it asked for that",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({
+      connection: redis.url,
+      orphanAfter: 600,
+    });
+    const worker = cluster.work([slow]);
+    await worker.ready;
+    await using submitter = new Program("./submitter.ts", [
+      redis.url,
+      "cancel",
+      "job-2",
+    ]);
+    await submitter.said("submitted");
+    // It lives for longer than orphanAfter, and its task with it.
+    await pause(900);
+    assertEquals(worker.stats().running, 1);
+    const handle = cluster.attach("job-2");
+    submitter.kill();
+    await submitter.ended();
+    const error = await assertRejects(() => handle, DOMException);
+    assertEquals([error.name, handle.state], ["AbortError", "cancelled"]);
+    assert(error.message.includes("submitter"), error.message);
+    assertEquals(worker.stats().running, 0);
+  },
+);
+
+testWithRedis(
+  "a task that kills its worker fails with TaskLostError after maxLost and takes nobody with it",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    const options = { maxWorkers: 5, lostAfter: 500, maxLost: 2 };
+    await using cleanup = new AsyncDisposableStack();
+    let isDone = false;
+    // As a supervisor would: a worker that ends is started again.
+    const supervising = [1, 2].map(async () => {
+      while (!isDone) {
+        const worker = await startWorker(redis.url, options).catch(() =>
+          undefined
+        );
+        if (worker === undefined) continue;
+        cleanup.use(worker);
+        await Promise.race([
+          worker.ended(),
+          until(() => isDone, "the end", 60_000),
+        ]);
+      }
+    });
+    const poison = cluster.submit(deadly(null));
+    const others = Array.from(
+      { length: 30 },
+      (_, n) => cluster.submit(slow({ ms: 100, value: n })),
+    );
+    const error = await assertRejects(() => poison, TaskLostError);
+    assertEquals(error.taskId, poison.id);
+    assertEquals(
+      await Promise.all(others),
+      Array.from({ length: 30 }, (_, n) => n),
+    );
+    isDone = true;
+    await Promise.all(supervising);
+  },
+);
+
+testWithRedis(
+  "a task that blocks its event loop for longer than lostAfter is run by another worker too, and settles once",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using directory = await TemporaryDirectory.create();
+    const file = directory.path("runs");
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    const options = { maxWorkers: 1, lostAfter: 400, maxLost: 10 };
+    await using one = await startWorker(redis.url, options);
+    const handle = cluster.submit(blocking({ file, ms: 2500 }));
+    await until(async () => (await linesOf(file)).length === 1);
+    // This one keeps its event loop free: another task, on another thread or process, would too.
+    await using runner = new AsyncRunner();
+    let ran = 0;
+    const calm = defineTask(
+      "blocking",
+      async (_: { file: string; ms: number }) => {
+        ran++;
+        await pause(10);
+        return 0;
+      },
+    );
+    cluster.work([calm], { lostAfter: 400, maxLost: 10, runner });
+    assertEquals(await handle, 0);
+    assertEquals(ran, 1);
+    assertEquals((await cluster.stats()).own.lost, 1);
+    one.kill();
+  },
+);
+
+testWithRedis(
+  "offload keeps the lock alive while a thread computes for longer than lostAfter",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using runner = new AsyncRunner();
+    const module =
+      "data:text/javascript,export const spin = (ms) => { const end = performance.now() + ms; while (performance.now() < end); return ms; };";
+    const heavy = defineTask(
+      "heavy",
+      (ms: number, { signal }) =>
+        runner.offload<number>(module, "spin", [ms], { signal }),
+    );
+    cluster.work([heavy], { lostAfter: 400 });
+    assertEquals(await cluster.submit(heavy(1500)), 1500);
+    assertEquals((await cluster.stats()).own.lost, 0);
+  },
+);
+
+testWithRedis(
+  "a rolling restart of all workers under load by SIGTERM fails nothing and runs nothing twice",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using directory = await TemporaryDirectory.create();
+    const file = directory.path("runs");
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    const options = { maxWorkers: 5, grace: 5000 };
+    await using cleanup = new AsyncDisposableStack();
+    const workers = await Promise.all(
+      [1, 2].map(() => startWorker(redis.url, options)),
+    );
+    for (const worker of workers) cleanup.use(worker);
+    let isDone = false;
+    let next = 0;
+    const results: Promise<number>[] = [];
+    const load = (async () => {
+      while (!isDone) {
+        results.push(cluster.submit(noted({ file, id: next++, ms: 40 })));
+        await pause(5);
+      }
+    })();
+    for (const old of workers) {
+      cleanup.use(await startWorker(redis.url, options));
+      old.kill("SIGTERM");
+      const { code } = await old.ended();
+      assertEquals(code, 0);
+      assert(
+        old.lines.some((line) => line.startsWith("stopped")),
+        old.lines.join("; "),
+      );
+    }
+    isDone = true;
+    await load;
+    await Promise.all(results);
+    assertEquals((await linesOf(file)).length, next);
+    assertGreater(next, 50);
+  },
+);
+
+testWithRedis(
+  "a worker told to stop hands back what does not finish within its grace, and another runs it",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using directory = await TemporaryDirectory.create();
+    const file = directory.path("runs");
+    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using old = await startWorker(redis.url, { grace: 100 });
+    const handle = cluster.submit(noted({ file, id: 1, ms: 3000 }));
+    await until(async () => (await linesOf(file)).length === 1);
+    const start = performance.now();
+    old.kill("SIGTERM");
+    await old.said("stopped");
+    assertLess(performance.now() - start, 2500);
+    assert(old.lines.at(-1)?.includes('"handedBack":1'), old.lines.join("; "));
+    cluster.work([noted]);
+    assertEquals(await handle, Deno.pid);
+    // No failure, no loss.
+    assertEquals((await cluster.stats()).own.lost, 0);
+  },
+);

@@ -1,0 +1,21 @@
+/**
+ * A submitter as a process of its own: `submitter.ts URL ORPHANS ID` submits a task that takes
+ * long, says `submitted` and waits for it.
+ *
+ * @module
+ */
+import { ClusterRunner } from "@specify/async-distributed";
+import { slow } from "./tasks.ts";
+
+const [url = "", orphans = "run", id = "", ms = "60000"] = Deno.args;
+await using cluster = new ClusterRunner({
+  connection: url,
+  orphans: orphans as "run" | "cancel",
+  orphanAfter: 600,
+});
+const handle = cluster.submit(slow({ ms: Number(ms), value: "done" }), { id });
+while (handle.state === "queued") {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+}
+console.log("submitted");
+await handle;
