@@ -84,17 +84,21 @@ export class OtlpReceiver implements AsyncDisposable {
     },
   );
 
+  /** What makes a program export here. */
+  get env(): Record<string, string> {
+    return {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${this.#server.addr.port}`,
+      OTEL_SERVICE_NAME: "test",
+    };
+  }
+
   /** Runs a program that exports here; returns what it printed. Its exit code must be 0. */
   async run(program: URL, ...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--allow-all", program.href, ...args],
-      env: {
-        OTEL_DENO: "true",
-        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-        OTEL_EXPORTER_OTLP_ENDPOINT:
-          `http://127.0.0.1:${this.#server.addr.port}`,
-        OTEL_SERVICE_NAME: "test",
-      },
+      env: this.env,
     }).output();
     const text = new TextDecoder();
     if (code !== 0) {

@@ -1,0 +1,124 @@
+/**
+ * The package itself: who depends on whom, what an import does, what it costs.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { ClusterRunner } from "@specify/async-distributed";
+import { testWith } from "../support/permissions.ts";
+import { RedisServer, testWithRedis } from "./support/redis.ts";
+import { square } from "./support/tasks.ts";
+
+interface Graph {
+  modules: {
+    specifier: string;
+    dependencies?: { code?: { specifier?: string } }[];
+  }[];
+}
+
+const root = new URL("../../", import.meta.url).href;
+
+/** Whether a module belongs to the distributed package. */
+function isOurs(specifier: string): boolean {
+  return specifier.startsWith(`${root}distributed/`);
+}
+
+async function graphOf(path: string): Promise<Graph> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", new URL(`../../${path}`, import.meta.url).href],
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+testWith(
+  ["run", "read"],
+  "the core package does not depend on the distributed one, nor on its engine",
+  async () => {
+    const { modules } = await graphOf("mod.ts");
+    const specifiers = modules.map(({ specifier }) => specifier);
+    assert(specifiers.length > 50);
+    assertEquals(
+      specifiers.filter((one) => isOurs(one) || /bullmq|ioredis/.test(one)),
+      [],
+    );
+  },
+);
+
+testWith(
+  ["run", "read"],
+  "the distributed package sees only the published faces of the core",
+  async () => {
+    const { modules } = await graphOf("distributed/mod.ts");
+    const faces = new Set(
+      Object.values(
+        JSON.parse(
+          await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+        ).exports as Record<string, string>,
+      ).map((path) => new URL(path, new URL("../../", import.meta.url)).href),
+    );
+    const used = modules.filter(({ specifier }) => isOurs(specifier)).flatMap((
+      { dependencies = [] },
+    ) => dependencies.flatMap(({ code }) => code?.specifier ?? []));
+    const outside = used.filter((one) =>
+      one.startsWith("file:") && !isOurs(one)
+    );
+    assert(outside.length > 0);
+    assertEquals(outside.filter((one) => !faces.has(one)), []);
+  },
+);
+
+testWith(
+  ["run", "read"],
+  "importing the package needs no permission and starts nothing",
+  async () => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        "--no-check",
+        "--ext=ts",
+        `import { ClusterRunner, defineTask } from "@specify/async-distributed";
+       new ClusterRunner(); defineTask("a", () => 1);`,
+      ],
+      cwd: new URL("../../", import.meta.url),
+    }).output();
+    assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  },
+);
+
+testWithRedis(
+  "map over many inputs from a generator keeps Redis and the submitter in bounded memory",
+  async () => {
+    const count = Number(Deno.env.get("ASYNC_CLUSTER_INPUTS") ?? 8_000);
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({
+      connection: redis.url,
+      maxAhead: 200,
+    });
+    cluster.work([square], { concurrency: 50 });
+    function* numbers() {
+      for (let n = 0; n < count; n++) yield n;
+    }
+    const usedOf = async () =>
+      Number(
+        /used_memory:(\d+)/.exec(await redis.command("INFO", "memory"))?.[1],
+      );
+    let seen = 0;
+    let mostKeys = 0;
+    let early = 0;
+    for await (const _ of cluster.map(numbers(), square)) {
+      seen++;
+      if (seen % (count / 20) !== 0) continue;
+      const keys = Number(/:(\d+)/.exec(await redis.command("DBSIZE"))?.[1]);
+      mostKeys = Math.max(mostKeys, keys);
+      // The stream of events has its full length by now.
+      if (seen === count / 2) early = await usedOf();
+    }
+    assertEquals(seen, count);
+    assert(mostKeys < 1500, `${mostKeys} keys`);
+    const late = await usedOf();
+    assert(
+      late < early * 1.5 + 2_000_000,
+      `${early} bytes half-way, ${late} at the end`,
+    );
+  },
+);

@@ -1,0 +1,48 @@
+/**
+ * One trace over two processes, as an OTLP receiver sees it.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { OtlpReceiver } from "../support/otlp_receiver.ts";
+import { Program } from "./support/processes.ts";
+import { RedisServer, testWithRedis } from "./support/redis.ts";
+
+testWithRedis(
+  "one trace joins the submitter's span, the time in the queue and the worker's span",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using receiver = new OtlpReceiver();
+    const { env } = receiver;
+    await using worker = new Program("./worker.ts", [redis.url], env);
+    await worker.said("ready");
+    await using submitter = new Program(
+      "./submitter.ts",
+      [redis.url, "run", "traced", "30"],
+      env,
+    );
+    await submitter.ended();
+    worker.kill("SIGTERM");
+    await worker.ended();
+    const [submit] = receiver.named("cluster.submit");
+    const [run] = receiver.named("cluster.task");
+    assert(submit !== undefined && run !== undefined);
+    assertEquals(run.traceId, submit.traceId);
+    assertEquals(run.parentSpanId, submit.spanId);
+    assertEquals(
+      [submit.attributes["task.name"], submit.attributes["task.id"]],
+      [
+        "slow",
+        "traced",
+      ],
+    );
+    assertEquals(run.attributes["task.id"], "traced");
+    assert(Number(run.attributes["task.queue_ms"]) >= 0);
+    // It is within the submitter's, and the local runner's own span within it.
+    assert(run.start >= submit.start && run.end <= submit.end);
+    const task = receiver.named("task").find(({ parentSpanId }) =>
+      parentSpanId === run.spanId
+    );
+    assertEquals(task?.traceId, submit.traceId);
+  },
+);
