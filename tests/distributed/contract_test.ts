@@ -166,8 +166,9 @@ onBoth(
     for await (const n of runner.map([1, 2, 3], square)) results.push(n);
     assertEquals(results, [1, 4, 9]);
     const lazy = runner.map(
-      (function* () {
-        throw new Error("never read");
+      (function* (): Generator<number> {
+        yield 1;
+        throw new Error("read though nothing was asked for");
       })(),
       square,
     );

@@ -285,8 +285,8 @@ testWithRedis(
       (ms: number, { signal }) =>
         runner.offload<number>(module, "spin", [ms], { signal }),
     );
-    cluster.work([heavy], { lostAfter: 400 });
-    assertEquals(await cluster.submit(heavy(1500)), 1500);
+    cluster.work([heavy], { lostAfter: 2000 });
+    assertEquals(await cluster.submit(heavy(3500)), 3500);
     assertEquals((await cluster.stats()).own.lost, 0);
   },
 );
