@@ -82,6 +82,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #finished = false;
   /** The source is closed or needs no closing (it ended or failed). */
   #sourceDone = false;
+  /** Why it stopped early; passed on to the source. */
+  #reason: unknown = undefined;
   /** Set while the source's return() is pending. */
   #closing: Promise<void> | undefined = undefined;
   #closeError: { error: unknown } | undefined = undefined;
@@ -130,8 +132,9 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   }
 
   /** Stops: reads nothing more, waits for what is in flight, closes the source. */
-  async return(): Promise<IteratorResult<U>> {
+  async return(reason?: unknown): Promise<IteratorResult<U>> {
     if (this.#finished) return DONE;
+    if (!this.#stopped) this.#reason = reason;
     this.#stopped = true;
     this.#finish();
     this.#answer();
@@ -162,6 +165,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     if (!this.#ordered) this.#slots.push(slot);
     if (state === FAILED && !this.#stopped) {
       this.#stopped = true;
+      this.#reason = value;
       this.#closeSource();
     }
     if (this.#finished) {
@@ -306,6 +310,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   /** Gives a failure that belongs to no call its place in the order. */
   #fail(error: unknown): void {
     this.#stopped = true;
+    this.#reason = error;
     const slot = new Slot<U>(this as unknown as ConcurrentMap<never, U>);
     slot.state = FAILED;
     slot.value = error;
@@ -324,7 +329,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     this.#sourceDone = true;
     let closed;
     try {
-      closed = this.#iterator.return?.();
+      closed = this.#iterator.return?.(this.#reason);
     } catch (error) {
       this.#closeError = { error };
     }

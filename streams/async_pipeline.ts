@@ -18,6 +18,7 @@ import {
 import type { Mapper } from "./operators/element.ts";
 import { isTransform, type TransformPair } from "./operators/web.ts";
 import { PLAN, type Plan } from "./plan.ts";
+import type { PullIterator } from "./pull_iterator.ts";
 import type { StreamSource } from "./source.ts";
 import { type Each, eachOf, SKIPPED, type StageFunction } from "./stages.ts";
 import type { TerminalOptions } from "./terminals.ts";
@@ -234,14 +235,11 @@ export class AsyncPipeline<In, Out = In> {
    */
   toTransformStream(): TransformStream<In, Out> {
     const queue = new AsyncQueue<In>({ maxSize: 0 });
-    const readable = this.stream(queue)
-      .catch<Out>((error) => {
-        // The writers hear of it too.
-        queue.abort(error);
-        throw error;
-      })
-      // When it is left early, writes must not wait for ever; after a failure it is done already.
-      .finally(() => queue.abort())
+    const plan = this.stream(queue)[PLAN];
+    // Writes must not wait for ever for a reader that has gone.
+    const ended = (reason: unknown) =>
+      reason === undefined ? queue.abort() : queue.abort(reason);
+    const readable = ofIterator(() => new Watched(plan, ended), false)
       .toReadableStream();
     return { readable, writable: queue.writable };
   }
@@ -437,6 +435,41 @@ class Clocked<T> implements PullableIterator<T> {
 
   return(reason?: unknown): unknown {
     return this.#iterator.return?.(reason);
+  }
+}
+
+/** Tells of the end, with the failure, or the reason for which it was left. */
+class Watched<T> implements PullableIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #iterator: PullIterator<T>;
+  readonly #ended: (reason: unknown) => void;
+
+  constructor(plan: Plan<T>, ended: (reason: unknown) => void) {
+    this.#iterator = plan.iterate();
+    this.#ended = ended;
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    return this.pull();
+  }
+
+  async pull(): Promise<IteratorResult<T>> {
+    try {
+      const result = await this.#iterator.pull();
+      if (result.done) this.#ended(undefined);
+      return result;
+    } catch (error) {
+      this.#ended(error);
+      throw error;
+    }
+  }
+
+  async return(reason?: unknown): Promise<void> {
+    try {
+      await this.#iterator.return(reason);
+    } finally {
+      this.#ended(reason);
+    }
   }
 }
 

@@ -65,6 +65,7 @@ export class AsyncQueue<T>
   #isAborted = false;
   #readable: ReadableStream<T> | undefined = undefined;
   #writable: WritableStream<T> | undefined = undefined;
+  #controller: WritableStreamDefaultController | undefined = undefined;
 
   /**
    * An empty, open queue.
@@ -242,6 +243,8 @@ export class AsyncQueue<T>
       ? new QueueClosedError("abort()")
       : given[0];
     this.#reason = { error: reason };
+    // At once: a writer that is idle hears of it too. Does nothing after the end.
+    this.#controller?.error(reason);
     this.#items.clear();
     for (
       let put = this.#puts.shift();
@@ -303,6 +306,10 @@ export class AsyncQueue<T>
   get writable(): WritableStream<T> {
     // One chunk may be on its way: with less, pipeTo would never begin.
     return this.#writable ??= new WritableStream<T>({
+      start: (controller) => {
+        this.#controller = controller;
+        if (this.#isAborted) controller.error(this.#ending());
+      },
       write: (item, { signal }) => this.put(item, { signal }),
       close: () => this.close(),
       abort: (reason) => this.abort(reason),

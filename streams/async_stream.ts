@@ -21,7 +21,12 @@ import {
   type StreamOverflow,
 } from "./from_events.ts";
 import { buffer } from "./operators/buffer.ts";
-import { merge, zip } from "./operators/combine.ts";
+import {
+  areRepeatable,
+  merge,
+  SourcesOrigin,
+  zip,
+} from "./operators/combine.ts";
 import {
   checkConcurrency,
   type ConcurrencyOptions,
@@ -612,6 +617,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     integer("size", size, 1);
     const { timeout = Infinity, onError = "deliver" } = options;
     duration("timeout", timeout);
+    oneOf("onError", onError, ["deliver", "drop"]);
     return timeout === Infinity
       ? this.#then(batch<T>(size, onError))
       : this.#over((plan) => timedBatch(plan, size, timeout, onError));
@@ -699,7 +705,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
 
   /**
    * The values of this stream, then those of each other source, which is opened when its turn
-   * comes.
+   * comes. Sources that it never comes to are closed.
    *
    * @example
    * ```ts
@@ -709,10 +715,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   concat<U>(...others: StreamSource<U>[]): AsyncStream<T | U> {
-    return new AsyncStream<StreamSource<T | U>>([
-      () => this,
-      ...others.map((other) => () => other),
-    ]).flatMap<T | U>((source) => source);
+    return ofPlan(Plan.of(new SourcesOrigin<T | U>([this, ...others])))
+      .flatMap((source) => source);
   }
 
   /**
@@ -757,8 +761,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   zip<Others extends unknown[]>(
     ...others: { [Index in keyof Others]: StreamSource<Others[Index]> }
   ): AsyncStream<[T, ...Others]> {
-    return this.#over(() =>
-      zip([this, ...others]) as PullableIterator<[T, ...Others]>
+    const sources: StreamSource<unknown>[] = [this, ...others];
+    return ofIterator(
+      () => zip(sources) as PullableIterator<[T, ...Others]>,
+      areRepeatable(sources),
     );
   }
 
@@ -774,11 +780,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   static merge<T>(...sources: StreamSource<T>[]): AsyncStream<T> {
-    const origins = sources.map((source) => new SourceOrigin(source));
-    return ofIterator(
-      () => merge(sources),
-      origins.every((origin) => origin.isRepeatable),
-    );
+    return ofIterator(() => merge(sources), areRepeatable(sources));
   }
 
   // Operators that share
@@ -842,7 +844,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * The values by key: each new key gives `[key, stream]`, and the stream gives the values of
    * that key. A group that is read slowly makes the source wait; one that nobody reads is
    * bounded by `buffer` and `overflow`, so that it neither blocks the others nor grows. A group
-   * that is left early loses its further values.
+   * that is left early loses its further values. Groups end with this stream: one that is read
+   * only after this was left fails with a StreamConsumedError at the end of what it holds.
    *
    * @example
    * ```ts
@@ -997,7 +1000,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
 
   /**
    * Fails with a TimeoutError when the next value takes longer than `limit` milliseconds, and
-   * closes the source. A source that hangs for ever is closed when it wakes.
+   * closes the source. As an abort it does not wait for what is late: a source that hangs for
+   * ever is closed when it wakes, and a function's result is dropped.
    *
    * @example
    * ```ts

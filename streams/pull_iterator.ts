@@ -139,6 +139,11 @@ export class PullIterator<T>
     return DONE;
   }
 
+  /** Fails with `reason`, and closes the source without waiting for what is pending. */
+  abort(reason: unknown): Promise<void> {
+    return this.#run.cancel({ reason });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }

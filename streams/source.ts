@@ -124,7 +124,9 @@ export function discardSource(
     return undefined;
   }
   if (source instanceof ReadableStream) {
-    return source.locked ? undefined : source.cancel(reason);
+    if (source.locked || consumed.has(source)) return undefined;
+    consumed.add(source);
+    return source.cancel(reason);
   }
   const iterator = isAsyncIterable(source)
     ? source[Symbol.asyncIterator]()

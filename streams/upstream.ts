@@ -177,6 +177,16 @@ export async function closeAll(
   return errors;
 }
 
+/** Closes sources after a failure that is already on its way. */
+export async function closeLost(
+  upstreams: Iterable<Closable>,
+  reason: unknown,
+): Promise<void> {
+  for (const error of await closeAll(upstreams, reason)) {
+    report("A stream's source failed to close", error);
+  }
+}
+
 /** One error as it is, several as one. */
 export function combined(errors: readonly unknown[], message: string): unknown {
   return errors.length === 1 ? errors[0] : new AggregateError(errors, message);

@@ -3,13 +3,19 @@
  *
  * @module
  */
-import { report } from "../../_internal/errors.ts";
-import type { PullableIterator, Wait } from "../engine.ts";
+import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import type { Origin, PullableIterator, Push, Run, Wait } from "../engine.ts";
 import { Relay, type RelaySource } from "../relay.ts";
-import { discardSource, openIterator, type StreamSource } from "../source.ts";
+import {
+  discardSource,
+  openIterator,
+  SourceOrigin,
+  type StreamSource,
+} from "../source.ts";
 import {
   type Closable,
   closeAll,
+  closeLost,
   combined,
   Upstream,
   type UpstreamReader,
@@ -30,16 +36,6 @@ function openAll<T>(
     throw error;
   }
   return upstreams;
-}
-
-/** Closes sources after a failure that is already on its way. */
-async function closeLost(
-  upstreams: readonly Closable[],
-  reason: unknown,
-): Promise<void> {
-  for (const error of await closeAll(upstreams, reason)) {
-    report("A stream's source failed to close", error);
-  }
 }
 
 /** Closes sources when the consumer stops. */
@@ -139,6 +135,60 @@ async function discardAll(
   if (errors.length > 0) {
     throw combined(errors, "Several sources failed to close");
   }
+}
+
+/** Sources one after the other, each opened in its turn; the ones never reached are closed. */
+class Sources<T> implements PullableIterator<() => StreamSource<T>> {
+  readonly [closesWhilePending] = true;
+  readonly #sources: readonly StreamSource<T>[];
+  #next = 0;
+
+  constructor(sources: readonly StreamSource<T>[]) {
+    this.#sources = sources;
+  }
+
+  next(): IteratorResult<() => StreamSource<T>> {
+    return this.pull();
+  }
+
+  pull(): IteratorResult<() => StreamSource<T>> {
+    if (this.#next === this.#sources.length) return DONE;
+    // Within the array. A function: the source itself may be one that flatMap refuses, a string.
+    const source = this.#sources[this.#next++]!;
+    return { done: false, value: () => source };
+  }
+
+  return(reason?: unknown): Wait {
+    return discardAll(this.#sources.slice(this.#next), reason);
+  }
+}
+
+/** The sources of a concat(). */
+export class SourcesOrigin<T> implements Origin<() => StreamSource<T>> {
+  readonly isRepeatable: boolean;
+  readonly #sources: readonly StreamSource<T>[];
+
+  constructor(sources: readonly StreamSource<T>[]) {
+    this.#sources = sources;
+    this.isRepeatable = areRepeatable(sources);
+  }
+
+  open(run: Run, level: number, push: Push<() => StreamSource<T>>): Wait {
+    run.enterPullable(level, push, new Sources(this.#sources));
+    return undefined;
+  }
+
+  discard(reason: unknown): Wait {
+    return discardAll(this.#sources, reason);
+  }
+}
+
+/** Whether all of them can be read again. Checks their types. */
+export function areRepeatable(
+  sources: readonly StreamSource<unknown>[],
+): boolean {
+  return sources.map((source) => new SourceOrigin(source))
+    .every((origin) => origin.isRepeatable);
 }
 
 /** See AsyncStream.merge. */

@@ -15,6 +15,8 @@ import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { PullableIterator } from "../engine.ts";
+import { StreamConsumedError } from "../errors.ts";
+import { Pace } from "../pace.ts";
 import type { Plan } from "../plan.ts";
 import type { PullIterator } from "../pull_iterator.ts";
 import { openIterator, type StreamSource } from "../source.ts";
@@ -58,14 +60,18 @@ class Replacing<T> implements PullableIterator<T> {
     if (this.#isOver) return DONE;
     let result;
     try {
-      const current = this.#current;
-      result = current.pull === undefined ? current.next() : current.pull();
+      result = this.#read();
     } catch (error) {
       return this.#recover(error);
     }
     return isThenable(result)
       ? result.then(undefined, (error) => this.#recover(error))
       : result;
+  }
+
+  #read(): Pulled<T> {
+    const current = this.#current;
+    return current.pull === undefined ? current.next() : current.pull();
   }
 
   async return(reason?: unknown): Promise<IteratorResult<T>> {
@@ -77,24 +83,31 @@ class Replacing<T> implements PullableIterator<T> {
     return DONE;
   }
 
+  /** A loop, however often a replacement fails in its turn. */
   async #recover(error: unknown): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    // It failed by itself: from now on there is nothing to close, until the next one is there.
-    this.#current = NOTHING_LEFT;
-    let replacement;
-    try {
-      replacement = await this.#replace(error, this.#stopping.signal);
-    } catch (error) {
-      if (this.#isOver) return DONE;
-      this.#isOver = true;
-      throw error;
+    while (!this.#isOver) {
+      // It failed by itself: from now on there is nothing to close, until the next one is there.
+      this.#current = NOTHING_LEFT;
+      let replacement;
+      try {
+        replacement = await this.#replace(error, this.#stopping.signal);
+      } catch (error) {
+        if (this.#isOver) return DONE;
+        this.#isOver = true;
+        throw error;
+      }
+      if (this.#isOver) {
+        closeNow(() => replacement.return?.());
+        return DONE;
+      }
+      this.#current = replacement;
+      try {
+        return await this.#read();
+      } catch (again) {
+        error = again;
+      }
     }
-    if (this.#isOver) {
-      closeNow(() => replacement.return?.());
-      return DONE;
-    }
-    this.#current = replacement;
-    return await this.pull();
+    return DONE;
   }
 }
 
@@ -129,13 +142,23 @@ export function retry<T>(
   { maxRetries = 3, delay = 0, retryOn }: RetryOptions,
 ): PullableIterator<T> {
   let attempt = 0;
+  let previous: unknown;
+  const pace = new Pace();
   return new Replacing(plan.iterate(), async (error, signal) => {
+    if (attempt > 0 && error instanceof StreamConsumedError) {
+      // Something in the stream can be read once only: what it failed with first is the news.
+      error.cause ??= previous;
+      throw error;
+    }
     attempt++;
+    previous = error;
     if (attempt > maxRetries || retryOn?.(error, attempt) === false) {
       throw error;
     }
     const pause = typeof delay === "number" ? delay : delay(attempt, error);
     if (pause > 0) await sleep(pause, signal);
+    // Attempts that fail at once, without a pause, must not keep the event loop.
+    else await pace.look(1);
     return plan.iterate();
   });
 }
@@ -224,7 +247,6 @@ class Timing<T> implements PullableIterator<T> {
   readonly #upstream: PullIterator<T>;
   readonly #duration: number;
   #isOver = false;
-  #hasExpired = false;
   #timer: TimerEntry | undefined = undefined;
 
   constructor(upstream: PullIterator<T>, duration: number) {
@@ -259,20 +281,17 @@ class Timing<T> implements PullableIterator<T> {
       this.#timer = timers.add(now() + this.#duration, {
         timeUp: () => {
           this.#timer = undefined;
-          this.#isOver = this.#hasExpired = true;
+          this.#isOver = true;
           const error = timeoutError(
             `The next element did not come within ${this.#duration} ms. The source was closed.`,
           );
-          this.#upstream.return(error).then(() => reject(error), (second) => {
-            report("A stream's source failed to close", second);
-            reject(error);
-          });
+          // As an abort: what is late, a source or a function, is not waited for.
+          this.#upstream.abort(error).then(() => reject(error));
         },
       });
       result.then((result) => {
         this.#clear();
-        // After the time was up the upstream answers "done", which is not the end of this one.
-        if (!this.#hasExpired) resolve(result);
+        resolve(result);
       }, (error) => {
         this.#clear();
         reject(error);

@@ -9,7 +9,7 @@ import type { PullableIterator, Wait } from "../engine.ts";
 import type { StreamOverflow } from "../from_events.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
-import { closeNow, Upstream, type UpstreamReader } from "../upstream.ts";
+import { closeLost, Upstream, type UpstreamReader } from "../upstream.ts";
 
 /** What becomes of an element for which the buffer of one reader has no room. */
 export type SharedOverflow = "wait" | StreamOverflow;
@@ -139,19 +139,22 @@ abstract class Shared<T> implements UpstreamReader<T> {
       if (this.#upstream !== undefined) this.#upstream.flow();
       return undefined;
     }
-    for (const branch of this.#settle()) branch.relay.end();
+    for (const branch of this.#settle()) this.leftBehind(branch);
     const upstream = this.#upstream ??
       new Upstream(this.#plan.iterate(), this);
     return upstream.close(reason);
   }
 
-  /** Fails every reader with something that is not the source's failure, and closes the source. */
-  protected failAll(error: unknown): void {
-    const upstream = this.#upstream;
-    this.failed(error);
-    if (upstream !== undefined) {
-      closeNow(() => upstream.close(error));
-    }
+  /** A branch that nobody reads, when those that were read have been left. */
+  protected leftBehind(branch: Branch<never>): void {
+    branch.relay.end();
+  }
+
+  /** Closes the source, then fails every reader with something that is not its failure. */
+  protected async failAll(error: unknown): Promise<void> {
+    const branches = this.#settle();
+    if (this.#upstream !== undefined) await closeLost([this.#upstream], error);
+    for (const branch of branches) branch.relay.fail(error);
   }
 
   /** Whether the reading has ended, failed or been closed. */
@@ -281,6 +284,13 @@ class Groups<K, T, S> extends Shared<[K, T]> {
 
   protected override isBlocking(branch: Branch<never>): boolean {
     return branch.isStarted && branch.relay.size >= this.buffer;
+  }
+
+  /** The rest of it is not read: should somebody come for it later, it must not look whole. */
+  protected override leftBehind(branch: Branch<never>): void {
+    branch.relay.fail(
+      new StreamConsumedError("group whose groupBy() was left"),
+    );
   }
 
   override arrived([key, value]: [K, T]): void {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { report } from "../../_internal/errors.ts";
 import {
   type AnyIterator,
   closesWhilePending,
@@ -35,21 +36,47 @@ export function isTransform(
 class Piped<U> implements PullableIterator<U> {
   readonly [closesWhilePending] = true;
   readonly #plan: Plan<unknown>;
-  readonly #writable: WritableStream<unknown>;
-  readonly #iterator: AnyIterator<U>;
+  readonly #transform: TransformPair<unknown, U>;
+  /** Set by the first read, as is `piping`. */
+  #iterator: AnyIterator<U> | undefined = undefined;
   #piping: Promise<unknown> | undefined = undefined;
 
   constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
     this.#plan = plan;
-    this.#writable = transform.writable;
-    this.#iterator = openIterator<U>(transform.readable);
+    this.#transform = transform;
   }
 
   next(): Promise<IteratorResult<U>> {
-    // A failure of the piping is also one of the readable side, which is read.
-    this.#piping ??= toReadable(this.#plan).pipeTo(this.#writable)
-      .catch(() => {});
+    try {
+      this.#iterator ??= this.#open();
+    } catch (error) {
+      return this.#refuse(error);
+    }
     return this.#iterator.next() as Promise<IteratorResult<U>>;
+  }
+
+  #open(): AnyIterator<U> {
+    const { readable, writable } = this.#transform;
+    if (writable.locked) {
+      throw new TypeError(
+        "through() was given a transform whose writable side is locked: somebody else writes to it. " +
+          "Give a function that returns a new one: through(() => new TransformStream()).",
+      );
+    }
+    const iterator = openIterator<U>(readable);
+    // A failure of the piping is also one of the readable side, which is read.
+    this.#piping = toReadable(this.#plan).pipeTo(writable).catch(() => {});
+    return iterator;
+  }
+
+  /** Fails before anything was piped: the source is closed all the same. */
+  async #refuse(error: unknown): Promise<never> {
+    try {
+      await this.#plan.origin.discard(error);
+    } catch (second) {
+      report("A stream's source failed to close", second);
+    }
+    throw error;
   }
 
   pull(): Promise<IteratorResult<U>> {
@@ -57,13 +84,18 @@ class Piped<U> implements PullableIterator<U> {
   }
 
   ended(): void {
-    this.#iterator.ended?.();
+    this.#iterator?.ended?.();
   }
 
   async return(reason?: unknown): Promise<IteratorResult<U>> {
-    await this.#iterator.return?.(reason);
-    if (this.#piping === undefined) await this.#plan.origin.discard(reason);
-    else await this.#piping;
+    if (this.#piping === undefined) {
+      const { readable } = this.#transform;
+      if (!readable.locked) await readable.cancel(reason);
+      await this.#plan.origin.discard(reason);
+    } else {
+      await this.#iterator?.return?.(reason);
+      await this.#piping;
+    }
     return DONE;
   }
 }

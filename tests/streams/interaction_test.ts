@@ -1,0 +1,215 @@
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  asyncMap,
+  AsyncPipeline,
+  AsyncQueue,
+  AsyncStream,
+  StreamConsumedError,
+  StreamOverflowError,
+} from "../../streams/mod.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import {
+  asyncProbe,
+  failureOf,
+  never,
+  settle,
+  syncProbe,
+} from "./support/probe.ts";
+
+/** 0, 1, 2 … and the reasons for which it was cancelled. */
+function cancellable(): {
+  readable: ReadableStream<number>;
+  reasons: unknown[];
+} {
+  let next = 0;
+  const reasons: unknown[] = [];
+  const readable = new ReadableStream<number>({
+    pull: (controller) => controller.enqueue(next++),
+    cancel: (reason) => void reasons.push(reason),
+  }, { highWaterMark: 0 });
+  return { readable, reasons };
+}
+
+/** One chunk, then nothing; and the reasons for which it was cancelled. */
+function idleAfterOne(): {
+  readable: ReadableStream<number>;
+  reasons: unknown[];
+} {
+  const reasons: unknown[] = [];
+  const readable = new ReadableStream<number>({
+    start: (controller) => controller.enqueue(1),
+    cancel: (reason) => void reasons.push(reason),
+  });
+  return { readable, reasons };
+}
+
+for (
+  const [name, options] of [
+    ["one call at a time", {}],
+    ["several calls at a time", { concurrency: 4 }],
+  ] as const
+) {
+  Deno.test(`AsyncStream.timeout() does not wait for a function that hangs, with ${name}`, async () => {
+    using clock = new FakeClock();
+    const source = asyncProbe();
+    const failing = failureOf(
+      AsyncStream.from(source).map(() => never(), options).timeout(20)
+        .collect(),
+    );
+    await clock.tick(20);
+    assertEquals((await failing as Error).name, "TimeoutError");
+    assertEquals(source.returns, 1);
+  });
+
+  Deno.test(`AsyncStream.map() tells the source why it is left, with ${name}`, async () => {
+    const { readable, reasons } = cancellable();
+    const reader = AsyncStream.from(readable).map((n) => n, options)
+      .toReadableStream().getReader();
+    await reader.read();
+    await reader.cancel("left");
+    const failure = new Error("mapper");
+    const other = cancellable();
+    await failureOf(
+      AsyncStream.from(other.readable).map(() => {
+        throw failure;
+      }, options).collect(),
+    );
+    assertEquals([reasons, other.reasons], [["left"], [failure]]);
+  });
+}
+
+Deno.test("AsyncStream of a ReadableStream that was closed unread is consumed, not empty", async () => {
+  const { readable, reasons } = cancellable();
+  const stream = AsyncStream.from(readable);
+  assertEquals(await stream.take(0).collect(), []);
+  assertEquals(await stream.take(0).collect(), []);
+  assertEquals(reasons.length, 1);
+  assertInstanceOf(await failureOf(stream.collect()), StreamConsumedError);
+});
+
+Deno.test("AsyncStream.through() says that a transform is in use, and closes the source", async () => {
+  const written = new TransformStream<number, number>();
+  written.writable.getWriter();
+  const read = new TransformStream<number, number>();
+  read.readable.getReader();
+  const sources = [syncProbe(), syncProbe()];
+  assertInstanceOf(
+    await failureOf(AsyncStream.from(sources[0]!).through(written).collect()),
+    TypeError,
+  );
+  assertInstanceOf(
+    await failureOf(AsyncStream.from(sources[1]!).through(read).collect()),
+    StreamConsumedError,
+  );
+  assertEquals(sources.map((source) => source.returns), [1, 1]);
+});
+
+Deno.test("AsyncPipeline.toTransformStream() cancels a source that is idle", async () => {
+  const { readable, reasons } = idleAfterOne();
+  const pipeline = new AsyncPipeline<number>().addStage(asyncMap((n) => n));
+  const reader = readable.pipeThrough(pipeline.toTransformStream()).getReader();
+  await reader.read();
+  await reader.cancel("left");
+  await settle();
+  assertEquals(reasons, ["left"]);
+});
+
+Deno.test("AsyncPipeline.toTransformStream() tells a source that is idle of a stage's failure", async () => {
+  const { readable, reasons } = idleAfterOne();
+  const failure = new Error("stage");
+  const pipeline = new AsyncPipeline<number>().addStage(asyncMap(() => {
+    throw failure;
+  }));
+  const reader = readable.pipeThrough(pipeline.toTransformStream()).getReader();
+  assertEquals(await failureOf(reader.read()), failure);
+  await settle();
+  assertEquals(reasons, [failure]);
+});
+
+Deno.test("AsyncQueue.abort() fails a writer that is idle, also one that is made later", async () => {
+  const queue = new AsyncQueue<number>();
+  const writer = queue.writable.getWriter();
+  const reason = new Error("stopped");
+  queue.abort(reason);
+  assertEquals(await failureOf(writer.closed), reason);
+  const aborted = new AsyncQueue<number>();
+  aborted.abort(reason);
+  const late = aborted.writable.getWriter();
+  assertEquals(await failureOf(late.closed), reason);
+});
+
+for (const operator of ["groupBy", "partition"] as const) {
+  Deno.test(`AsyncStream.${operator}() closes the source before it fails with an overflow`, async () => {
+    const source = asyncProbe();
+    const stream = AsyncStream.from(source);
+    const failing = operator === "groupBy"
+      ? stream.groupBy(() => "all", { buffer: 2 }).collect()
+      : stream.partition((n) => n < 0, { buffer: 2 })[0].collect();
+    assertInstanceOf(await failureOf(failing), StreamOverflowError);
+    assertEquals([source.returns, source.isClosed], [1, true]);
+  });
+}
+
+Deno.test("AsyncStream.groupBy() fails a group that is read after it was left, rather than end it", async () => {
+  const [entry] = await AsyncStream.range(0, 10).groupBy((n) => n % 2).take(1)
+    .collect();
+  // One was taken.
+  const [, group] = entry!;
+  const seen: number[] = [];
+  const failure = await failureOf(group.forEach((n) => void seen.push(n)));
+  assertInstanceOf(failure, StreamConsumedError);
+  assertEquals(seen, [0]);
+});
+
+Deno.test("AsyncStream.retry() without pause lets timers run, and takes no stack", async () => {
+  const signal = AbortSignal.timeout(30);
+  let attempts = 0;
+  const endless = AsyncStream.from<number>(() => {
+    attempts++;
+    throw new Error("always");
+  }).retry({ maxRetries: Infinity }).abortable(signal);
+  assertEquals(await failureOf(endless.collect()), signal.reason);
+  assert(attempts > 100);
+});
+
+Deno.test("AsyncStream.retry() keeps the first failure when something inside can be read once", async () => {
+  const once = asyncProbe({ failAt: 1, error: new Error("first") });
+  const failure = await failureOf(
+    AsyncStream.of(1).flatMap(() => once).retry().collect(),
+  );
+  assertInstanceOf(failure, StreamConsumedError);
+  assertEquals((failure.cause as Error).message, "first");
+});
+
+Deno.test("AsyncStream.retry() refuses a concat() or zip() of which one source can be read once", () => {
+  for (
+    const stream of [
+      AsyncStream.from(syncProbe()).concat([1]),
+      AsyncStream.of(1).concat(syncProbe()),
+      AsyncStream.of(1).zip(syncProbe()),
+    ]
+  ) {
+    try {
+      stream.retry();
+    } catch (error) {
+      assertInstanceOf(error, TypeError);
+      continue;
+    }
+    throw new Error("retry() accepted it");
+  }
+  AsyncStream.of(1).concat([2]).zip([3]).retry();
+});
+
+Deno.test("AsyncStream.concat() closes the sources that it never comes to", async () => {
+  const [taken, failed, unread] = [syncProbe(), syncProbe(), syncProbe()];
+  await AsyncStream.of(1).concat(taken).take(1).collect();
+  await failureOf(
+    AsyncStream.of(1).map(() => {
+      throw new Error("mapper");
+    }).concat(failed).collect(),
+  );
+  await AsyncStream.of(1).concat(unread).take(0).collect();
+  for (const source of [taken, failed, unread]) {
+    assertEquals([source.pulls, source.returns], [0, 1]);
+  }
+});
