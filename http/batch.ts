@@ -11,7 +11,7 @@ import {
 import { AsyncStream } from "../streams/mod.ts";
 import { BatchRun } from "./batch_run.ts";
 import { AsyncHTTPClient } from "./client.ts";
-import type { RequestOptions } from "./options.ts";
+import { type RequestOptions, sharedState } from "./options.ts";
 
 /** One request of a batch: an address, or an address with the options of its call. */
 export type BatchRequest =
@@ -150,16 +150,18 @@ export function asyncBatchRequests<T>(
     1,
   );
   if (options.map !== undefined) functionNamed("map", options.map);
+  // Made here, once: a budget or a breaker of each request's own would bound nothing.
+  const shared = { ...options, ...sharedState(options) };
   return new BatchResults(async function* () {
-    const { client } = options;
+    const { client } = shared;
     if (client !== undefined) {
-      yield* new BatchRun(requests, options, client, maxConcurrent, maxPerHost)
+      yield* new BatchRun(requests, shared, client, maxConcurrent, maxPerHost)
         .results();
       return;
     }
     const own = new AsyncHTTPClient();
     try {
-      yield* new BatchRun(requests, options, own, maxConcurrent, maxPerHost)
+      yield* new BatchRun(requests, shared, own, maxConcurrent, maxPerHost)
         .results();
     } finally {
       await own.close();

@@ -139,9 +139,14 @@ export class BatchRun<T> {
       }
       await this.#closeSource();
     } catch (error) {
-      this.#isReading = false;
-      this.#ended = true;
+      if (this.#isReading) {
+        // The source has failed, which ends it.
+        this.#isReading = false;
+        this.#ended = true;
+      }
       if (!signal.aborted) this.#fail(error);
+      // Where the wait for the runner was cut short, the source is still open.
+      await this.#closeSource().catch(() => {});
     }
   }
 

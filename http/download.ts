@@ -216,12 +216,15 @@ class Download {
       : await part.readState();
     if (
       state === undefined || size === 0 ||
-      (state.size !== undefined && size > state.size)
+      (state.size !== undefined && size > state.size) ||
+      // A file that has been cut since has holes where the ranges say that it has none.
+      state.ranges?.some(([, to]) => to > size)
     ) {
       return await this.#empty(part);
     }
     this.#state = state;
     this.#total = state.size;
+    this.#checkSize(Math.max(size, state.size ?? 0));
     if (state.ranges !== undefined) {
       this.#hashIsStale = true;
       this.#offset = this.#resumedFrom = countBytes(state.ranges);
@@ -370,24 +373,28 @@ class Download {
     this.#etag = head.etag;
     if (head.meaning === "rest") {
       this.#total = head.total ?? this.#state?.size;
+      this.#checkSize(this.#total);
       return true;
     }
     // The whole: the server knows no ranges, or the file has changed, or this is the beginning.
     if (this.#offset > 0) await this.#empty(part);
     this.#total = head.total;
-    if (this.#total !== undefined && this.#total > this.#maxBytes) {
-      throw new ResponseTooLargeError(
-        this.#url,
-        this.#maxBytes,
-        "maxBytes",
-        this.#total,
-      );
-    }
+    this.#checkSize(this.#total);
     if (head.validator !== undefined) {
       this.#state = { validator: head.validator, size: this.#total };
       await part.writeState(this.#state);
     }
     return true;
+  }
+
+  #checkSize(size: number | undefined): void {
+    if (size === undefined || size <= this.#maxBytes) return;
+    throw new ResponseTooLargeError(
+      this.#url,
+      this.#maxBytes,
+      "maxBytes",
+      size,
+    );
   }
 
   async #receive(part: PartFile, response: Response): Promise<void> {

@@ -312,6 +312,17 @@ export function callSettings(
   };
 }
 
+/** The policy and the breaker of options, made: what many calls are to share. */
+export function sharedState(
+  { retryPolicy, circuitBreaker }: SharedOptions,
+): Pick<SharedOptions, "retryPolicy" | "circuitBreaker"> {
+  const { breaker, breakers } = checkedBreaker(circuitBreaker || undefined);
+  return {
+    retryPolicy: checkedRetry(retryPolicy || undefined) ?? retryPolicy,
+    circuitBreaker: breaker ?? breakers ?? circuitBreaker,
+  };
+}
+
 function checkedTimeout(
   timeout: number | TimeoutOptions | undefined,
 ): TimeoutOptions {

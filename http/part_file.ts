@@ -49,17 +49,12 @@ export class PartFile {
     const claim = await absolute(destination);
     if (claimed.has(claim)) throw new DownloadBusyError(destination);
     claimed.add(claim);
-    let file: Deno.FsFile | undefined;
     try {
-      file = await Deno.open(`${destination}.part`, {
-        read: true,
-        write: true,
-        create: true,
-      });
-      if (!await file.tryLock(true)) throw new DownloadBusyError(destination);
-      return new PartFile(destination, file, claim);
+      for (;;) {
+        const file = await openLocked(destination);
+        if (file !== undefined) return new PartFile(destination, file, claim);
+      }
     } catch (error) {
-      file?.close();
       claimed.delete(claim);
       throw error;
     }
@@ -113,6 +108,37 @@ export class PartFile {
     this.#closed = true;
     this.file.close();
     claimed.delete(this.#claim);
+  }
+}
+
+/**
+ * The part file, locked; `undefined` when it is no longer the file of that name: another process
+ * has renamed or removed it between our open and our lock, and it may be the destination by now.
+ */
+async function openLocked(
+  destination: string,
+): Promise<Deno.FsFile | undefined> {
+  const path = `${destination}.part`;
+  const file = await Deno.open(path, { read: true, write: true, create: true });
+  try {
+    if (!await file.tryLock(true)) throw new DownloadBusyError(destination);
+    if (await isAt(path, file)) return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  file.close();
+  return undefined;
+}
+
+async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const own = await file.stat();
+  try {
+    const there = await Deno.stat(path);
+    return there.ino === own.ino && there.dev === own.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

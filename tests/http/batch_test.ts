@@ -10,7 +10,7 @@ import {
   AsyncHTTPClient,
   CircuitBreaker,
 } from "../../http/mod.ts";
-import { AsyncRunner, TaskPriority } from "../../runner/mod.ts";
+import { AsyncRunner, TaskPriority, TaskScheduler } from "../../runner/mod.ts";
 import { serve } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -354,4 +354,56 @@ Deno.test("asyncBatchRequests() names the option that is wrong", async () => {
     "map must be a function",
   );
   assertEquals(await asyncBatchRequests([]), []);
+});
+
+Deno.test("asyncBatchRequests() shares its retry budget and its breaker among the requests", async () => {
+  let attempts = 0;
+  await using client = fakeClient(() => {
+    attempts++;
+    return new Response("", { status: 503 });
+  });
+  const options = { client, settled: true, maxConcurrent: 5 } as const;
+  await asyncBatchRequests(urls(200), {
+    ...options,
+    retryPolicy: { baseDelay: 0 },
+  });
+  assert(attempts <= 240, `${attempts} attempts`);
+  attempts = 0;
+  await asyncBatchRequests(urls(200), {
+    ...options,
+    circuitBreaker: { failureThreshold: 3 },
+  });
+  assert(attempts <= 8, `${attempts} attempts`);
+});
+
+Deno.test("asyncBatchRequests() closes its source when it ends while the runner is full", async () => {
+  await using client = fakeClient();
+  await using runner = new TaskScheduler({ maxConcurrent: 1, maxQueue: 1 });
+  const release = Promise.withResolvers<void>();
+  let isClosed = false;
+  const source = {
+    next: () => Promise.resolve({ done: false, value: "http://h/" } as const),
+    return() {
+      isClosed = true;
+      return Promise.resolve({ done: true, value: undefined } as const);
+    },
+    [Symbol.asyncIterator]: () => source,
+  };
+  const held = [
+    runner.submit(() => release.promise),
+    runner.submit(() => release.promise),
+  ];
+  const controller = new AbortController();
+  const batch = asyncBatchRequests(source, {
+    client,
+    runner,
+    signal: controller.signal,
+  });
+  const rejected = assertRejects(() => Promise.resolve(batch), Error, "over");
+  await Promise.resolve();
+  controller.abort(new Error("over"));
+  await rejected;
+  assert(isClosed);
+  release.resolve();
+  await Promise.all(held);
 });

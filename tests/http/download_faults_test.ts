@@ -4,11 +4,13 @@ import { AsyncRunner } from "../../runner/mod.ts";
 import {
   asyncDownload,
   AsyncHTTPClient,
+  ChecksumError,
   DownloadBusyError,
   DownloadError,
   type DownloadProgress,
   HTTPStatusError,
   NetworkError,
+  ResponseTooLargeError,
 } from "../../http/mod.ts";
 import { encodeHex, sha256 } from "../support/digest.ts";
 import { type FileServer, serveFile } from "../support/file_server.ts";
@@ -565,5 +567,87 @@ testWith(
         new TextDecoder().decode(stdout).trim(),
         DownloadBusyError.name,
       );
+    }),
+);
+
+testWith(
+  needs,
+  "asyncDownload() begins anew when the unfinished file was cut below the ranges that are noted",
+  () =>
+    inDirectory(async (directory) => {
+      await using server = serveFile({ contents });
+      const path = `${directory}/f`;
+      await Deno.writeFile(`${path}.part`, contents.subarray(0, 10));
+      await Deno.writeTextFile(
+        `${path}.part.json`,
+        JSON.stringify({
+          validator: '"v1"',
+          size: contents.length,
+          ranges: [[0, 400_000]],
+        }),
+      );
+      const { resumedFrom } = await asyncDownload(`${server.url}/f`, path, {
+        segments: 2,
+      });
+      assertEquals(resumedFrom, 0);
+      assertEquals(await Deno.readFile(path), contents);
+    }),
+);
+
+testWith(
+  needs,
+  "asyncDownload() refuses to continue a file larger than maxBytes, in segments, whole or at its end",
+  () =>
+    inDirectory(async (directory) => {
+      await using server = serveFile({ contents });
+      const path = `${directory}/f`;
+      const size = contents.length;
+      for (
+        const [there, state] of [
+          [200_000, { size, ranges: [[0, 200_000]] }],
+          [200_000, { size }],
+          [size, {}],
+        ] as const
+      ) {
+        await Deno.writeFile(`${path}.part`, contents.subarray(0, there));
+        await Deno.writeTextFile(
+          `${path}.part.json`,
+          JSON.stringify({ validator: '"v1"', ...state }),
+        );
+        await assertRejects(
+          () => asyncDownload(`${server.url}/f`, path, { maxBytes: 1000 }),
+          ResponseTooLargeError,
+        );
+        assertEquals((await names(directory)).includes("f"), false);
+      }
+    }),
+);
+
+testWith(
+  needs,
+  "asyncDownload() leaves the destination alone when another process finishes between its open and its lock",
+  () =>
+    inDirectory(async (directory) => {
+      await using server = serveFile({ contents });
+      const path = `${directory}/f`;
+      await Deno.writeTextFile(`${path}.part`, "the other one's");
+      const { tryLock } = Deno.FsFile.prototype;
+      Deno.FsFile.prototype.tryLock = async function (exclusive) {
+        Deno.FsFile.prototype.tryLock = tryLock;
+        await Deno.rename(`${path}.part`, path);
+        return await tryLock.call(this, exclusive);
+      };
+      try {
+        await assertRejects(
+          () =>
+            asyncDownload(`${server.url}/f`, path, {
+              checksum: "0".repeat(64),
+            }),
+          ChecksumError,
+        );
+      } finally {
+        Deno.FsFile.prototype.tryLock = tryLock;
+      }
+      assertEquals(await Deno.readTextFile(path), "the other one's");
     }),
 );
