@@ -66,10 +66,17 @@ export class Connections {
   /** A place for `host`, if one is free now. */
   tryAcquire(name: string): HostConnections | undefined {
     const host = this.#host(name);
+    return this.#hasRoom(host) ? this.#take(host) : undefined;
+  }
+
+  /** True when `tryAcquire` would give a place; for a host that has one already. */
+  hasRoom(name: string): boolean {
+    return this.#hasRoom(this.#host(name));
+  }
+
+  #hasRoom(host: HostConnections): boolean {
     return this.#active < this.#max && host.active < this.#maxPerHost &&
-        host.first === undefined
-      ? this.#take(host)
-      : undefined;
+      host.first === undefined;
   }
 
   /** A place for `host`, in turn. Rejects with the signal's reason when it aborts first. */

@@ -292,7 +292,7 @@ function sendHedged(
   attempt: number,
   breaker: CircuitBreaker | undefined,
 ): Promise<Exchange> {
-  const { hedge: options, retry } = call.settings;
+  const { hedge: options, retry, connections } = call.settings;
   return hedge<Exchange>(async ({ signal }) => {
     const exchange = new Exchange(call, attempt);
     call.exchangeBegan(exchange);
@@ -308,7 +308,10 @@ function sendHedged(
     signal: call.signal,
     accept: ({ response }) =>
       !(retry?.retryStatuses.has(response!.status) ?? response!.status >= 500), // sent: it has one
-    allow: () => retry?.budget?.withdraw() ?? true,
+    // The first may hold the very connection that another would wait for, until all is too late.
+    allow: () =>
+      (connections?.hasRoom(call.origin()) ?? true) &&
+      (retry?.budget?.withdraw() ?? true),
     discard: (exchange) => exchange.discard(),
   });
 }

@@ -5,11 +5,10 @@
  * @module
  */
 import { assertEquals, assertGreater } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { testWith } from "../support/permissions.ts";
 import type { SmokeReport } from "./smoke.ts";
 import { serveSmoke, type SmokeServer } from "./smoke_server.ts";
-
-const CHROMIUM = "/usr/bin/chromium";
 
 /** Fewer would mean that cases were left out. */
 const LEAST_CASES = 25;
@@ -35,6 +34,9 @@ function isThere(program: string, least = 0): boolean {
   }
 }
 
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/google-chrome"]
+  .find((path) => isThere(path)) ?? "/usr/bin/chromium";
+
 interface Suite extends AsyncDisposable {
   readonly server: SmokeServer;
   readonly directory: string;
@@ -51,7 +53,7 @@ async function suite(): Promise<Suite> {
       "--quiet",
       "--platform=browser",
       `--output=${script}`,
-      new URL("./entry.ts", import.meta.url).pathname,
+      fromFileUrl(new URL("./entry.ts", import.meta.url)),
     ],
     cwd: new URL("../..", import.meta.url),
   }).output();
