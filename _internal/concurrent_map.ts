@@ -231,7 +231,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   readonly #opened = (): void => {
     this.#reading = this.#gated = false;
     if (this.#stopped) return this.#woken();
-    // Asks `ready` again: several may have been let in for one place.
+    this.#read();
     this.#pump();
     this.#answer();
   };

@@ -64,7 +64,10 @@ class Gather implements JobOwner {
   #sourceDone = false;
   #pumping = false;
   #reading = false;
-  #waitsForRoom = false;
+  /** Set while it waits for room in the queue; aborted when that is of no use any more. */
+  #waiting: AbortController | undefined;
+  /** It was let in, and has not submitted yet. */
+  #isLetIn = false;
   #failure: { error: unknown } | undefined;
   #laterErrors: unknown[] = [];
   #cancelReason: unknown;
@@ -89,6 +92,7 @@ class Gather implements JobOwner {
     this.#reject = reject;
     this.#subscription = signal &&
       onAbort(signal, (reason) => this.#stop(reason, reason));
+    core.batches.add(this);
   }
 
   /** Submits as many as may run. One too many never waits behind others of its own. */
@@ -105,7 +109,8 @@ class Gather implements JobOwner {
   /** Submits what may be submitted now. */
   submitAll(): void {
     while (!this.#sourceDone && this.#inFlight < this.#core.maxConcurrent) {
-      if (this.#core.isFull) return this.#waitForRoom();
+      if (this.#isLetIn) this.#isLetIn = false;
+      else if (!this.#core.hasRoom) return this.#waitForRoom();
       // The first finds out whether the runner accepts anything; the rest belong to it.
       const refusal = this.#jobs.length > 0 &&
         (refusalOf(this.#core, true) ??
@@ -117,13 +122,15 @@ class Gather implements JobOwner {
   }
 
   #waitForRoom(): void {
-    if (this.#waitsForRoom) return;
-    this.#waitsForRoom = true;
-    const holds = () => this.#sourceDone || !this.#core.isFull;
-    this.#core.conditions.wait(holds).then(() => {
-      this.#waitsForRoom = false;
-      if (!this.#sourceDone) this.pump();
-    });
+    if (this.#waiting !== undefined) return;
+    this.#waiting = new AbortController();
+    this.#core.ready(this.#waiting.signal).then(() => {
+      this.#waiting = undefined;
+      // A place is kept for one: that one is submitted without asking again.
+      this.#isLetIn = true;
+      this.pump();
+      this.#isLetIn = false;
+    }, () => {});
   }
 
   #submitNext(): void {
@@ -191,6 +198,7 @@ class Gather implements JobOwner {
     if (this.#failure !== undefined) return this.#noteLater(error);
     this.#failure = { error };
     this.#cancelReason = cancelReason;
+    this.#waiting?.abort();
     if (!this.#sourceDone) {
       this.#sourceDone = true;
       if (!this.#reading) this.#closeSource();
@@ -218,6 +226,7 @@ class Gather implements JobOwner {
 
   #finish(): void {
     this.#subscription?.unsubscribe();
+    this.#core.batches.delete(this);
     if (this.#failure === undefined) return this.#resolve(this.#results);
     this.#reject(withSuppressed(this.#failure.error, this.#laterErrors));
   }

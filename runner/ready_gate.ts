@@ -7,13 +7,12 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
-import { Ring } from "../_internal/ring.ts";
 
 /** How many promise reactions lie at most between `await ready()` and the submit that follows. */
 const REACTIONS_UNTIL_SUBMIT = 4;
 
 interface Waiter {
-  resolve: (() => void) | undefined;
+  readonly resolve: () => void;
   subscription: AbortSubscription | undefined;
 }
 
@@ -21,9 +20,9 @@ interface Waiter {
 export class ReadyGate {
   // Invariant: #kept places are spoken for by those who passed and have not had the time to
   // submit; somebody waits only while there is no further room, and is told in the order of
-  // arrival. A waiter that was aborted has no `resolve` and is skipped.
+  // arrival, which is the order of the set. A waiter that was aborted is not in it.
   readonly #room: () => number;
-  readonly #waiters = new Ring<Waiter>();
+  readonly #waiters = new Set<Waiter>();
   #kept = 0;
 
   /** `room`: how many more may be submitted now. */
@@ -36,35 +35,36 @@ export class ReadyGate {
     return this.#waiters.size > 0;
   }
 
+  /** Whether somebody who comes now may submit without waiting: nobody is before him. */
+  get isOpen(): boolean {
+    return this.#waiters.size === 0 && this.#room() > this.#kept;
+  }
+
   /** Resolves when it is one's turn to submit; rejects with the reason of `signal`. */
   wait(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#waiters.size === 0 && this.#room() > this.#kept) {
+    if (this.isOpen) {
       this.#keepPlace();
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { resolve, subscription: undefined };
       waiter.subscription = signal && onAbort(signal, (reason) => {
-        waiter.resolve = undefined;
+        this.#waiters.delete(waiter);
         reject(reason);
       });
-      this.#waiters.push(waiter);
+      this.#waiters.add(waiter);
     });
   }
 
   /** Lets as many pass as there is room for. */
   check(): void {
-    while (this.#waiters.size > 0) {
-      // Not empty.
-      const { resolve, subscription } = this.#waiters.at(0)!;
-      if (resolve !== undefined) {
-        if (this.#room() <= this.#kept) return;
-        this.#keepPlace();
-        subscription?.unsubscribe();
-        resolve();
-      }
-      this.#waiters.shift();
+    for (const waiter of this.#waiters) {
+      if (this.#room() <= this.#kept) return;
+      this.#waiters.delete(waiter);
+      this.#keepPlace();
+      waiter.subscription?.unsubscribe();
+      waiter.resolve();
     }
   }
 

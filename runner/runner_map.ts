@@ -105,7 +105,7 @@ export class RunnerMap<T, U>
     this.#map = new ConcurrentMap(source, this.#start, {
       concurrency: settings.concurrency,
       ordered: settings.ordered,
-      ready: () => core.isFull ? core.ready() : undefined,
+      ready: () => core.hasRoom ? undefined : core.ready(),
       finished: () => this.#subscription?.unsubscribe(),
     });
   }

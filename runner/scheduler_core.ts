@@ -85,6 +85,8 @@ const NAMED_CANCELS = 100;
 /** The mechanism behind TaskScheduler, AsyncRunner and their scopes. */
 export class SchedulerCore implements ScopeHost {
   readonly conditions: Conditions = new Conditions();
+  /** Batches that submit as many as may run: told when the limit is changed. */
+  readonly batches: Set<{ pump(): void }> = new Set();
   readonly #gate = new ReadyGate(() => this.#room);
   refusal: (() => unknown) | undefined = undefined;
   /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
@@ -174,6 +176,11 @@ export class SchedulerCore implements ScopeHost {
    */
   get #room(): number {
     return this.#maxQueue - (this.#queue.size - this.#vacancy);
+  }
+
+  /** Whether a batch may submit one more now, without getting before those who wait for room. */
+  get hasRoom(): boolean {
+    return this.#maxQueue === Infinity || this.#gate.isOpen;
   }
 
   /** Resolves when it is one's turn to submit to a queue that may be full. */
@@ -266,6 +273,7 @@ export class SchedulerCore implements ScopeHost {
     this.#limit = this.#adaptive === undefined
       ? value
       : this.#adaptive.startFrom(value);
+    for (const batch of [...this.batches]) batch.pump();
     this.#changed();
     this.#scheduleDrain();
   }

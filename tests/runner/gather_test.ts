@@ -489,3 +489,17 @@ Deno.test("gather() gives what Promise.all gives, under any limit and any order 
     { numRuns: 100, seed: 13 },
   );
 });
+
+Deno.test("gather() runs more at once as soon as the limit is raised", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 1 });
+  const gates: (() => void)[] = [];
+  const task = () => new Promise<void>((resolve) => gates.push(resolve));
+  const all = runner.gather(Array(5).fill(task));
+  for (let n = 0; n < 5; n++) await Promise.resolve();
+  assertEquals(gates.length, 1);
+  runner.maxWorkers = 5;
+  for (let n = 0; n < 5; n++) await Promise.resolve();
+  assertEquals(gates.length, 5);
+  for (const open of gates) open();
+  await all;
+});

@@ -11,6 +11,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import {
+  AsyncRunner,
   type OverflowPolicy,
   QueueFullError,
   type SchedulerOptions,
@@ -301,5 +302,47 @@ Deno.test("maxQueue 0 turns nobody away only because tasks are held back for tim
       })
     );
     assertEquals(await Promise.all(handles), [1, 2, 3]);
+  }
+});
+
+Deno.test("ready(), gather and map share a bounded queue without pushing each other out", async () => {
+  for (const overflow of ["reject", "drop-lowest"] as const) {
+    await using runner = new AsyncRunner({
+      maxWorkers: 2,
+      maxQueue: 2,
+      overflow,
+    });
+    let longest = 0;
+    const task = async () => {
+      longest = Math.max(longest, runner.scheduler.size);
+      await Promise.resolve();
+      return 1;
+    };
+    const produce = async () => {
+      let sum = 0;
+      for (let n = 0; n < 30; n++) {
+        await runner.ready();
+        sum += await runner.submit(task);
+      }
+      return sum;
+    };
+    const collect = async () => {
+      let sum = 0;
+      for await (const n of runner.map(Array(30).fill(0), task)) sum += n;
+      return sum;
+    };
+    const gathered = async () =>
+      (await runner.gather(Array(30).fill(task))).length;
+    const sums = await Promise.all([
+      produce(),
+      produce(),
+      produce(),
+      gathered(),
+      gathered(),
+      collect(),
+      collect(),
+    ]);
+    assertEquals(sums, Array(7).fill(30));
+    assert(longest <= 2, `${longest} waited with ${overflow}`);
   }
 });
