@@ -21,6 +21,7 @@ import type { RequestBody } from "./body.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HTTPRequest } from "./hooks.ts";
+import type { CallTrace } from "./http_telemetry.ts";
 import type { Settings } from "./options.ts";
 import type { BodyKind } from "./read_body.ts";
 import { type HeaderRecord, originOf } from "./request.ts";
@@ -75,6 +76,8 @@ export class Call implements AbortTarget, TimerTarget {
   request: HTTPRequest | undefined;
   /** The token that the present attempt is sent with. */
   token: string | undefined;
+  /** Its span, while somebody listens. */
+  trace: CallTrace | undefined;
   readonly #calls: Set<Call>;
   readonly #ownSignal: AbortSignal | undefined;
   #controller: AbortController | undefined;
@@ -225,5 +228,6 @@ export class Call implements AbortTarget, TimerTarget {
     this.#subscription?.unsubscribe();
     this.#clientSubscription?.unsubscribe();
     this.#calls.delete(this);
+    this.trace?.end();
   }
 }

@@ -30,6 +30,7 @@ import {
 import { CircuitState } from "./circuit_state.ts";
 import { CircuitOpenError } from "./errors/circuit_open_error.ts";
 import { isBreakerFailure } from "./breaker_failure.ts";
+import { breakerTelemetry } from "./breaker_telemetry.ts";
 import { FailureWindow } from "./failure_window.ts";
 
 /** Trips by the rate of failures in a sliding window, in place of failures in a row. */
@@ -104,6 +105,7 @@ export class CircuitBreaker {
   readonly #halfOpenMax: number;
   readonly #window: FailureWindow | undefined;
   readonly #isFailure: (outcome: unknown) => boolean;
+  readonly #telemetry = breakerTelemetry();
   readonly #onStateChange: ((change: CircuitStateChange) => void) | undefined;
   /** Shown in errors and changes. */
   readonly name: string | undefined;
@@ -322,7 +324,9 @@ export class CircuitBreaker {
     this.#successes = 0;
     this.#probes = 0;
     this.#window?.clear();
-    if (from === to || this.#onStateChange === undefined) return;
+    if (from === to) return;
+    this.#telemetry?.changed(to, this.name);
+    if (this.#onStateChange === undefined) return;
     // Told last: the state is whole by now, whatever the listener does to it.
     try {
       this.#onStateChange({ from, to, name: this.name });

@@ -19,6 +19,7 @@ import { bodyError, classifyFetchError } from "./classify.ts";
 import type { HostConnections } from "./connections.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+import type { AttemptTrace } from "./http_telemetry.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { nativeBody } from "./native_body.ts";
 import { nextRequest } from "./redirects.ts";
@@ -51,6 +52,8 @@ export class Exchange implements TimerTarget {
   response: Response | undefined;
   /** The address that answered, after redirects. */
   url: string;
+  /** Its span, while somebody listens. */
+  trace: AttemptTrace | undefined;
 
   constructor(call: Call, attempt: number) {
     this.call = call;
@@ -110,6 +113,7 @@ export class Exchange implements TimerTarget {
       this.call.settings.connections?.release(this.#slot);
       this.#slot = undefined;
     }
+    this.trace?.end(this);
     this.call.exchangeEnded(this);
   }
 
@@ -157,6 +161,7 @@ export class Exchange implements TimerTarget {
       }
     } catch (error) {
       const failure = this.failureOf(error);
+      this.trace?.failed(failure);
       if (entered) {
         // Somebody has given up: no failure of the server's.
         const given = this.isAborted && !this.#timedOut();
@@ -193,8 +198,11 @@ export class Exchange implements TimerTarget {
   /** What to show for an error while the body was read. */
   bodyFailureOf(error: unknown): unknown {
     if (this.isAborted) return this.reason;
-    if (error instanceof ResponseTooLargeError) return error;
-    return bodyError(error, this.call.method, this.url);
+    const failure = error instanceof ResponseTooLargeError
+      ? error
+      : bodyError(error, this.call.method, this.url);
+    this.trace?.failed(failure);
+    return failure;
   }
 
   /** Drops the response's body without waiting for it, and gives everything back. */

@@ -23,6 +23,7 @@ import {
 import { Connections } from "./connections.ts";
 import { checkedHedge, type HedgeOptions } from "./hedge.ts";
 import type { HTTPHooks } from "./hooks.ts";
+import { type HTTPTelemetry, httpTelemetry } from "./http_telemetry.ts";
 import {
   type BodyFactory,
   type BodySource,
@@ -181,6 +182,8 @@ export interface Settings {
   readonly signal: AbortSignal | undefined;
   /** The attempts' timeouts: setting and clearing a timer for each costs 20 us where they come one by one. */
   readonly timers: TimerQueue;
+  /** Spans and metrics; `undefined` while nobody listens. */
+  readonly telemetry: HTTPTelemetry | undefined;
 }
 
 const SECRET_HEADERS = [
@@ -241,6 +244,7 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
     ]),
     signal: options.signal,
     timers: new TimerQueue(false, true),
+    telemetry: httpTelemetry(),
   };
 }
 

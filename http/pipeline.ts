@@ -44,6 +44,16 @@ export function perform(
   resolve: (response: Response) => void,
   reject: (reason: unknown) => void,
 ): void {
+  const { telemetry } = call.settings;
+  if (telemetry === undefined) run(call, resolve, reject);
+  else telemetry.within(call, () => run(call, resolve, reject));
+}
+
+function run(
+  call: Call,
+  resolve: (response: Response) => void,
+  reject: (reason: unknown) => void,
+): void {
   const { runner, hooks, auth } = call.settings;
   let work: Promise<Response>;
   try {
@@ -58,11 +68,13 @@ export function perform(
     work = Promise.reject(error);
   }
   work.then((response) => {
+    call.trace?.succeeded(response);
     call.settled();
     resolve(response);
   }, (error) => {
     // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
     const failure = call.isAborted ? call.reason : error;
+    call.trace?.failed(call, failure);
     if (hooks?.beforeError === undefined) {
       call.settled();
       reject(failure);
@@ -138,7 +150,7 @@ async function attempts(call: Call): Promise<Response> {
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
   try {
-    await exchange.send(breakerOf(call), time);
+    await send(exchange, breakerOf(call), time);
     const response = exchange.response!; // set when it was sent
     if (
       response.ok && (retry === undefined ||
@@ -181,7 +193,7 @@ async function furtherAttempts(
       } else if (call.settings.hedge === undefined || !mayHedge(call)) {
         exchange = new Exchange(call, attempt);
         call.exchangeBegan(exchange);
-        await exchange.send(breaker);
+        await send(exchange, breaker);
       } else exchange = await sendHedged(call, attempt, breaker);
       let response = exchange.response!; // set when it was sent
       if (
@@ -281,9 +293,22 @@ async function furtherAttempts(
       }
       takeRequest(call);
     }
+    call.trace?.retried(call, failure, response?.status, delay);
     await sleep(delay, call.signal);
     previousDelay = delay;
   }
+}
+
+/** One request; within its span while somebody listens. */
+function send(
+  exchange: Exchange,
+  breaker: CircuitBreaker | undefined,
+  time?: number,
+): Promise<void> {
+  const { telemetry } = exchange.call.settings;
+  return telemetry === undefined
+    ? exchange.send(breaker, time)
+    : telemetry.attempt(exchange, breaker, time);
 }
 
 /** One attempt, with another beside it when it is slow. */
@@ -298,7 +323,7 @@ function sendHedged(
     call.exchangeBegan(exchange);
     const subscription = onAbort(signal, (reason) => exchange.abort(reason));
     try {
-      await exchange.send(breaker);
+      await send(exchange, breaker);
       return exchange;
     } finally {
       subscription.unsubscribe();

@@ -37,6 +37,7 @@ export async function readWhole(
     else if (kind === "blob") call.value = await response.blob();
     else if (kind === "bytes") call.value = await bytesOf(response);
     else call.value = buffered(response, await bytesOf(response));
+    exchange.trace?.readWhole();
     return kind === "buffer" ? call.value as Response : response;
   } catch (error) {
     if (error instanceof ResponseParseError) throw error;
@@ -127,6 +128,7 @@ export async function* readChunks(
   } finally {
     // Not waited for: cancelling a body that never ends may take as long.
     if (!finished) reader.cancel().catch(() => {});
+    exchange.trace?.received(total);
     exchange.end();
   }
 }

@@ -126,7 +126,9 @@ async function read<T>(
   ) return await readNative.call(response);
   try {
     if (idleTimeout === Infinity && maxResponseBytes === Infinity) {
-      return await readNative.call(response);
+      const value = await readNative.call(response);
+      exchange.trace?.readWhole();
+      return value;
     }
     checkAnnounced(exchange, response);
     const body = chunkStream(exchange, nativeBody(response)!); // tracked: it has one
