@@ -16,10 +16,14 @@ export interface ReadableOptions {
   type?: "bytes" | undefined;
 }
 
-/** See the module. The ReadableStream's cancel closes the source with its reason. */
+/**
+ * See the module. The ReadableStream's cancel closes the source with its reason. `failedToClose`
+ * hears of a source that fails then, for a caller to whom the cancel's own result is lost.
+ */
 export function toReadable<T>(
   plan: Plan<T>,
   { highWaterMark = 0, type }: ReadableOptions = {},
+  failedToClose?: (error: unknown) => void,
 ): ReadableStream<T> {
   integer("highWaterMark", highWaterMark, 0);
   const iterator = plan.iterate();
@@ -79,7 +83,12 @@ export function toReadable<T>(
     }
   };
   const cancel = async (reason: unknown): Promise<void> => {
-    await iterator.return(reason);
+    try {
+      await iterator.return(reason);
+    } catch (error) {
+      failedToClose?.(error);
+      throw error;
+    }
   };
   return type === "bytes"
     ? new ReadableStream(

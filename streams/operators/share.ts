@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { macrotask } from "../../_internal/macrotask.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
 import type { PullableIterator, Wait } from "../engine.ts";
 import type { StreamOverflow } from "../from_events.ts";
@@ -47,6 +48,8 @@ class Branch<T> implements RelaySource {
   isStarted = false;
   /** It was left, has ended or failed. */
   isGone = false;
+  /** Its reader has had a turn of the event loop since the buffer became full. */
+  hadTurn = false;
 
   constructor(owner: Shared<never>) {
     this.#owner = owner;
@@ -55,39 +58,66 @@ class Branch<T> implements RelaySource {
   demand(): void {
     this.isStarted = true;
     if (this.relay.size > 0) return;
-    this.isAsking = true;
+    if (!this.isAsking) {
+      this.isAsking = true;
+      this.#owner.asking++;
+    }
     this.#owner.flow();
   }
 
   taken(): void {
+    this.hadTurn = false;
     this.#owner.flow();
   }
 
   close(reason: unknown): Wait {
-    this.isGone = true;
-    this.isAsking = false;
-    return this.#owner.left(reason);
+    this.gone();
+    return this.#owner.left(this as unknown as Branch<never>, reason);
   }
 
   give(value: T): void {
-    this.isAsking = false;
+    this.#answered();
     this.relay.push(value);
+    this.#owner.filled(this as unknown as Branch<never>);
+  }
+
+  /** It is read no more, or there is nothing more to read. */
+  gone(): void {
+    this.isGone = true;
+    this.#answered();
+  }
+
+  #answered(): void {
+    if (!this.isAsking) return;
+    this.isAsking = false;
+    this.#owner.asking--;
   }
 
   /** The relay as the origin of a stream that can be read once. */
   open(): PullableIterator<T> {
     if (this.isStarted) throw new StreamConsumedError("branch of a stream");
     this.isStarted = true;
+    this.#owner.filled(this as unknown as Branch<never>);
     return this.relay;
   }
 }
 
-// Invariants: the source is read only while a branch asks and none is `blocking`; so no buffer
-// ever has more than `buffer` elements. The source is closed when nobody is left to read it.
+// Invariants: the source is read only while a branch asks (`asking` counts them) and none is
+// `blocking`; so no buffer ever has more than `buffer` elements. A branch whose buffer is full is
+// in `full`, unless it was looked at and neither blocks nor waits for its turn; it comes back when
+// its reader begins. The source is closed when nobody is left to read it.
+//
+// A full buffer that does not block makes the source pause for one turn of the event loop: a
+// source that has everything at once would otherwise overflow the second reader before that one
+// could begin.
 /** The one reading that the branches share. */
 abstract class Shared<T> implements UpstreamReader<T> {
   protected readonly branches = new Set<Branch<never>>();
   protected readonly buffer: number;
+  /** How many branches ask. */
+  asking = 0;
+  readonly #full = new Set<Branch<never>>();
+  #isPausing = false;
   #upstream: Upstream<T> | undefined;
   #isOver = false;
   readonly #plan: Plan<T>;
@@ -114,12 +144,31 @@ abstract class Shared<T> implements UpstreamReader<T> {
   }
 
   wants(): boolean {
-    let isAsked = false;
-    for (const branch of this.branches) {
-      if (this.isBlocking(branch)) return false;
-      if (branch.isAsking) isAsked = true;
+    if (this.asking === 0 || this.#isPausing) return false;
+    for (const branch of this.#full) {
+      if (!branch.isGone && branch.relay.size >= this.buffer) {
+        if (this.isBlocking(branch)) return false;
+        if (!branch.hadTurn) {
+          branch.hadTurn = true;
+          this.#pause();
+          return false;
+        }
+      }
+      this.#full.delete(branch);
     }
-    return isAsked;
+    return true;
+  }
+
+  /** The branch got an element, or its reader began. */
+  filled(branch: Branch<never>): void {
+    if (branch.relay.size >= this.buffer) this.#full.add(branch);
+  }
+
+  async #pause(): Promise<void> {
+    this.#isPausing = true;
+    await macrotask();
+    this.#isPausing = false;
+    this.flow();
   }
 
   ended(): void {
@@ -131,10 +180,9 @@ abstract class Shared<T> implements UpstreamReader<T> {
   }
 
   /** A branch was left: the others go on; the last one closes the source. */
-  left(reason: unknown): Wait {
-    for (const branch of this.branches) {
-      if (branch.isGone) this.branches.delete(branch);
-    }
+  left(branch: Branch<never>, reason: unknown): Wait {
+    this.branches.delete(branch);
+    this.#full.delete(branch);
     if (this.isNeeded) {
       if (this.#upstream !== undefined) this.#upstream.flow();
       return undefined;
@@ -167,10 +215,8 @@ abstract class Shared<T> implements UpstreamReader<T> {
     this.#isOver = true;
     const branches = [...this.branches];
     this.branches.clear();
-    for (const branch of branches) {
-      branch.isGone = true;
-      branch.isAsking = false;
-    }
+    this.#full.clear();
+    for (const branch of branches) branch.gone();
     return branches;
   }
 }
@@ -206,7 +252,7 @@ class Tee<T> extends Shared<T> {
         branch.relay.drop();
         branch.give(value);
       } else if (this.#overflow === "error") {
-        branch.isGone = true;
+        branch.gone();
         this.branches.delete(branch as unknown as Branch<never>);
         branch.relay.fail(
           new StreamOverflowError("A reader of a shared stream", this.buffer),

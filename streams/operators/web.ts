@@ -40,6 +40,9 @@ class Piped<U> implements PullableIterator<U> {
   /** Set by the first read, as is `piping`. */
   #iterator: AnyIterator<U> | undefined = undefined;
   #piping: Promise<unknown> | undefined = undefined;
+  #isLeft = false;
+  /** What the source's closing failed with when the stream was left. */
+  #closeError: { error: unknown } | undefined = undefined;
 
   constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
     this.#plan = plan;
@@ -65,9 +68,15 @@ class Piped<U> implements PullableIterator<U> {
     }
     const iterator = openIterator<U>(readable);
     // A failure of the piping is also one of the readable side, which is read.
-    this.#piping = toReadable(this.#plan).pipeTo(writable).catch(() => {});
+    this.#piping = toReadable(this.#plan, {}, this.#failedToClose)
+      .pipeTo(writable).catch(() => {});
     return iterator;
   }
+
+  readonly #failedToClose = (error: unknown): void => {
+    if (this.#isLeft) this.#closeError = { error };
+    else report("A stream's source failed to close", error);
+  };
 
   /** Fails before anything was piped: the source is closed all the same. */
   async #refuse(error: unknown): Promise<never> {
@@ -88,6 +97,7 @@ class Piped<U> implements PullableIterator<U> {
   }
 
   async return(reason?: unknown): Promise<IteratorResult<U>> {
+    this.#isLeft = true;
     if (this.#piping === undefined) {
       const { readable } = this.#transform;
       if (!readable.locked) await readable.cancel(reason);
@@ -95,6 +105,7 @@ class Piped<U> implements PullableIterator<U> {
     } else {
       await this.#iterator?.return?.(reason);
       await this.#piping;
+      if (this.#closeError !== undefined) throw this.#closeError.error;
     }
     return DONE;
   }

@@ -213,3 +213,45 @@ Deno.test("AsyncStream.concat() closes the sources that it never comes to", asyn
     assertEquals([source.pulls, source.returns], [0, 1]);
   }
 });
+
+Deno.test("AsyncStream.through() fails when the source fails to close after a break", async () => {
+  const closeError = new Error("close");
+  const source = asyncProbe({ closeError });
+  const stream = AsyncStream.from(source).through(new TransformStream());
+  assertEquals(await failureOf(stream.take(1).collect()), closeError);
+});
+
+Deno.test("AsyncStream.partition() of a source that has all at once serves two readers that begin together", async () => {
+  const [even, odd] = AsyncStream.range(0, 1000)
+    .partition((n) => n % 2 === 0, { buffer: 4 });
+  assertEquals(await Promise.all([even.count(), odd.count()]), [500, 500]);
+});
+
+Deno.test("AsyncStream.groupBy() of a source that has all at once serves groups that are read as they come", async () => {
+  const counts: Promise<number>[] = [];
+  await AsyncStream.range(0, 999).groupBy((n) => n % 3, { buffer: 4 })
+    .forEach(([, group]) => void counts.push(group.count()));
+  assertEquals(await Promise.all(counts), [333, 333, 333]);
+  const mapped = AsyncStream.range(0, 999).groupBy((n) => n % 3, { buffer: 4 })
+    .map(([, group]) => group.count(), { concurrency: 3 });
+  assertEquals(await mapped.collect(), [333, 333, 333]);
+});
+
+for (const overflow of ["drop-oldest", "drop-newest", "error"] as const) {
+  Deno.test(`AsyncStream.tee() with ${overflow} takes from no reader that keeps up`, async () => {
+    const [one, other] = AsyncStream.range(0, 1000)
+      .tee(2, { buffer: 4, overflow });
+    assertEquals(await Promise.all([one.count(), other.count()]), [1000, 1000]);
+  });
+}
+
+Deno.test("AsyncStream.groupBy() takes no longer for an element when there are many groups", async () => {
+  const start = performance.now();
+  const groups = AsyncStream.range(0, 60_000).groupBy((n) => n % 20_000);
+  const counts: Promise<number>[] = [];
+  await groups.forEach(([, group]) => void counts.push(group.count()));
+  const total = (await Promise.all(counts)).reduce((sum, n) => sum + n, 0);
+  assertEquals(total, 60_000);
+  // 0.3 s; over a minute when each element looks at every group.
+  assert(performance.now() - start < 15_000);
+});
