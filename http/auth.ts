@@ -58,6 +58,12 @@ export class Authenticator {
     } else if (
       typeof auth === "object" && auth !== null && "username" in auth
     ) {
+      if (
+        typeof auth.username !== "string" || typeof auth.password !== "string"
+      ) {
+        // Not shown: what is wrong here may be a secret all the same.
+        throw new TypeError("auth.username and auth.password must be strings");
+      }
       const bytes = new TextEncoder().encode(
         `${auth.username}:${auth.password}`,
       );

@@ -4,14 +4,21 @@
  * @module
  */
 import {
+  boolean,
   functionNamed,
   integerOrInfinity,
+  object,
   show,
 } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { BatchRun } from "./batch_run.ts";
-import { AsyncHTTPClient } from "./client.ts";
-import { type RequestOptions, sharedState } from "./options.ts";
+import { AsyncHTTPClient, checkClient } from "./client.ts";
+import {
+  checkedRunner,
+  checkSignal,
+  type RequestOptions,
+  sharedState,
+} from "./options.ts";
 
 /** One request of a batch: an address, or an address with the options of its call. */
 export type BatchRequest =
@@ -139,6 +146,12 @@ export function asyncBatchRequests<T>(
       }`,
     );
   }
+  object("options", options);
+  checkClient(options.client);
+  checkSignal(options.signal);
+  checkedRunner(options.runner || undefined);
+  if (options.settled !== undefined) boolean("settled", options.settled);
+  if (options.ordered !== undefined) boolean("ordered", options.ordered);
   const maxConcurrent = integerOrInfinity(
     "maxConcurrent",
     options.maxConcurrent ?? (options.runner ? Infinity : 10),

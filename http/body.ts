@@ -4,6 +4,7 @@
  * @module
  */
 import { isThenable } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
 import type { BodyFactory, BodySource } from "./request.ts";
 
 /** A body to be sent, perhaps several times. */
@@ -14,8 +15,28 @@ export interface RequestBody {
   readonly replayable: boolean;
 }
 
-/** Wraps what the caller gave. */
+/**
+ * Wraps what the caller gave.
+ *
+ * @throws {TypeError} For what fetch would send as "[object Object]" and the like.
+ */
 export function requestBody(source: BodySource | BodyFactory): RequestBody {
+  if (typeof source !== "string" && typeof source !== "function") {
+    const prototype = typeof source === "object" && source !== null &&
+        !(Symbol.asyncIterator in source)
+      ? Object.getPrototypeOf(source)
+      : undefined;
+    if (
+      typeof source !== "object" || source === null || prototype === null ||
+      prototype === Object.prototype || prototype === Array.prototype
+    ) {
+      throw new TypeError(
+        `body must be text, bytes, a Blob, a form, a stream or a function that makes one (an object goes into json), got ${
+          show(source)
+        }`,
+      );
+    }
+  }
   return {
     source,
     replayable: typeof source === "function" || !isOneShot(source),

@@ -4,7 +4,7 @@
  * @module
  */
 import { DisposedError } from "../_internal/errors.ts";
-import { show } from "../_internal/validate.ts";
+import { object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./body.ts";
 import { Call } from "./call.ts";
@@ -12,6 +12,7 @@ import { InvalidRequestError } from "./errors/invalid_request_error.ts";
 import {
   type AsyncHTTPClientOptions,
   callSettings,
+  checkSignal,
   clientSettings,
   idlePerHost,
   type RequestOptions,
@@ -25,6 +26,7 @@ import {
   mergeHeaders,
 } from "./request.ts";
 import { begin, chunksOf, ResponsePromise } from "./response_promise.ts";
+import type { Certificates } from "./node_transport.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
@@ -42,6 +44,23 @@ export let policyOf: (
   client: AsyncHTTPClient,
   own: RequestOptions["retryPolicy"],
 ) => RetryPolicy | undefined;
+
+/**
+ * What node:http needs to know to send in place of the client's fetch; `undefined` when it cannot:
+ * the client has a fetch of its own, or settings that node:http does not know.
+ */
+export let nodeTransportOf: (
+  client: AsyncHTTPClient,
+) => Certificates | undefined;
+
+/** Checks a `client` option. */
+export function checkClient(client: unknown): void {
+  if (client !== undefined && !(client instanceof AsyncHTTPClient)) {
+    throw new TypeError(
+      `client must be an AsyncHTTPClient, got ${show(client)}`,
+    );
+  }
+}
 
 /** How busy a client is. */
 export interface HTTPClientStats {
@@ -166,6 +185,18 @@ export class AsyncHTTPClient implements AsyncDisposable {
       call.reader = "buffer";
       return begin(call);
     };
+    nodeTransportOf = (client) => {
+      const { caCerts, cert, key, proxy, http1 } = client.#transport ?? {};
+      if (
+        client.#settings.fetch !== undefined || proxy !== undefined ||
+        http1 === false
+      ) return undefined;
+      return {
+        ...(caCerts === undefined ? undefined : { ca: caCerts }),
+        ...(cert === undefined ? undefined : { cert }),
+        ...(key === undefined ? undefined : { key }),
+      };
+    };
     policyOf = (client, own) =>
       own === undefined
         ? client.#settings.retry
@@ -232,6 +263,8 @@ export class AsyncHTTPClient implements AsyncDisposable {
     const settings = options === NO_OPTIONS
       ? this.#settings
       : callSettings(this.#settings, options);
+    object("options", options);
+    checkSignal(options.signal);
     let headers = mergeHeaders(this.#settings.headers, options.headers);
     const body = bodyOf(method, String(url), options);
     if (options.json !== undefined) {

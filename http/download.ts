@@ -8,15 +8,17 @@ import { now } from "../_internal/clock.ts";
 import { UnsupportedRuntimeError } from "../_internal/errors.ts";
 import { sleep } from "../_internal/sleep.ts";
 import {
+  boolean,
   functionNamed,
   integer,
   integerOrInfinity,
+  object,
 } from "../_internal/validate.ts";
 import { publish, syncParent } from "../file/durable.ts";
 import { toPath } from "../file/paths.ts";
 import { checkedChecksum, newHash } from "./checksum.ts";
 import { countBytes } from "./byte_ranges.ts";
-import { AsyncHTTPClient, policyOf } from "./client.ts";
+import { AsyncHTTPClient, checkClient, policyOf } from "./client.ts";
 import type { DownloadOptions, DownloadResult } from "./download_options.ts";
 import { decodedChunks, readHead } from "./download_head.ts";
 import { isContinuable } from "./download_failure.ts";
@@ -24,7 +26,7 @@ import { ChecksumError, DownloadError } from "./errors/download_error.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { NetworkError } from "./errors/network_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
-import type { RequestOptions } from "./options.ts";
+import { checkedRunner, checkSignal, type RequestOptions } from "./options.ts";
 import { PartFile, type PartState } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
 import { redactURL } from "./redact.ts";
@@ -113,6 +115,14 @@ class Download {
     destination: string | URL,
     options: DownloadOptions,
   ) {
+    object("options", options);
+    checkClient(options.client);
+    checkSignal(options.signal);
+    checkedRunner(options.runner || undefined);
+    if (options.resume !== undefined) boolean("resume", options.resume);
+    if (options.overwrite !== undefined) {
+      boolean("overwrite", options.overwrite);
+    }
     this.#url = String(url);
     this.#destination = toPath("destination", destination);
     this.#options = options;

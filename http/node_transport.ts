@@ -11,6 +11,18 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 export interface SendOptions {
   /** Told how many bytes of the body the system has taken so far. */
   onSent?: ((bytes: number) => void) | undefined;
+  /** For https. */
+  certificates?: Certificates | undefined;
+}
+
+/** Certificates as node:https names them, as PEM. */
+export interface Certificates {
+  /** What to trust. */
+  readonly ca?: string[];
+  /** The client's own. */
+  readonly cert?: string;
+  /** The key of `cert`. */
+  readonly key?: string;
 }
 
 /** True where node:http exists. */
@@ -37,6 +49,7 @@ export async function sendByNode(
   const { signal } = init;
   signal?.throwIfAborted();
   const outgoing = request(target, {
+    ...options.certificates,
     method: init.method ?? "GET",
     headers: init.headers as Record<string, string>,
   });

@@ -10,7 +10,9 @@ import {
   functionNamed,
   integer,
   integerOrInfinity,
+  object,
   show,
+  wrong,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
@@ -207,6 +209,9 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
     1,
   );
   const baseUrl = checkedBaseURL(options.baseUrl);
+  checkSignal(options.signal);
+  checkPriority(options.priority);
+  if (options.transport !== undefined) object("transport", options.transport);
   return {
     ...checkedBreaker(options.circuitBreaker || undefined),
     baseUrl,
@@ -240,7 +245,7 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
       : new Connections(maxConnections, maxPerHost),
     secretHeaders: new Set([
       ...SECRET_HEADERS,
-      ...(options.secretHeaders ?? []).map((name) => name.toLowerCase()),
+      ...checkedNames(options.secretHeaders ?? []),
     ]),
     signal: options.signal,
     timers: new TimerQueue(false, true),
@@ -280,6 +285,7 @@ export function callSettings(
     options.maxRedirects === undefined && options.fetch === undefined
   ) return settings;
   const timeout = checkedTimeout(options.timeout);
+  checkPriority(options.priority);
   return {
     ...settings,
     ...(options.circuitBreaker === undefined
@@ -314,6 +320,13 @@ export function callSettings(
       ? settings.fetch
       : functionNamed("fetch", options.fetch),
   };
+}
+
+/** Checks a `signal` option. */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrong("signal", "an AbortSignal", signal, false);
+  }
 }
 
 /** The policy and the breaker of options, made: what many calls are to share. */
@@ -403,6 +416,7 @@ function checkedAuth(
 
 function checkedHooks(hooks: HTTPHooks | undefined): HTTPHooks | undefined {
   if (hooks === undefined) return undefined;
+  object("hooks", hooks);
   for (
     const name of [
       "beforeRequest",
@@ -416,7 +430,23 @@ function checkedHooks(hooks: HTTPHooks | undefined): HTTPHooks | undefined {
   return hooks;
 }
 
-function checkedRunner(runner: TaskRunner | undefined): TaskRunner | undefined {
+function checkPriority(priority: unknown): void {
+  if (priority !== undefined) integer("priority", priority, 0);
+}
+
+function checkedNames(names: readonly string[]): string[] {
+  if (
+    !Array.isArray(names) || !names.every((name) => typeof name === "string")
+  ) {
+    throw wrong("secretHeaders", "an array of headers' names", names, false);
+  }
+  return names.map((name) => name.toLowerCase());
+}
+
+/** Checks a `runner` option. */
+export function checkedRunner(
+  runner: TaskRunner | undefined,
+): TaskRunner | undefined {
   if (runner !== undefined && typeof runner.submit !== "function") {
     throw new TypeError(
       `runner must have a submit method (AsyncRunner, TaskScheduler), got ${

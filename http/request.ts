@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { show } from "../_internal/validate.ts";
+import { object, show } from "../_internal/validate.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
 import { redactError } from "./redact.ts";
 
@@ -73,7 +73,7 @@ export function buildURL(
       { cause },
     );
   }
-  mergeQuery(parsed.searchParams, query);
+  mergeQuery(parsed.searchParams, query, "query");
   return parsed.href;
 }
 
@@ -105,13 +105,18 @@ export function joinURL(base: string, path: string): string {
 }
 
 /** Sets the names of `query` in `params`, replacing what is there. */
-function mergeQuery(params: URLSearchParams, query: Query): void {
+function mergeQuery(
+  params: URLSearchParams,
+  query: Query,
+  option: string,
+): void {
   if (typeof query === "string" || query instanceof URLSearchParams) {
     const added = new URLSearchParams(query);
     for (const name of new Set(added.keys())) params.delete(name);
     for (const [name, value] of added) params.append(name, value);
     return;
   }
+  object(option, query, "text or ");
   for (const [name, value] of Object.entries(query)) {
     params.delete(name);
     appendValues(params, name, value);
@@ -138,7 +143,7 @@ export function buildForm(
 ): FormData | URLSearchParams {
   if (form instanceof FormData || form instanceof URLSearchParams) return form;
   const params = new URLSearchParams();
-  mergeQuery(params, form);
+  mergeQuery(params, form, "form");
   return params;
 }
 
@@ -147,6 +152,7 @@ export function headerRecord(
   headers: HeaderInit,
   into: HeaderRecord = {},
 ): HeaderRecord {
+  object("headers", headers);
   if (headers instanceof Headers || Array.isArray(headers)) {
     const given: HeaderRecord = {};
     for (const [name, value] of headers) {

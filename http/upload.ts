@@ -4,14 +4,14 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
-import { functionNamed } from "../_internal/validate.ts";
+import { functionNamed, object, wrong } from "../_internal/validate.ts";
 import { readableOf } from "./body.ts";
-import { AsyncHTTPClient } from "./client.ts";
+import { AsyncHTTPClient, checkClient, nodeTransportOf } from "./client.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { UploadError } from "./errors/upload_error.ts";
 import { type Envelope, envelope } from "./multipart.ts";
 import { hasNodeTransport, sendByNode } from "./node_transport.ts";
-import type { RequestOptions } from "./options.ts";
+import { checkSignal, type RequestOptions } from "./options.ts";
 import { bytesOf, readExcerpt } from "./read_body.ts";
 import { headerRecord } from "./request.ts";
 import { exchangeOf } from "./tracked_response.ts";
@@ -80,8 +80,8 @@ export async function asyncUpload(
   source: UploadInput,
   options: UploadOptions = {},
 ): Promise<Response> {
-  const { signal, onProgress } = options;
-  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
+  checkOptions(options);
+  const { signal } = options;
   signal?.throwIfAborted();
   const input = await uploadSource(source);
   signal?.throwIfAborted();
@@ -101,6 +101,41 @@ export async function asyncUpload(
     });
   } finally {
     await own.close();
+  }
+}
+
+function checkOptions(options: UploadOptions): void {
+  object("options", options);
+  const { client, signal, method, field, fields, fileName, contentType } =
+    options;
+  checkClient(client);
+  checkSignal(signal);
+  if (options.onProgress !== undefined) {
+    functionNamed("onProgress", options.onProgress);
+  }
+  if (method !== undefined) text("method", method);
+  if (field !== undefined) text("field", field);
+  if (fileName !== undefined) text("fileName", fileName);
+  // It stands as it is in the form's head, where a line break would begin another header.
+  if (contentType !== undefined) line("contentType", contentType);
+  if (field === undefined && (fields ?? fileName) !== undefined) {
+    throw new TypeError(
+      "fields and fileName are a form's; give field, the name of the file's field, as well",
+    );
+  }
+  if (fields === undefined) return;
+  object("fields", fields);
+  for (const name in fields) text(`fields.${name}`, fields[name]);
+}
+
+function text(name: string, value: unknown): void {
+  if (typeof value !== "string") throw wrong(name, "a string", value, false);
+}
+
+function line(name: string, value: unknown): void {
+  text(name, value);
+  if (/[\r\n]/.test(String(value))) {
+    throw wrong(name, "a string without line breaks", value, true);
   }
 }
 
@@ -150,6 +185,7 @@ async function send(
           : sent / total,
         elapsed: now() - start,
       });
+  const node = hasNodeTransport() ? nodeTransportOf(client) : undefined;
   // Browsers send streams over HTTP/2 only, and without their length.
   const blob = hasNodeTransport() || source.whole === undefined
     ? undefined
@@ -158,22 +194,24 @@ async function send(
         ? [source.whole]
         : [form.head, source.whole, form.tail],
     );
-  const body = () => bodyStream(url, source, form);
-  if (hasNodeTransport()) {
+  const body = () =>
+    bodyStream(url, source, form, node === undefined ? report : undefined);
+  if (node !== undefined) {
     if (total !== undefined) headers["content-length"] = String(total);
     headers["accept-encoding"] = "identity";
   }
+  const verb = method ?? (form === undefined ? "PUT" : "POST");
   const response = await client.request(
-    method ?? (form === undefined ? "PUT" : "POST"),
+    verb,
     url,
     {
       ...request,
       headers,
       body: blob ?? (source.replayable ? body : body()),
-      ...(hasNodeTransport()
+      ...(node !== undefined
         ? {
           fetch: (url: string, init: RequestInit) =>
-            sendByNode(url, init, { onSent: report }),
+            sendByNode(url, init, { onSent: report, certificates: node }),
         }
         : undefined),
     },
@@ -183,7 +221,7 @@ async function send(
   const exchange = exchangeOf(response);
   throw new HTTPStatusError({
     response,
-    method: method ?? "PUT",
+    method: verb,
     url,
     body: exchange === undefined ? "" : await readExcerpt(exchange, response),
   });
@@ -194,8 +232,22 @@ function bodyStream(
   url: string,
   source: UploadSource,
   form: Envelope | undefined,
+  report: ((sent: number) => void) | undefined,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return readableOf(parts(url, source, form));
+  const chunks = parts(url, source, form);
+  return readableOf(report === undefined ? chunks : counted(chunks, report));
+}
+
+/** Tells what has been taken, where nobody tells what has been sent. */
+async function* counted(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  report: (sent: number) => void,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let sent = 0;
+  for await (const chunk of chunks) {
+    yield chunk;
+    report(sent += chunk.byteLength);
+  }
 }
 
 async function* parts(

@@ -1,10 +1,17 @@
 /** Features of the client two and three at once, at the worst moment: nothing hangs or is kept. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
+  asyncBatchRequests,
+  asyncDownload,
   AsyncHTTPClient,
   type AsyncHTTPClientOptions,
+  asyncUpload,
+  type BatchRequestOptions,
+  type DownloadOptions,
   HTTPStatusError,
   HTTPTimeoutError,
+  type RequestOptions,
+  type UploadOptions,
 } from "../../mod.ts";
 import { testWith } from "../support/permissions.ts";
 import { serve } from "../support/http_servers.ts";
@@ -194,3 +201,124 @@ testWith(
     }
   },
 );
+
+/** Options that are wrong on purpose, whatever the types say. */
+const wrongOnes: [Record<string, unknown>, string][] = [
+  [{ signal: 5 }, "signal must be an AbortSignal, got 5"],
+  [{ priority: "high" }, 'priority must be a non-negative integer, got "high"'],
+  [{ runner: {} }, "runner must have a submit method"],
+];
+
+Deno.test("each wrong option is named with its value, by the client, downloads, uploads and batches", async () => {
+  const named = async (
+    fn: () => unknown,
+    message: string,
+  ) => {
+    const error = await assertRejects(async () => await fn(), Error);
+    assert(error instanceof TypeError || error instanceof RangeError);
+    assert(error.message.includes(message), `${error.message}, not ${message}`);
+  };
+  await using client = new AsyncHTTPClient({
+    fetch: () => Promise.resolve(new Response("")),
+  });
+  for (
+    const [options, message] of [
+      ...wrongOnes,
+      [{ secretHeaders: "x-key" }, "secretHeaders must be an array"],
+      [{ headers: 5 }, "headers must be an object, got 5"],
+      [{ transport: 5 }, "transport must be an object, got 5"],
+      [{ hooks: 5 }, "hooks must be an object, got 5"],
+      [{ auth: { username: "a" } }, "auth.username and auth.password must be"],
+    ] as const
+  ) {
+    await named(
+      () => new AsyncHTTPClient(options as AsyncHTTPClientOptions),
+      message,
+    );
+  }
+  for (
+    const [options, message] of [
+      ...wrongOnes,
+      [{ headers: 5 }, "headers must be an object, got 5"],
+      [{ query: 5 }, "query must be text or an object, got 5"],
+      [{ form: 5 }, "form must be text or an object, got 5"],
+      [{ body: 5 }, "body must be text, bytes"],
+      [{ body: {} }, "an object goes into json"],
+      [5, "options must be an object, got 5"],
+    ] as const
+  ) {
+    await named(
+      () => client.post("http://localhost/", options as RequestOptions),
+      message,
+    );
+  }
+  for (
+    const [options, message] of [
+      ...wrongOnes.filter(([options]) => !("priority" in options)),
+      [{ client: {} }, "client must be an AsyncHTTPClient"],
+      [{ overwrite: "no" }, 'overwrite must be true or false, got "no"'],
+      [{ resume: 1 }, "resume must be true or false, got 1"],
+      [null, "options must be an object, got null"],
+    ] as const
+  ) {
+    await named(
+      () => asyncDownload("http://localhost/", "f", options as DownloadOptions),
+      message,
+    );
+  }
+  for (
+    const [options, message] of [
+      [{ signal: 5 }, "signal must be an AbortSignal, got 5"],
+      [{ client: {} }, "client must be an AsyncHTTPClient"],
+      [{ field: 5 }, "field must be a string, got 5"],
+      [{ field: "a", fields: { b: 5 } }, "fields.b must be a string, got 5"],
+      [{ fields: { b: "5" } }, "give field"],
+      [{ contentType: "a\r\nX: y" }, "contentType must be a string without"],
+    ] as const
+  ) {
+    await named(
+      () =>
+        asyncUpload(
+          "http://localhost/",
+          new Uint8Array(1),
+          options as unknown as UploadOptions,
+        ),
+      message,
+    );
+  }
+  for (
+    const [options, message] of [
+      ...wrongOnes.filter(([options]) => !("priority" in options)),
+      [{ client: {} }, "client must be an AsyncHTTPClient"],
+      [{ settled: "yes" }, 'settled must be true or false, got "yes"'],
+      [{ ordered: 1 }, "ordered must be true or false, got 1"],
+    ] as const
+  ) {
+    await named(
+      () =>
+        asyncBatchRequests(
+          ["http://localhost/"],
+          options as BatchRequestOptions,
+        ),
+      message,
+    );
+  }
+});
+
+Deno.test("asyncUpload() goes through the fetch of its client, if it has one of its own", async () => {
+  let received: string | undefined;
+  await using client = new AsyncHTTPClient({
+    fetch: async (_url, { body }) => {
+      received = await new Response(body).text();
+      return new Response("", { status: received === "contents" ? 201 : 500 });
+    },
+  });
+  const sent: number[] = [];
+  const response = await asyncUpload(
+    "http://localhost/",
+    new TextEncoder().encode("contents"),
+    { client, onProgress: (progress) => sent.push(progress.sent) },
+  );
+  assertEquals(response.status, 201);
+  assertEquals(sent, [8]);
+});
