@@ -37,7 +37,7 @@ const FOUND_AT_ONCE = 500;
 /** How often a worker is told again of a cancel that it has not obeyed: it may have been lost. */
 const CANCEL_AGAIN = 1000;
 /** How long ended tasks are collected before their records are removed. */
-const FORGET_AFTER = 20;
+const FORGET_AFTER = 100;
 
 /** How a task is submitted to a cluster. */
 export interface ClusterSubmitOptions extends SubmitOptions {

@@ -35,7 +35,8 @@ function isInstalled(): boolean {
   }
 }
 
-const hasRedis = isInstalled();
+/** Whether there is a Redis to start. */
+export const hasRedis = isInstalled();
 
 /** Like `Deno.test`, ignored with a name that says why where there is no Redis. */
 export function testWithRedis(
