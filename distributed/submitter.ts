@@ -393,6 +393,7 @@ export class Submitter implements HandleOwner, EngineListener {
     const others = this.#open.get(handle.id);
     if (others === undefined) this.#open.set(handle.id, [handle]);
     else others.push(handle);
+    // Set once: a timer for each task that comes and goes would cost more than it does.
     this.#checkTimer ??= setInterval(
       () => this.reconnected(),
       this.#settings.checkInterval,
@@ -501,10 +502,6 @@ export class Submitter implements HandleOwner, EngineListener {
       handle.hasEnded = true;
       handle.onEnded?.();
       this.#forget(handle);
-    }
-    if (this.#open.size === 0) {
-      clearInterval(this.#checkTimer);
-      this.#checkTimer = undefined;
     }
     for (const waiter of this.#waiters) if (waiter.isDue()) waiter.wake();
   }
@@ -637,6 +634,7 @@ export class Submitter implements HandleOwner, EngineListener {
   }
 
   async #checkAll(): Promise<void> {
+    if (this.#open.size === 0) return;
     const ids = [...this.#open].filter(([, [handle]]) => handle?.isStored)
       .map(([id]) => id);
     this.#clockOffset = await clockOffset(this.#engine);
