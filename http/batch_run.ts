@@ -190,6 +190,8 @@ export class BatchRun<T> {
       await this.#places.acquire(host, signal);
     try {
       const { runner, priority } = this.#options;
+      // Again each time: others may have filled it since, or while this one waited for its place.
+      while (runner && runner.isFull) await runner.ready(signal);
       const call = () => this.#call(method, url, options, index);
       return await (runner
         ? runner.submit(call, {

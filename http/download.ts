@@ -173,7 +173,7 @@ class Download {
   ): Promise<DownloadResult> {
     const { runner, priority, signal } = this.#options;
     if (!runner) return await this.#fetch(part, client);
-    if (runner.isFull) await runner.ready(signal);
+    while (runner.isFull) await runner.ready(signal);
     let task: Promise<DownloadResult> | undefined;
     const handle = runner.submit((context) => {
       this.#signal = context.signal;

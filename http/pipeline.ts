@@ -98,7 +98,8 @@ async function fail(call: Call, failure: unknown): Promise<unknown> {
 /** In a slot of the runner's: the call waits there, and ends with its task. */
 async function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
   const { priority } = call.settings;
-  if (runner.isFull) await runner.ready(call.signal);
+  // Again each time: others that waited too may have filled it since.
+  while (runner.isFull) await runner.ready(call.signal);
   return await runner.submit((context) => {
     const subscription = onAbort(
       context.signal,

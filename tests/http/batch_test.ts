@@ -407,3 +407,19 @@ Deno.test("asyncBatchRequests() closes its source when it ends while the runner 
   release.resolve();
   await Promise.all(held);
 });
+
+Deno.test("batches that share a runner with a short queue wait for it, and none is turned away", async () => {
+  await using client = fakeClient(async (url) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return new Response(url);
+  });
+  await using runner = new TaskScheduler({ maxConcurrent: 1, maxQueue: 1 });
+  const results = await Promise.all(
+    [1, 2, 3].map(() =>
+      Promise.resolve(
+        asyncBatchRequests(urls(20), { client, runner, maxConcurrent: 5 }),
+      )
+    ),
+  );
+  assertEquals(results.map(({ length }) => length), [20, 20, 20]);
+});
