@@ -13,13 +13,13 @@ import {
 } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { PullableIterator } from "../engine.ts";
 import { StreamConsumedError } from "../errors.ts";
 import { Pace } from "../pace.ts";
 import type { Plan } from "../plan.ts";
 import type { PullIterator } from "../pull_iterator.ts";
 import { openIterator, type StreamSource } from "../source.ts";
+import { Timer } from "../timer.ts";
 import { closeNow } from "../upstream.ts";
 
 type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
@@ -241,13 +241,15 @@ export function finalize<T>(
   return new Finalizing(plan.iterate(), fn);
 }
 
+// Invariant: the timer is set exactly while a read is pending, and `expire` fails that read.
 /** Fails when the next element takes too long. */
 class Timing<T> implements PullableIterator<T> {
   readonly [closesWhilePending] = true;
   readonly #upstream: PullIterator<T>;
   readonly #duration: number;
   #isOver = false;
-  #timer: TimerEntry | undefined = undefined;
+  #expire: ((error: unknown) => void) | undefined = undefined;
+  readonly #timer = new Timer(() => this.#timeUp());
 
   constructor(upstream: PullIterator<T>, duration: number) {
     this.#upstream = upstream;
@@ -264,44 +266,48 @@ class Timing<T> implements PullableIterator<T> {
 
   pull(): Pulled<T> {
     if (this.#isOver) return DONE;
-    const result = this.#upstream.pull();
-    return isThenable(result) ? this.#await(result) : result;
+    let result;
+    try {
+      result = this.#upstream.pull();
+    } catch (error) {
+      this.#timer.clear();
+      throw error;
+    }
+    if (isThenable(result)) return this.#await(result);
+    if (result.done) this.#timer.clear();
+    return result;
   }
 
   async return(reason?: unknown): Promise<IteratorResult<T>> {
     if (this.#isOver) return DONE;
     this.#isOver = true;
-    this.#clear();
+    this.#timer.clear();
     await this.#upstream.return(reason);
     return DONE;
   }
 
+  #timeUp(): void {
+    this.#isOver = true;
+    const error = timeoutError(
+      `The next element did not come within ${this.#duration} ms. The source was closed.`,
+    );
+    // As an abort: what is late, a source or a function, is not waited for.
+    this.#upstream.abort(error).then(() => this.#expire?.(error));
+  }
+
   #await(result: PromiseLike<IteratorResult<T>>): Promise<IteratorResult<T>> {
+    this.#timer.set(now() + this.#duration);
     return new Promise((resolve, reject) => {
-      this.#timer = timers.add(now() + this.#duration, {
-        timeUp: () => {
-          this.#timer = undefined;
-          this.#isOver = true;
-          const error = timeoutError(
-            `The next element did not come within ${this.#duration} ms. The source was closed.`,
-          );
-          // As an abort: what is late, a source or a function, is not waited for.
-          this.#upstream.abort(error).then(() => reject(error));
-        },
-      });
+      this.#expire = reject;
       result.then((result) => {
-        this.#clear();
+        if (result.done) this.#timer.clear();
+        else this.#timer.rest();
         resolve(result);
       }, (error) => {
-        this.#clear();
+        this.#timer.clear();
         reject(error);
       });
     });
-  }
-
-  #clear(): void {
-    if (this.#timer !== undefined) timers.remove(this.#timer);
-    this.#timer = undefined;
   }
 }
 

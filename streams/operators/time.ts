@@ -6,44 +6,12 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { Operator, PullableIterator, Wait } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
+import { Timer } from "../timer.ts";
 import { Upstream, type UpstreamReader } from "../upstream.ts";
 import type { PartialBatch } from "./group.ts";
-
-// Invariant: `entry` is set exactly while the timer is pending, so clearing leaves none behind
-// and an old one never rings for something new.
-/** One timer at a time. */
-class Timer {
-  readonly #ring: () => void;
-  #entry: TimerEntry | undefined = undefined;
-
-  constructor(ring: () => void) {
-    this.#ring = ring;
-  }
-
-  get isSet(): boolean {
-    return this.#entry !== undefined;
-  }
-
-  /** Rings at `time`, in place of whenever it was to ring before. Never, for Infinity. */
-  set(time: number): void {
-    this.clear();
-    if (time !== Infinity) this.#entry = timers.add(time, this);
-  }
-
-  clear(): void {
-    if (this.#entry !== undefined) timers.remove(this.#entry);
-    this.#entry = undefined;
-  }
-
-  timeUp(): void {
-    this.#entry = undefined;
-    this.#ring();
-  }
-}
 
 /** What the operators below have in common: one source, one relay, one timer. */
 abstract class Timed<T, U> implements RelaySource, UpstreamReader<T> {
@@ -126,7 +94,7 @@ class TimedBatch<T> extends Timed<T, T[]> {
   override arrived(value: T): void {
     const length = this.#items.push(value);
     if (length === this.#size) {
-      this.timer.clear();
+      this.timer.rest();
       if (this.#isAsked) this.#emit();
     } else if (length === 1) this.timer.set(now() + this.#timeout);
   }
@@ -147,7 +115,7 @@ class TimedBatch<T> extends Timed<T, T[]> {
   }
 
   #emit(): void {
-    this.timer.clear();
+    this.timer.rest();
     this.#isAsked = this.#isDue = false;
     const items = this.#items;
     this.#items = [];
