@@ -44,7 +44,10 @@ export class PartFile {
     this.#claim = claim;
   }
 
-  /** @throws {DownloadBusyError} When another download has it. */
+  /**
+   * @throws {DownloadBusyError} When another download has it.
+   * @throws {TypeError} When something other than a file or a link has its name.
+   */
   static async open(destination: string): Promise<PartFile> {
     const claim = await absolute(destination);
     if (claimed.has(claim)) throw new DownloadBusyError(destination);
@@ -64,6 +67,8 @@ export class PartFile {
   async readState(): Promise<PartState | undefined> {
     let state: Partial<PartState> | null;
     try {
+      // Neither what a link leads to nor a FIFO, on which a read would wait for ever.
+      if (!(await Deno.lstat(this.#statePath)).isFile) return undefined;
       state = JSON.parse(await Deno.readTextFile(this.#statePath));
     } catch {
       // Not there, or cut short by a kill: then the download begins anew.
@@ -81,7 +86,11 @@ export class PartFile {
   /** Remembers; written beside and renamed, so that a kill leaves the old or the new one whole. */
   async writeState(state: PartState): Promise<void> {
     const temporary = `${this.#statePath}.tmp`;
-    await Deno.writeTextFile(temporary, JSON.stringify(state));
+    // What a kill left there, or a link that would be written through.
+    await removeIfThere(temporary);
+    await Deno.writeTextFile(temporary, JSON.stringify(state), {
+      createNew: true,
+    });
     await Deno.rename(temporary, this.#statePath);
   }
 
@@ -119,7 +128,8 @@ async function openLocked(
   destination: string,
 ): Promise<Deno.FsFile | undefined> {
   const path = `${destination}.part`;
-  const file = await Deno.open(path, { read: true, write: true, create: true });
+  const file = await openRegular(path);
+  if (file === undefined) return undefined;
   try {
     if (!await file.tryLock(true)) throw new DownloadBusyError(destination);
     if (await isAt(path, file)) return file;
@@ -131,10 +141,56 @@ async function openLocked(
   return undefined;
 }
 
+/**
+ * The file of that name, made if there is none; `undefined` when the name changed hands meanwhile.
+ *
+ * Never through a link: it would let whoever can make one choose what the download overwrites, and
+ * the destination would become the link. `createNew` follows none, and a link that slips in before
+ * an open of what was a file is found by `isAt` before a byte is written.
+ */
+async function openRegular(path: string): Promise<Deno.FsFile | undefined> {
+  const there = await regularAt(path);
+  try {
+    return await Deno.open(path, {
+      read: true,
+      write: true,
+      createNew: !there,
+    });
+  } catch (error) {
+    const changed = there
+      ? error instanceof Deno.errors.NotFound
+      : error instanceof Deno.errors.AlreadyExists;
+    if (changed) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether a regular file has the name. A link is removed (not what it points to); on anything else
+ * a write could wait for ever.
+ */
+async function regularAt(path: string): Promise<boolean> {
+  let there: Deno.FileInfo;
+  try {
+    there = await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  if (there.isFile) return true;
+  if (!there.isSymlink) {
+    throw new TypeError(
+      `${path} is no regular file, and the unfinished download goes there. Remove it, or choose another destination.`,
+    );
+  }
+  await removeIfThere(path);
+  return false;
+}
+
 async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
   const own = await file.stat();
   try {
-    const there = await Deno.stat(path);
+    const there = await Deno.lstat(path);
     return there.ino === own.ino && there.dev === own.dev;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

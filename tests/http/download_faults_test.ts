@@ -320,14 +320,64 @@ testWith(
     }),
 );
 
+testWith(
+  [...needs, "run"],
+  "asyncDownload() neither writes through a link at its unfinished files nor waits on a FIFO",
+  async () => {
+    if (Deno.build.os === "windows") return;
+    await inDirectory(async (directory) => {
+      await using server = serveFile({ contents });
+      await using client = new AsyncHTTPClient();
+      const outside = `${directory}/outside`;
+      const path = `${directory}/file`;
+      await Deno.writeTextFile(outside, "keep");
+      for (const segments of [1, 3]) {
+        for (const ending of [".part", ".part.json", ".part.json.tmp"]) {
+          await Deno.symlink(outside, path + ending);
+        }
+        await asyncDownload(`${server.url}/f`, path, { client, segments });
+        assertEquals(await Deno.readTextFile(outside), "keep");
+        assert((await Deno.lstat(path)).isFile);
+        assertEquals(await Deno.readFile(path), contents);
+        await Deno.remove(path);
+        await Deno.remove(`${path}.part.json.tmp`).catch(() => {});
+      }
+      assertEquals(await names(directory), ["outside"]);
+
+      const fifo = (name: string) =>
+        new Deno.Command("mkfifo", { args: [name] }).output();
+      await fifo(`${path}.part.json`);
+      await asyncDownload(`${server.url}/f`, path, { client });
+      assertEquals(await names(directory), ["file", "outside"]);
+      await fifo(`${path}.part`);
+      await assertRejects(
+        () =>
+          asyncDownload(`${server.url}/f`, path, { client, overwrite: true }),
+        TypeError,
+        `${path}.part is no regular file`,
+      );
+    });
+  },
+);
+
 testWith(needs, "asyncDownload() reports a full disk", async () => {
   if (Deno.build.os !== "linux") return;
   await inDirectory(async (directory) => {
     await using server = serveFile({ contents });
-    await Deno.symlink("/dev/full", `${directory}/f.part`);
-    const error = await assertRejects(() =>
-      asyncDownload(`${server.url}/f`, `${directory}/f`)
-    );
+    using full = await Deno.open("/dev/full", { write: true });
+    const { prototype } = Deno.FsFile;
+    const { write } = prototype;
+    prototype.write = (bytes) => write.call(full, bytes);
+    let error: Error;
+    try {
+      error = await assertRejects(
+        () => asyncDownload(`${server.url}/f`, `${directory}/f`),
+        Error,
+        "No space left",
+      );
+    } finally {
+      prototype.write = write;
+    }
     assert(!(error instanceof NetworkError), String(error));
     assert(!(await names(directory)).includes("f"));
   });
