@@ -1,6 +1,6 @@
 /**
  * Spans and metrics through OpenTelemetry: what the modules report by themselves once a provider
- * is registered (`OTEL_DENO=1`, or one of your own), and `span()` for your own operations.
+ * is registered (`OTEL_DENO=true`, or one of your own), and `span()` for your own operations.
  *
  * @module
  */
