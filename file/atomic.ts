@@ -299,6 +299,9 @@ export async function replaceContent(
         if (!wasSwept) throw error;
       }
     }
+  } catch (error) {
+    // The system names the temporary file, or where a link leads, and the caller neither.
+    throw options.signal?.aborted ? error : withPath(error, "write", path);
   } finally {
     ticket.leave();
   }

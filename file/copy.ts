@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { integer, oneOf } from "../_internal/validate.ts";
+import { functionNamed, integer, oneOf } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { copyTree } from "./copy_tree.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
+import { runnerOption, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** How far a copy is. */
@@ -93,7 +94,11 @@ export async function asyncCopyFile(
 ): Promise<CopyResult> {
   const from = toPath("source", source);
   const to = toPath("destination", destination);
-  const { signal } = options;
+  const signal = signalOption(options.signal);
+  const runner = runnerOption(options.runner);
+  if (options.onProgress !== undefined) {
+    functionNamed("onProgress", options.onProgress);
+  }
   const special = oneOf<"error" | "skip">(
     "special",
     options.special ?? "error",
@@ -118,7 +123,7 @@ export async function asyncCopyFile(
         options.concurrency ?? DEFAULT_CONCURRENCY,
         1,
       ),
-      runner: options.runner,
+      runner,
       priority: options.priority,
       signal,
       onProgress,

@@ -7,6 +7,7 @@ import { functionNamed, integer } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
+import { runnerOption, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { asyncReadFile, type ReadFileOptions } from "./read_file.ts";
 
@@ -80,6 +81,8 @@ export function readAll(
     onError = "throw",
   } = options;
   integer("concurrency", concurrency, 1);
+  runnerOption(runner);
+  signalOption(signal);
   if (onError !== "throw" && onError !== "skip") {
     functionNamed('onError, when it is neither "throw" nor "skip",', onError);
   }

@@ -5,6 +5,7 @@
  */
 import { invalidOffset, readableEncoding } from "./decode.ts";
 import { InvalidEncodingError } from "./errors.ts";
+import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncReadFile}. */
@@ -61,6 +62,7 @@ export async function asyncReadFile(
     );
   }
   const encoding = readableEncoding(options.encoding);
+  signalOption(signal);
   signal?.throwIfAborted();
   const bytes =
     await (signal === undefined

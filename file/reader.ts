@@ -22,6 +22,7 @@ import {
 } from "./json_lines.ts";
 import type { LineOptions } from "./lines.ts";
 import { type FileLock, lockOption } from "./lock.ts";
+import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { decodeAll } from "./read_file.ts";
 import {
@@ -101,7 +102,7 @@ export class AsyncFileReader implements AsyncDisposable {
     this.#encoding = readableEncoding(options.encoding);
     this.#fatal = options.fatal ?? false;
     this.#lock = lockOption(options.lock);
-    this.#signal = options.signal;
+    this.#signal = signalOption(options.signal);
   }
 
   /** The whole file as text. */

@@ -9,6 +9,7 @@ import type { TaskRunner } from "../runner/types.ts";
 import { IgnoreRules } from "./ignore.ts";
 import { type PathPattern, type PathTest, pathTest } from "./matcher.ts";
 import { isQuickToRead } from "./local_disk.ts";
+import { runnerOption, signalOption } from "./options.ts";
 import { joinPath } from "./paths.ts";
 
 /** Something that a walk found. */
@@ -113,11 +114,21 @@ export function walkPlan(options: WalkOptions): WalkPlan {
       onError,
     );
   }
+  const ignores = typeof ignoreFiles === "string" ? [ignoreFiles] : ignoreFiles;
+  if (
+    !Array.isArray(ignores) || ignores.some((name) => typeof name !== "string")
+  ) {
+    throw new TypeError(
+      `ignoreFiles must be a file's name or an array of them, got ${
+        show(ignoreFiles)
+      }`,
+    );
+  }
   return {
     only: pathTest("pattern", options.pattern),
     match: pathTest("match", options.match),
     skip: pathTest("skip", options.skip),
-    ignoreFiles: typeof ignoreFiles === "string" ? [ignoreFiles] : ignoreFiles,
+    ignoreFiles: ignores,
     maxDepth,
     followSymlinks: options.followSymlinks ?? false,
     includeDirs: options.includeDirs ?? false,
@@ -127,9 +138,9 @@ export function walkPlan(options: WalkOptions): WalkPlan {
       1,
     ),
     onError,
-    runner: options.runner,
+    runner: runnerOption(options.runner),
     priority: options.priority,
-    signal: options.signal,
+    signal: signalOption(options.signal),
   };
 }
 

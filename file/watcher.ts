@@ -7,6 +7,7 @@ import { DisposedError } from "../_internal/errors.ts";
 import { duration, finiteDuration, oneOf } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
 import { type PathPattern, pathTest } from "./matcher.ts";
+import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import {
   DEFAULT_POLL,
@@ -118,7 +119,7 @@ export class AsyncDirectoryWatcher implements AsyncDisposable {
         options.rootRemoved ?? "error",
         ["error", "wait"],
       ),
-      signal: options.signal,
+      signal: signalOption(options.signal),
     };
   }
 

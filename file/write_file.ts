@@ -11,6 +11,7 @@ import {
   type WritableEncoding,
   writableEncoding,
 } from "./encode.ts";
+import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
 import {
@@ -88,6 +89,7 @@ export async function asyncWriteFile(
   const checked = toPath("path", path);
   const mode = checkMode(options.mode, atomic);
   checkPermissions(permissions);
+  signalOption(signal);
   const encoding = writableEncoding(options.encoding);
   signal?.throwIfAborted();
   const bytes = typeof content === "string"

@@ -19,6 +19,7 @@ import {
 } from "./encode.ts";
 import { withPath } from "./errors.ts";
 import { type FileLock, lockFile, lockOption } from "./lock.ts";
+import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
 import { DONE, WriteQueue } from "./write_queue.ts";
@@ -132,7 +133,7 @@ export class AsyncFileWriter implements AsyncDisposable {
       () => this.#open(),
       (error) => withPath(error, "write", this.path),
     );
-    const { signal } = options;
+    const signal = signalOption(options.signal);
     if (signal?.aborted) {
       this.#state = "aborted";
       this.#queue.fail(signal.reason);

@@ -6,9 +6,15 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import {
+  asyncCopyFile,
+  AsyncDirectoryWatcher,
+  AsyncFileReader,
+  AsyncFileWriter,
   asyncReadFile,
   asyncWriteFile,
   DurabilityError,
+  readAll,
+  walkAsync,
 } from "../../file/mod.ts";
 import { syncDirectory, syncParent } from "../../file/durable.ts";
 import {
@@ -300,3 +306,56 @@ testWith(
   },
   onUnix,
 );
+
+testWith(
+  ["read", "write"],
+  "asyncWriteFile() with atomic names the path that was asked for when it fails",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const missing = directory.path("missing/file");
+    for (const fsync of [true, false]) {
+      await assertRejects(
+        () => asyncWriteFile(missing, "x", { atomic: true, fsync }),
+        Deno.errors.NotFound,
+        `write '${missing}'`,
+      );
+    }
+  },
+);
+
+Deno.test("everything in file/ refuses a signal, a runner and callbacks that are none, naming them", async () => {
+  const options = (name: string, value: unknown) =>
+    ({ [name]: value }) as never;
+  for (const value of [null, 5, "x", {}]) {
+    const signal = options("signal", value);
+    const runner = options("runner", value);
+    const calls: [string, () => unknown][] = [
+      ["signal must be an AbortSignal", () => asyncWriteFile("a", "", signal)],
+      ["signal must be an AbortSignal", () => asyncReadFile("a", signal)],
+      ["signal must be an AbortSignal", () => asyncCopyFile("a", "b", signal)],
+      ["signal must be an AbortSignal", () => walkAsync("a", signal)],
+      ["signal must be an AbortSignal", () => readAll([], signal)],
+      ["signal must be an AbortSignal", () => new AsyncFileReader("a", signal)],
+      ["signal must be an AbortSignal", () => new AsyncFileWriter("a", signal)],
+      [
+        "signal must be an AbortSignal",
+        () => new AsyncDirectoryWatcher("a", signal),
+      ],
+      ["runner must have a submit", () => asyncCopyFile("a", "b", runner)],
+      ["runner must have a submit", () => walkAsync("a", runner)],
+      ["runner must have a submit", () => readAll([], runner)],
+      [
+        "onProgress must be a function",
+        () => asyncCopyFile("a", "b", options("onProgress", value)),
+      ],
+    ];
+    for (const [message, call] of calls) {
+      await assertRejects(async () => await call(), TypeError, message);
+    }
+  }
+  await assertRejects(
+    async () => await walkAsync("a", options("ignoreFiles", 5)),
+    TypeError,
+    "ignoreFiles must be a file's name or an array of them, got 5",
+  );
+});
