@@ -25,6 +25,8 @@ export interface ChunkOptions {
    */
   reuse?: boolean | undefined;
   lock?: FileLock | undefined;
+  /** Gives up the waiting for the lock. @default {signal} */
+  lockSignal?: AbortSignal | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -85,7 +87,9 @@ export class ChunkReader {
           `Is a directory: read '${path}'. List it with walkAsync().`,
         );
       }
-      if (lock !== undefined) await lockFile(file, lock, signal);
+      if (lock !== undefined) {
+        await lockFile(file, lock, options.lockSignal ?? signal);
+      }
       if (start > 0) {
         if (info.isFile) await file.seek(start, Deno.SeekMode.Start);
         else await skipBytes(file, start);

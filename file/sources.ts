@@ -30,6 +30,8 @@ export abstract class ChunkSource<T> {
   readonly #options: ChunkOptions;
   readonly #owners: OpenSources;
   #opening: Promise<ChunkReader> | undefined;
+  /** Gives up the waiting for a lock, which may never come. Made only when there is one. */
+  #lockWait: AbortController | undefined;
   #isAtEnd = false;
   #isClosed = false;
   #isDisposed = false;
@@ -58,7 +60,7 @@ export abstract class ChunkSource<T> {
       if (failure !== undefined) throw failure;
       if (this.#opening === undefined) {
         this.#owners.add(this);
-        this.#opening = ChunkReader.open(this.path, this.#options);
+        this.#opening = ChunkReader.open(this.path, this.#openOptions());
       }
       const reader = await this.#opening;
       for (;;) {
@@ -77,6 +79,14 @@ export abstract class ChunkSource<T> {
     }
   }
 
+  #openOptions(): ChunkOptions {
+    const { lock, signal } = this.#options;
+    if (lock === undefined) return this.#options;
+    const own = (this.#lockWait = new AbortController()).signal;
+    const lockSignal = signal ? AbortSignal.any([signal, own]) : own;
+    return { ...this.#options, lockSignal };
+  }
+
   async #end(): Promise<readonly T[] | undefined> {
     const items = this.finish();
     const failure = this.failure();
@@ -93,6 +103,7 @@ export abstract class ChunkSource<T> {
     this.#owners.delete(this);
     const opening = this.#opening;
     if (opening === undefined) return;
+    this.#lockWait?.abort(disposed(this.path));
     let reader: ChunkReader;
     try {
       reader = await opening;

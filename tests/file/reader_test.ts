@@ -647,3 +647,22 @@ testWith(
     assertEquals(await waiting, ["old\nnew\n", "old\nnew\n"]);
   },
 );
+
+testWith(
+  ["read", "write"],
+  "AsyncFileReader gives up its waiting for a lock when it is disposed",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("file", "content");
+    using held = await Deno.open(path, { read: true, write: true });
+    await held.lock(true);
+    const reader = new AsyncFileReader(path, { lock: "shared" });
+    const lines = assertRejects(
+      () => collect(reader.streamLines()),
+      DisposedError,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await reader[Symbol.asyncDispose]();
+    await lines;
+  },
+);
