@@ -133,6 +133,7 @@ function median(values: number[]): number {
 }
 
 function show(milliseconds: number): string {
+  if (milliseconds === 0) return "0";
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
   if (milliseconds >= 1) return `${milliseconds.toPrecision(3)} ms`;
   if (milliseconds >= 1e-3) return `${(milliseconds * 1e3).toPrecision(3)} µs`;
