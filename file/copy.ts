@@ -9,6 +9,7 @@ import type { TaskRunner } from "../runner/types.ts";
 import { copyTree } from "./copy_tree.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
+import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { runnerOption, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
@@ -94,6 +95,20 @@ export async function asyncCopyFile(
 ): Promise<CopyResult> {
   const from = toPath("source", source);
   const to = toPath("destination", destination);
+  if (fileTracer() === undefined) return await copy(from, to, options);
+  return await traceFile(
+    "copy",
+    { "file.path": from, "async_core.file.destination": to },
+    () => copy(from, to, options),
+    ({ bytes }) => bytes,
+  );
+}
+
+async function copy(
+  from: string,
+  to: string,
+  options: CopyFileOptions,
+): Promise<CopyResult> {
   const signal = signalOption(options.signal);
   const runner = runnerOption(options.runner);
   if (options.onProgress !== undefined) {

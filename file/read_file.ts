@@ -5,6 +5,7 @@
  */
 import { invalidOffset, readableEncoding } from "./decode.ts";
 import { InvalidEncodingError } from "./errors.ts";
+import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
@@ -54,7 +55,33 @@ export async function asyncReadFile(
   options?: ReadFileOptions,
 ): Promise<string | Uint8Array<ArrayBuffer>> {
   const checked = toPath("path", path);
+  if (fileTracer() !== undefined) return await readTraced(checked, options);
   if (options === undefined) return utf8.decode(await Deno.readFile(checked));
+  return await readWith(checked, options);
+}
+
+/** The same within a span. */
+function readTraced(
+  path: string,
+  options: ReadFileOptions = {},
+): Promise<string | Uint8Array<ArrayBuffer>> {
+  let size: number | undefined;
+  return traceFile(
+    "read",
+    { "file.path": path },
+    () =>
+      readWith(path, options, (bytes) => {
+        size = bytes.byteLength;
+      }),
+    () => size,
+  );
+}
+
+async function readWith(
+  path: string,
+  options: ReadFileOptions,
+  onRead?: (bytes: Uint8Array) => void,
+): Promise<string | Uint8Array<ArrayBuffer>> {
   const { as = "text", fatal = false, signal } = options;
   if (as !== "text" && as !== "bytes") {
     throw new RangeError(
@@ -66,9 +93,10 @@ export async function asyncReadFile(
   signal?.throwIfAborted();
   const bytes =
     await (signal === undefined
-      ? Deno.readFile(checked)
-      : Deno.readFile(checked, { signal }));
-  return as === "bytes" ? bytes : decodeAll(checked, bytes, encoding, fatal);
+      ? Deno.readFile(path)
+      : Deno.readFile(path, { signal }));
+  onRead?.(bytes);
+  return as === "bytes" ? bytes : decodeAll(path, bytes, encoding, fatal);
 }
 
 const utf8 = new TextDecoder();

@@ -11,6 +11,7 @@ import {
   type WritableEncoding,
   writableEncoding,
 } from "./encode.ts";
+import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
@@ -85,8 +86,29 @@ export async function asyncWriteFile(
   content: FileContent,
   options: WriteFileOptions = {},
 ): Promise<void> {
-  const { atomic = false, fsync = atomic, permissions, signal } = options;
   const checked = toPath("path", path);
+  if (fileTracer() === undefined) {
+    await write(checked, content, options);
+  } else {
+    await traceFile(
+      "write",
+      {
+        "file.path": checked,
+        "async_core.file.atomic": options.atomic === true,
+      },
+      () => write(checked, content, options),
+      (bytes) => bytes,
+    );
+  }
+}
+
+/** Resolves to the bytes written, where they are known. */
+async function write(
+  checked: string,
+  content: FileContent,
+  options: WriteFileOptions,
+): Promise<number | undefined> {
+  const { atomic = false, fsync = atomic, permissions, signal } = options;
   const mode = checkMode(options.mode, atomic);
   checkPermissions(permissions);
   signalOption(signal);
@@ -96,15 +118,17 @@ export async function asyncWriteFile(
     ? encodeText(content, encoding)
     : content;
   if (!(bytes instanceof Uint8Array)) {
-    return await writeIterable(checked, bytes, options);
+    await writeIterable(checked, bytes, options);
+    return undefined;
   }
   if (atomic) {
-    return await replaceContent(checked, bytes, {
+    await replaceContent(checked, bytes, {
       mode: permissions,
       durable: fsync,
       exclusive: mode === "x",
       signal,
     });
+    return bytes.byteLength;
   }
   await Deno.writeFile(checked, bytes, {
     append: mode === "a",
@@ -121,6 +145,7 @@ export async function asyncWriteFile(
     }
     await syncParent(checked);
   }
+  return bytes.byteLength;
 }
 
 async function writeIterable(

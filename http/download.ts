@@ -16,6 +16,7 @@ import {
 } from "../_internal/validate.ts";
 import { publish, syncParent } from "../file/durable.ts";
 import { toPath } from "../file/paths.ts";
+import { span } from "../telemetry/span.ts";
 import { checkedChecksum, newHash } from "./checksum.ts";
 import { countBytes } from "./byte_ranges.ts";
 import { AsyncHTTPClient, checkClient, policyOf } from "./client.ts";
@@ -26,6 +27,7 @@ import { ChecksumError, DownloadError } from "./errors/download_error.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { NetworkError } from "./errors/network_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+import { httpTelemetry } from "./http_telemetry.ts";
 import { checkedRunner, checkSignal, type RequestOptions } from "./options.ts";
 import { PartFile, type PartState } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
@@ -81,7 +83,15 @@ export async function asyncDownload(
   }
   const download = new Download(url, destination, options);
   options.signal?.throwIfAborted();
-  return await download.run();
+  if (httpTelemetry() === undefined) return await download.run();
+  return await span("file.download", {
+    "file.path": toPath("destination", destination),
+    "url.full": redactURL(String(url)),
+  }, async (current) => {
+    const result = await download.run();
+    current.setAttribute("file.size", result.bytes);
+    return result;
+  });
 }
 
 class Download {

@@ -17,6 +17,7 @@ import {
 } from "./operators/concurrent.ts";
 import type { Mapper } from "./operators/element.ts";
 import { isTransform, type TransformPair } from "./operators/web.ts";
+import { pipelineTracer, TracedRun } from "./pipeline_telemetry.ts";
 import { PLAN, type Plan } from "./plan.ts";
 import type { PullIterator } from "./pull_iterator.ts";
 import type { StreamSource } from "./source.ts";
@@ -218,6 +219,14 @@ export class AsyncPipeline<In, Out = In> {
   stream(source: StreamSource<In>): AsyncStream<Out> {
     let stream = AsyncStream.from(source) as AsyncStream<unknown>;
     for (const entry of this.#entries) stream = this.#apply(entry, stream);
+    const tracer = pipelineTracer();
+    if (tracer !== undefined) {
+      const plan = stream[PLAN];
+      stream = ofIterator(
+        () => new TracedRun(plan, tracer, () => this.stats()),
+        plan.origin.isRepeatable,
+      );
+    }
     return stream as AsyncStream<Out>;
   }
 
