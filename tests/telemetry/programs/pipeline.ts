@@ -31,6 +31,4 @@ await runner.scope(async (scope) => {
     await asyncCopyFile(`${root}/out`, `${root}/copy`);
   }, { name: "work" });
 });
-// Long enough for metrics to be collected while the lease is out.
-await new Promise((resolve) => setTimeout(resolve, 200));
 await Deno.remove(root, { recursive: true });
