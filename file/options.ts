@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { show } from "../_internal/validate.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import { checkSignal } from "../runner/scheduler_options.ts";
+import { checkRunner, checkSignal } from "../runner/scheduler_options.ts";
 
 /** Checks a `signal` option. */
 export function signalOption(value: unknown): AbortSignal | undefined {
@@ -16,12 +15,5 @@ export function signalOption(value: unknown): AbortSignal | undefined {
 export function runnerOption(
   runner: TaskRunner | undefined,
 ): TaskRunner | undefined {
-  if (runner === undefined || typeof runner?.submit === "function") {
-    return runner;
-  }
-  throw new TypeError(
-    `runner must have a submit method (AsyncRunner, TaskScheduler), got ${
-      show(runner)
-    }`,
-  );
+  return runner === undefined ? undefined : checkRunner(runner);
 }

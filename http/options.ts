@@ -15,6 +15,7 @@ import {
   wrong,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
+import { checkRunner } from "../runner/scheduler_options.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { type Auth, Authenticator } from "./auth.ts";
 import { BreakerRegistry } from "./breaker_registry.ts";
@@ -447,12 +448,5 @@ function checkedNames(names: readonly string[]): string[] {
 export function checkedRunner(
   runner: TaskRunner | undefined,
 ): TaskRunner | undefined {
-  if (runner !== undefined && typeof runner.submit !== "function") {
-    throw new TypeError(
-      `runner must have a submit method (AsyncRunner, TaskScheduler), got ${
-        show(runner)
-      }`,
-    );
-  }
-  return runner;
+  return runner === undefined ? undefined : checkRunner(runner);
 }

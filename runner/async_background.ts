@@ -6,6 +6,7 @@
  */
 import { report } from "../_internal/errors.ts";
 import { functionNamed } from "../_internal/validate.ts";
+import { checkRunner } from "./scheduler_options.ts";
 import { defaultRunner } from "./default_runner.ts";
 import type { SubmitOptions, Task, TaskHandle, TaskRunner } from "./types.ts";
 
@@ -56,6 +57,7 @@ export function asyncBackground<T>(
   options: BackgroundOptions = {},
 ): TaskHandle<T> {
   const { runner = defaultRunner(), onError, ...submitOptions } = options;
+  checkRunner(runner);
   if (onError !== undefined) functionNamed("onError", onError);
   const handle = runner.submit(task, submitOptions);
   watch(handle, onError);

@@ -20,7 +20,7 @@ import type { Job, JobExtras } from "./job.ts";
 import type { RateLimitOptions } from "./rate_limit.ts";
 import type { StallOptions } from "./stall_watch.ts";
 import type { TaskPriority } from "./priority.ts";
-import type { SubmitOptions, TaskObserver } from "./types.ts";
+import type { SubmitOptions, TaskObserver, TaskRunner } from "./types.ts";
 
 /** What happens to a submit when the queue is full. */
 export type OverflowPolicy = "wait" | "reject" | "drop-oldest" | "drop-lowest";
@@ -132,6 +132,16 @@ export function checkPriority(value: unknown): TaskPriority {
 export function checkSignal(name: string, value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value;
   throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
+}
+
+/** Checks what is given as a runner. */
+export function checkRunner<T extends TaskRunner>(runner: T): T {
+  if (typeof runner?.submit === "function") return runner;
+  throw new TypeError(
+    `runner must have a submit method (AsyncRunner, TaskScheduler), got ${
+      show(runner)
+    }`,
+  );
 }
 
 /**

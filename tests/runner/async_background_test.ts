@@ -165,4 +165,12 @@ Deno.test("asyncBackground() names what is wrong", async () => {
     RangeError,
     "timeout",
   );
+  for (const wrong of [{}, null, 1]) {
+    assertThrows(
+      () =>
+        asyncBackground(() => {}, { runner: wrong as unknown as AsyncRunner }),
+      TypeError,
+      "runner must have a submit method",
+    );
+  }
 });
