@@ -1,12 +1,12 @@
 /**
- * What OpenTelemetry hears of files: a span for each that is read, written or copied whole, with
+ * What OpenTelemetry hears of files: a span for each that is read, written, hashed or copied, with
  * its path and bytes, never its content. Made only when a provider is registered.
  *
  * @module
  */
-import type { Tracer } from "@opentelemetry/api";
+import type { Span, Tracer } from "@opentelemetry/api";
 import { sharedTelemetry } from "../telemetry/shared.ts";
-import { span } from "../telemetry/span.ts";
+import { recordError, span } from "../telemetry/span.ts";
 
 /** The tracer for files; `undefined` while nobody listens. */
 export const fileTracer: () => Tracer | undefined = sharedTelemetry(
@@ -14,7 +14,7 @@ export const fileTracer: () => Tracer | undefined = sharedTelemetry(
 );
 
 /** What is done with a file. */
-export type FileOperation = "read" | "write" | "copy";
+export type FileOperation = "read" | "write" | "copy" | "hash";
 
 /** Runs `work` within the span `file.<operation>`; `bytes` says how many its result stands for. */
 export function traceFile<T>(
@@ -29,4 +29,45 @@ export function traceFile<T>(
     if (size !== undefined) current.setAttribute("file.size", size);
     return result;
   });
+}
+
+/** The span of a writer; `undefined` while nobody listens. */
+export function traceWriter(
+  path: string,
+  isAtomic: boolean,
+): WriterTrace | undefined {
+  const span = fileTracer()?.startSpan("file.write", {
+    attributes: { "file.path": path, "async_core.file.atomic": isAtomic },
+  });
+  return span === undefined ? undefined : new WriterTrace(span);
+}
+
+/** From the opening of a writer's file to its release. */
+export class WriterTrace {
+  readonly #span: Span;
+  #isOver = false;
+
+  constructor(span: Span) {
+    this.#span = span;
+  }
+
+  /** The first of these two says how it went. */
+  failed(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    recordError(this.#span, error);
+  }
+
+  /** Somebody gave it up. */
+  cancelled(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#span.setAttribute("async_core.cancelled", true);
+  }
+
+  /** So many bytes were written, and the file is released. */
+  end(written: number): void {
+    this.#span.setAttribute("file.size", written);
+    this.#span.end();
+  }
 }

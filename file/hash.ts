@@ -7,6 +7,7 @@
 import type { Hash } from "node:crypto";
 import { integer } from "../_internal/validate.ts";
 import { ChunkReader } from "./chunks.ts";
+import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncHashFile}. */
@@ -49,9 +50,27 @@ export async function asyncHashFile(
   path: string | URL,
   options: HashFileOptions = {},
 ): Promise<string> {
-  const { start = 0, end, onProgress, signal } = options;
+  const { start = 0 } = options;
   integer("start", start, 0);
-  const reader = await ChunkReader.open(toPath("path", path), {
+  const checked = toPath("path", path);
+  if (fileTracer() === undefined) {
+    return (await hashFile(checked, options)).digest;
+  }
+  const { digest } = await traceFile(
+    "hash",
+    { "file.path": checked },
+    () => hashFile(checked, options),
+    ({ bytes }) => bytes,
+  );
+  return digest;
+}
+
+async function hashFile(
+  path: string,
+  options: HashFileOptions,
+): Promise<{ digest: string; bytes: number }> {
+  const { start = 0, end, onProgress, signal } = options;
+  const reader = await ChunkReader.open(path, {
     chunkSize: CHUNK,
     reuse: true,
     start,
@@ -63,7 +82,7 @@ export async function asyncHashFile(
     let bytes = 0;
     for (;;) {
       const chunk = await reader.next();
-      if (chunk === undefined) return hash.digest("hex");
+      if (chunk === undefined) return { digest: hash.digest("hex"), bytes };
       hash.update(chunk);
       bytes += chunk.byteLength;
       onProgress?.(bytes);

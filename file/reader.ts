@@ -21,19 +21,22 @@ import {
   JsonLineSource,
 } from "./json_lines.ts";
 import type { LineOptions } from "./lines.ts";
+import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { type FileLock, lockOption } from "./lock.ts";
 import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { decodeAll } from "./read_file.ts";
 import {
   ByteSource,
+  type ChunkSource,
   LineSource,
   type OpenSources,
   TextSource,
 } from "./sources.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
-
+import type { BatchSource } from "../streams/types.ts";
 import { type TailOptions, type TailPlan, TailSource } from "./tail.ts";
+import { traced } from "./traced_source.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
 export interface FileReaderOptions {
@@ -120,9 +123,16 @@ export class AsyncFileReader implements AsyncDisposable {
     this.#checkOpen("readBytes");
     this.#signal?.throwIfAborted();
     if (this.#lock === undefined) {
-      const bytes = await Deno.readFile(
-        this.path,
-        this.#signal === undefined ? {} : { signal: this.#signal },
+      const read = () =>
+        Deno.readFile(
+          this.path,
+          this.#signal === undefined ? {} : { signal: this.#signal },
+        );
+      const bytes = fileTracer() === undefined ? await read() : await traceFile(
+        "read",
+        { "file.path": this.path },
+        read,
+        ({ byteLength }) => byteLength,
       );
       this.#checkOpen("readBytes");
       return bytes;
@@ -137,7 +147,7 @@ export class AsyncFileReader implements AsyncDisposable {
   /** The text in chunks as they are read; no character is split between two. */
   stream(): AsyncStream<string> {
     this.#checkOpen("stream");
-    return AsyncStream.fromBatches(() =>
+    return this.#run(() =>
       new TextSource(this.path, this.#chunks(), this.#sources, this.#text())
     );
   }
@@ -153,7 +163,7 @@ export class AsyncFileReader implements AsyncDisposable {
     if (end < start) {
       throw wrong("end", `at least start (${start})`, end, true);
     }
-    return AsyncStream.fromBatches(() =>
+    return this.#run(() =>
       new ByteSource(this.path, this.#chunks(start, end), this.#sources)
     );
   }
@@ -165,15 +175,7 @@ export class AsyncFileReader implements AsyncDisposable {
   streamLines(options: LineOptions = {}): AsyncStream<string> {
     this.#checkOpen("streamLines");
     integerOrInfinity("maxLineLength", options.maxLineLength ?? Infinity, 1);
-    return AsyncStream.fromBatches(() =>
-      new LineSource(
-        this.path,
-        this.#chunks(),
-        this.#sources,
-        this.#text(),
-        options,
-      )
-    );
+    return this.#run(() => this.#lineSource(options));
   }
 
   /**
@@ -187,19 +189,13 @@ export class AsyncFileReader implements AsyncDisposable {
     const { onError, maxLineLength } = options;
     checkOnError(onError);
     integerOrInfinity("maxLineLength", maxLineLength ?? Infinity, 1);
-    return AsyncStream.fromBatches(() =>
-      new JsonLineSource<T>(
-        new LineSource(
-          this.path,
-          this.#chunks(),
-          this.#sources,
-          this.#text(),
-          { maxLineLength },
-        ),
-        this.path,
-        onError,
-      )
-    );
+    return AsyncStream.fromBatches(() => {
+      const lines = this.#lineSource({ maxLineLength });
+      return this.#traced(
+        new JsonLineSource<T>(lines, this.path, onError),
+        lines,
+      );
+    });
   }
 
   /**
@@ -228,7 +224,12 @@ export class AsyncFileReader implements AsyncDisposable {
         this.#sources.delete(ended);
       });
       this.#sources.add(source);
-      return source;
+      return traced(source, () => ({
+        name: "file.tail",
+        path: this.path,
+        signal: this.#signal,
+        measure: (count) => ({ "async_core.tail.lines": count }),
+      }));
     });
   }
 
@@ -245,6 +246,36 @@ export class AsyncFileReader implements AsyncDisposable {
         "Create a new reader.",
       );
     }
+  }
+
+  #run<T>(open: () => ChunkSource<T>): AsyncStream<T> {
+    return AsyncStream.fromBatches(() => {
+      const source = open();
+      return this.#traced(source, source);
+    });
+  }
+
+  /** One run within its span, which says how much `reading` has read. */
+  #traced<T>(
+    source: BatchSource<T>,
+    reading: { readonly bytesRead: number },
+  ): BatchSource<T> {
+    return traced(source, () => ({
+      name: "file.read",
+      path: this.path,
+      signal: this.#signal,
+      measure: () => ({ "file.size": reading.bytesRead }),
+    }));
+  }
+
+  #lineSource(options: LineOptions): LineSource {
+    return new LineSource(
+      this.path,
+      this.#chunks(),
+      this.#sources,
+      this.#text(),
+      options,
+    );
   }
 
   #chunks(start?: number, end?: number): ChunkOptions {

@@ -26,6 +26,8 @@ export type OpenSources = Set<{ dispose(): Promise<void> }>;
 
 /** Reads one file and delivers batches. */
 export abstract class ChunkSource<T> {
+  /** Read so far. */
+  bytesRead = 0;
   protected readonly path: string;
   readonly #options: ChunkOptions;
   readonly #owners: OpenSources;
@@ -68,6 +70,7 @@ export abstract class ChunkSource<T> {
         if (this.#isDisposed) throw disposed(this.path);
         if (this.#isClosed) return undefined;
         if (chunk === undefined) return await this.#end();
+        this.bytesRead += chunk.byteLength;
         const items = this.convert(chunk);
         if (items.length > 0) return items;
         const failure = this.failure();

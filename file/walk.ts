@@ -27,6 +27,7 @@ import {
   type WalkPlan,
   walkPlan,
 } from "./walk_plan.ts";
+import { traced } from "./traced_source.ts";
 import { WalkErrors } from "./walk_errors.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";
 
@@ -67,9 +68,15 @@ export function walkAsync(
     const device = plan.runner === undefined && isPlain(plan)
       ? localDevice(path)
       : undefined;
-    return options.sort
+    const source = options.sort
       ? new SortedWalkSource(directory, plan, errors, device)
       : new WalkSource(directory, plan, errors, device);
+    return traced(source, () => ({
+      name: "file.walk",
+      path,
+      signal: plan.signal,
+      measure: (count) => ({ "async_core.walk.entries": count }),
+    }));
   });
 }
 

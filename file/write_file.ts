@@ -87,7 +87,9 @@ export async function asyncWriteFile(
   options: WriteFileOptions = {},
 ): Promise<void> {
   const checked = toPath("path", path);
-  if (fileTracer() === undefined) {
+  // What comes piece by piece has the span of its writer.
+  const isWhole = typeof content === "string" || content instanceof Uint8Array;
+  if (!isWhole || fileTracer() === undefined) {
     await write(checked, content, options);
   } else {
     await traceFile(

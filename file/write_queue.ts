@@ -77,6 +77,11 @@ export class WriteQueue {
     this.#explain = explain;
   }
 
+  /** Bytes that the system has taken. */
+  get written(): number {
+    return this.#written;
+  }
+
   /** What went wrong, once something has. */
   get failure(): { error: unknown } | undefined {
     return this.#failure;

@@ -18,6 +18,7 @@ import {
   writableEncoding,
 } from "./encode.ts";
 import { withPath } from "./errors.ts";
+import { traceWriter, type WriterTrace } from "./file_telemetry.ts";
 import { type FileLock, lockFile, lockOption } from "./lock.ts";
 import { signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
@@ -106,6 +107,8 @@ export class AsyncFileWriter implements AsyncDisposable {
   #atomicFile: AtomicFile | undefined;
   #closing: Promise<void> | undefined;
   #aborting: Promise<void> | undefined;
+  /** Begun with the opening, ended with the release. */
+  #trace: WriterTrace | undefined;
 
   /**
    * Does not touch the file yet: the first call that needs it does.
@@ -295,6 +298,7 @@ export class AsyncFileWriter implements AsyncDisposable {
   }
 
   async #open(): Promise<Deno.FsFile> {
+    this.#trace = traceWriter(this.path, this.#isAtomic);
     if (this.#isAtomic) {
       this.#atomicFile = await AtomicFile.create(this.path, {
         durable: this.#fsync,
@@ -335,6 +339,7 @@ export class AsyncFileWriter implements AsyncDisposable {
         await syncParent(this.path);
       }
     } catch (error) {
+      this.#trace?.failed(error);
       await this.#queue.idle();
       try {
         await this.#release();
@@ -356,6 +361,9 @@ export class AsyncFileWriter implements AsyncDisposable {
   async #abort(reason: unknown): Promise<void> {
     if (this.#state === "open" || this.#state === "closing") {
       this.#state = "aborted";
+      const { failure } = this.#queue;
+      if (failure === undefined) this.#trace?.cancelled();
+      else this.#trace?.failed(failure.error);
       this.#queue.fail(reason, true);
       this.#lockWait?.abort(reason);
     }
@@ -374,9 +382,14 @@ export class AsyncFileWriter implements AsyncDisposable {
     this.#subscription = undefined;
     const file = this.#file;
     const atomicFile = this.#atomicFile;
-    this.#file = this.#atomicFile = undefined;
-    if (atomicFile !== undefined) await atomicFile.discard();
-    else file?.close();
+    const trace = this.#trace;
+    this.#file = this.#atomicFile = this.#trace = undefined;
+    try {
+      if (atomicFile !== undefined) await atomicFile.discard();
+      else file?.close();
+    } finally {
+      trace?.end(this.#queue.written);
+    }
   }
 }
 

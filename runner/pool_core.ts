@@ -49,6 +49,7 @@ import {
   PoolTimeoutError,
 } from "./pool_errors.ts";
 import { CallPlace, LeaseTracker, PoolLease } from "./pool_lease.ts";
+import { type PoolTelemetry, poolTelemetry } from "./pool_telemetry.ts";
 import type {
   AcquireOptions,
   Lease,
@@ -104,7 +105,12 @@ export class PoolCore<R> {
   #validating = 0;
   #cleaning = 0;
   readonly #idle: IdleShelf<R>;
-  readonly #waiters = new WaiterList<R>(() => this.#settlePhase());
+  readonly #waiters = new WaiterList<R>(() => {
+    this.#telemetry?.changed();
+    this.#settlePhase();
+  });
+  /** Told by every function that moves a resource or a waiter. */
+  readonly #telemetry: PoolTelemetry | undefined;
   // No step of ours stands between an idle resource and its lease.
   readonly #isPlain: boolean;
   readonly #closing = new AbortController();
@@ -124,6 +130,7 @@ export class PoolCore<R> {
 
   constructor(settings: PoolSettings<R>) {
     this.settings = settings;
+    this.#telemetry = poolTelemetry(() => this.stats);
     this.#isPlain = settings.validate === undefined &&
       settings.maxLifetime === Infinity && !settings.trackLeaks;
     this.#idle = new IdleShelf<R>(settings.idleTimeout, settings.maxLifetime, {
@@ -206,6 +213,7 @@ export class PoolCore<R> {
       const waiter = new Waiter<R>(resolve, reject);
       if (this.tracker !== undefined) waiter.place = new CallPlace(caller);
       this.#waiters.push(waiter);
+      this.#telemetry?.changed();
       this.#pump();
       if (!waiter.isWaiting) return;
       // The factory or validate may have aborted it in the meantime.
@@ -224,6 +232,7 @@ export class PoolCore<R> {
 
   /** From leased: the lease was released. */
   giveBack(entry: PoolEntry<R>): void {
+    this.#telemetry?.changed();
     if (this.#phase !== "open") {
       if (this.#phase === "closing") this.#clean(entry);
       else {
@@ -246,6 +255,7 @@ export class PoolCore<R> {
   // To leased. The entry must be in no other state's count.
   #lease(entry: PoolEntry<R>): PoolLease<R, PoolEntry<R>> {
     this.#acquired++;
+    this.#telemetry?.changed();
     return new PoolLease<R, PoolEntry<R>>(this, entry);
   }
 
@@ -274,6 +284,7 @@ export class PoolCore<R> {
     validate: (resource: R) => boolean | PromiseLike<boolean>,
   ): void {
     this.#validating++;
+    this.#telemetry?.changed();
     let isGood: boolean | PromiseLike<boolean>;
     try {
       isGood = validate(entry.resource);
@@ -299,6 +310,7 @@ export class PoolCore<R> {
 
   #checked(entry: PoolEntry<R>, isGood: boolean): void {
     this.#validating--;
+    this.#telemetry?.changed();
     // It was checked just now, whoever gets it: the one for whom it was may have given up.
     if (isGood) this.#offer(entry, true);
     else void this.#clean(entry);
@@ -324,6 +336,7 @@ export class PoolCore<R> {
   #create(owner: Waiter<R> | undefined): void {
     this.#total++;
     this.#creating++;
+    this.#telemetry?.changed();
     if (owner !== undefined) owner.isCreating = true;
     let made: R | PromiseLike<R>;
     try {
@@ -346,6 +359,7 @@ export class PoolCore<R> {
   #made(resource: R, owner: Waiter<R> | undefined): void {
     this.#creating--;
     this.#created++;
+    this.#telemetry?.changed();
     this.#pauses = 0;
     if (owner !== undefined) owner.isCreating = false;
     const createdAt = this.settings.maxLifetime === Infinity ? 0 : now();
@@ -358,6 +372,7 @@ export class PoolCore<R> {
     this.#creating--;
     this.#total--;
     this.#failed++;
+    this.#telemetry?.changed();
     if (owner?.isWaiting) {
       owner.isCreating = false;
       owner.reject(error);
@@ -405,6 +420,7 @@ export class PoolCore<R> {
   // To cleaning, and on to gone. Undefined when it is gone already. Never rejects.
   #clean(entry: PoolEntry<R>): Promise<void> | undefined {
     this.#cleaning++;
+    this.#telemetry?.changed();
     const { cleanup } = this.settings;
     if (cleanup !== undefined) {
       try {
@@ -437,6 +453,7 @@ export class PoolCore<R> {
     this.#cleaning--;
     this.#total--;
     this.#destroyed++;
+    this.#telemetry?.changed();
     this.#pump();
     this.#fill();
     this.#settlePhase();

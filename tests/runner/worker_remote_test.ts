@@ -9,6 +9,13 @@ import { testWith } from "../support/permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
+/** As JSR writes it into the published modules. */
+const importMap = `data:application/json,${
+  encodeURIComponent(JSON.stringify({
+    imports: { "@opentelemetry/api": "npm:@opentelemetry/api@^1.9.0" },
+  }))
+}`;
+
 async function run(program: string, ...flags: string[]): Promise<string> {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
@@ -18,6 +25,7 @@ async function run(program: string, ...flags: string[]): Promise<string> {
       "--no-lock",
       "--no-prompt",
       "--no-config",
+      `--import-map=${importMap}`,
       "--reload=http://127.0.0.1",
       ...flags,
       `data:application/typescript,${encodeURIComponent(program)}`,

@@ -18,11 +18,12 @@ export interface ReceivedSpan {
   events: string[];
 }
 
-/** A metric: its name, unit, and the attributes of its points. */
+/** A metric: its name, unit, and the attributes of its points; of sums and gauges their values. */
 export interface ReceivedMetric {
   name: string;
   unit: string;
   points: Record<string, unknown>[];
+  values: (number | undefined)[];
 }
 
 interface OtlpValue {
@@ -39,6 +40,8 @@ interface OtlpAttribute {
 
 interface OtlpPoint {
   attributes?: OtlpAttribute[];
+  asInt?: string | number;
+  asDouble?: number;
 }
 
 interface OtlpSpan {
@@ -147,6 +150,9 @@ function toMetric(metric: OtlpMetric): ReceivedMetric {
     name: metric.name,
     unit: metric.unit ?? "",
     points: points.map(({ attributes }) => toObject(attributes)),
+    values: points.map(({ asInt, asDouble }) =>
+      asDouble ?? (asInt === undefined ? undefined : Number(asInt))
+    ),
   };
 }
 
