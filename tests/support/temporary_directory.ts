@@ -31,6 +31,15 @@ export class TemporaryDirectory implements AsyncDisposable {
     return path;
   }
 
+  /** The same in one go: nothing else of this thread happens between its steps. */
+  writeSync(name: string, content: string | Uint8Array = ""): string {
+    const path = this.path(name);
+    Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    if (typeof content === "string") Deno.writeTextFileSync(path, content);
+    else Deno.writeFileSync(path, content);
+    return path;
+  }
+
   /** What is directly in it, sorted. */
   async names(): Promise<string[]> {
     const names: string[] = [];
