@@ -242,6 +242,8 @@ export class WatchTree {
     const relative = this.#pathOf(parent, name);
     // The temporary files of atomic writes are no files yet.
     if (isTemporaryName(name) || this.#options.ignore?.(relative, name)) return;
+    // From before the look: a busy machine may take its time until it comes back with the answer.
+    const asked = Date.now();
     let info: Deno.FileInfo | undefined;
     try {
       info = await Deno.lstat(joinPath(this.#path, relative));
@@ -258,12 +260,17 @@ export class WatchTree {
     }
     if (node !== undefined && node.isDirectory !== info.isDirectory) {
       this.#remove(node);
-      this.#create(parent, name, info);
-    } else if (node === undefined) this.#create(parent, name, info);
-    else this.#update(node, info, kind, isDeep);
+      this.#create(parent, name, info, asked);
+    } else if (node === undefined) this.#create(parent, name, info, asked);
+    else this.#update(node, info, asked, kind, isDeep);
   }
 
-  #create(parent: WatchNode, name: string, info: Deno.FileInfo): void {
+  #create(
+    parent: WatchNode,
+    name: string,
+    info: Deno.FileInfo,
+    asked: number,
+  ): void {
     const node: WatchNode = {
       name,
       parent,
@@ -276,7 +283,7 @@ export class WatchTree {
       isRemoved: false,
       children: undefined,
     };
-    describe(node, info);
+    describe(node, info, asked);
     if (info.isDirectory && this.#options.isRecursive) {
       node.children = new Map();
       this.#unlisted.push(node);
@@ -289,11 +296,12 @@ export class WatchTree {
   #update(
     node: WatchNode,
     info: Deno.FileInfo,
+    asked: number,
     kind: string,
     isDeep: boolean,
   ): void {
     const before = { ...node };
-    describe(node, info);
+    describe(node, info, asked);
     if (node.isDirectory) {
       // Another directory in its place, or one that was heard of as new: its content may differ.
       const isOther = before.identity !== node.identity ||
@@ -356,14 +364,15 @@ export class WatchTree {
   }
 }
 
-function describe(node: WatchNode, info: Deno.FileInfo): void {
+/** `asked`: the time before the look, by the wall clock as the file's times are. */
+function describe(node: WatchNode, info: Deno.FileInfo, asked: number): void {
   node.identity = info.ino === null || info.ino === 0
     ? ""
     : `${info.dev}:${info.ino}:${info.birthtime?.getTime() ?? ""}`;
   node.size = info.size;
   node.modified = info.mtime?.getTime() ?? 0;
   node.changed = info.ctime?.getTime() ?? 0;
-  node.isRecent = node.modified > Date.now() - RECENT;
+  node.isRecent = node.modified > asked - RECENT;
 }
 
 function hasSameContent(a: WatchNode, b: WatchNode): boolean {
