@@ -10,7 +10,7 @@ import { copyTree } from "./copy_tree.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
-import { runnerOption, signalOption } from "./options.ts";
+import { checkOptions, runnerOption, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** How far a copy is. */
@@ -95,6 +95,7 @@ export async function asyncCopyFile(
 ): Promise<CopyResult> {
   const from = toPath("source", source);
   const to = toPath("destination", destination);
+  checkOptions(options, ["overwrite", "preserveTimestamps"]);
   if (fileTracer() === undefined) return await copy(from, to, options);
   return await traceFile(
     "copy",

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { oneOf } from "../_internal/validate.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncFileExists}. */
@@ -43,13 +45,11 @@ export async function asyncFileExists(
   path: string | URL,
   options: FileExistsOptions = {},
 ): Promise<boolean> {
-  const { type, followSymlinks = true, signal } = options;
   const checked = toPath("path", path);
-  if (type !== undefined && type !== "file" && type !== "directory") {
-    throw new RangeError(
-      `type must be one of "file", "directory", got ${JSON.stringify(type)}`,
-    );
-  }
+  checkOptions(options, ["followSymlinks"]);
+  const { type, followSymlinks = true } = options;
+  const signal = signalOption(options.signal);
+  if (type !== undefined) oneOf("type", type, ["file", "directory"]);
   signal?.throwIfAborted();
   let info: Deno.FileInfo;
   try {

@@ -5,17 +5,15 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import { integer } from "../_internal/validate.ts";
+import { functionNamed } from "../_internal/validate.ts";
+import { type ByteRange, checkRange } from "./byte_range.ts";
 import { ChunkReader } from "./chunks.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncHashFile}. */
-export interface HashFileOptions {
-  /** First byte. @default {0} */
-  start?: number | undefined;
-  /** Byte to stop before. @default {Infinity} */
-  end?: number | undefined;
+export interface HashFileOptions extends ByteRange {
   /** Told how many bytes have been hashed. */
   onProgress?: ((bytes: number) => void) | undefined;
   /** Gives up with the signal's own reason. */
@@ -50,16 +48,18 @@ export async function asyncHashFile(
   path: string | URL,
   options: HashFileOptions = {},
 ): Promise<string> {
-  const { start = 0 } = options;
-  integer("start", start, 0);
   const checked = toPath("path", path);
-  if (fileTracer() === undefined) {
-    return (await hashFile(checked, options)).digest;
-  }
+  checkOptions(options);
+  const { start, end } = checkRange(options);
+  const { onProgress } = options;
+  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
+  const signal = signalOption(options.signal);
+  const plan = { start, end, onProgress, signal };
+  if (fileTracer() === undefined) return (await hashFile(checked, plan)).digest;
   const { digest } = await traceFile(
     "hash",
     { "file.path": checked },
-    () => hashFile(checked, options),
+    () => hashFile(checked, plan),
     ({ bytes }) => bytes,
   );
   return digest;
@@ -67,9 +67,8 @@ export async function asyncHashFile(
 
 async function hashFile(
   path: string,
-  options: HashFileOptions,
+  { start, end, onProgress, signal }: HashFileOptions,
 ): Promise<{ digest: string; bytes: number }> {
-  const { start = 0, end, onProgress, signal } = options;
   const reader = await ChunkReader.open(path, {
     chunkSize: CHUNK,
     reuse: true,

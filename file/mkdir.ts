@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
 
@@ -43,10 +44,11 @@ export async function asyncMkdir(
   path: string | URL,
   options: MkdirOptions = {},
 ): Promise<void> {
-  const { parents = false, permissions, signal } = options;
   const checked = toPath("path", path);
+  checkOptions(options, ["parents"]);
+  const { parents = false, permissions } = options;
   checkPermissions(permissions);
-  signal?.throwIfAborted();
+  signalOption(options.signal)?.throwIfAborted();
   await Deno.mkdir(checked, {
     recursive: parents,
     ...(permissions === undefined ? undefined : { mode: permissions }),

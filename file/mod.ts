@@ -29,11 +29,8 @@ export type { FileLock } from "./lock.ts";
 export type { PathPattern } from "./matcher.ts";
 export { asyncMkdir, type MkdirOptions } from "./mkdir.ts";
 export { asyncReadFile, type ReadFileOptions } from "./read_file.ts";
-export {
-  AsyncFileReader,
-  type ByteRange,
-  type FileReaderOptions,
-} from "./reader.ts";
+export type { ByteRange } from "./byte_range.ts";
+export { AsyncFileReader, type FileReaderOptions } from "./reader.ts";
 export {
   readAll,
   type ReadAllOptions,

@@ -3,8 +3,25 @@
  *
  * @module
  */
+import { boolean, object } from "../_internal/validate.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { checkRunner, checkSignal } from "../runner/scheduler_options.ts";
+
+/**
+ * Checks that `options` is an object and that those of its switches that were given are booleans.
+ * Options that nobody knows are left alone, as everywhere in this package.
+ */
+export function checkOptions<O extends object>(
+  options: O,
+  switches: readonly (keyof O & string)[] = [],
+  name = "options",
+): void {
+  object(name, options);
+  for (const name of switches) {
+    const value = options[name];
+    if (value !== undefined) boolean(name, value);
+  }
+}
 
 /** Checks a `signal` option. */
 export function signalOption(value: unknown): AbortSignal | undefined {

@@ -7,9 +7,13 @@ import { functionNamed, integer } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
-import { runnerOption, signalOption } from "./options.ts";
+import { checkOptions, runnerOption } from "./options.ts";
 import { toPath } from "./paths.ts";
-import { asyncReadFile, type ReadFileOptions } from "./read_file.ts";
+import {
+  asyncReadFile,
+  checkReadOptions,
+  type ReadFileOptions,
+} from "./read_file.ts";
 
 /** Options for {@linkcode readAll}. */
 export interface ReadAllOptions extends ReadFileOptions {
@@ -72,6 +76,9 @@ export function readAll(
   paths: ReadAllSource,
   options: ReadAllOptions = {},
 ): AsyncStream<ReadResult<string | Uint8Array<ArrayBuffer>>> {
+  checkOptions(options, ["ordered"]);
+  // Here, not with each file: what is wrong with all of them is no matter of onError.
+  checkReadOptions(options);
   const {
     concurrency = DEFAULT_CONCURRENCY,
     ordered,
@@ -82,7 +89,6 @@ export function readAll(
   } = options;
   integer("concurrency", concurrency, 1);
   runnerOption(runner);
-  signalOption(signal);
   if (onError !== "throw" && onError !== "skip") {
     functionNamed('onError, when it is neither "throw" nor "skip",', onError);
   }

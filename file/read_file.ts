@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { oneOf } from "../_internal/validate.ts";
 import { invalidOffset, readableEncoding } from "./decode.ts";
 import { InvalidEncodingError } from "./errors.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
-import { signalOption } from "./options.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncReadFile}. */
@@ -77,19 +78,22 @@ function readTraced(
   );
 }
 
+/** Checks what is asked for, before anything is read. */
+export function checkReadOptions(options: ReadFileOptions): void {
+  checkOptions(options, ["fatal"]);
+  oneOf("as", options.as ?? "text", ["text", "bytes"]);
+  readableEncoding(options.encoding);
+  signalOption(options.signal);
+}
+
 async function readWith(
   path: string,
   options: ReadFileOptions,
   onRead?: (bytes: Uint8Array) => void,
 ): Promise<string | Uint8Array<ArrayBuffer>> {
+  checkReadOptions(options);
   const { as = "text", fatal = false, signal } = options;
-  if (as !== "text" && as !== "bytes") {
-    throw new RangeError(
-      `as must be one of "text", "bytes", got ${JSON.stringify(as)}`,
-    );
-  }
   const encoding = readableEncoding(options.encoding);
-  signalOption(signal);
   signal?.throwIfAborted();
   const bytes =
     await (signal === undefined

@@ -11,8 +11,8 @@ import {
   finiteDuration,
   integer,
   integerOrInfinity,
-  wrong,
 } from "../_internal/validate.ts";
+import { type ByteRange, checkRange } from "./byte_range.ts";
 import type { ChunkOptions } from "./chunks.ts";
 import { readableEncoding } from "./decode.ts";
 import {
@@ -23,7 +23,7 @@ import {
 import type { LineOptions } from "./lines.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
 import { type FileLock, lockOption } from "./lock.ts";
-import { signalOption } from "./options.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { decodeAll } from "./read_file.ts";
 import {
@@ -50,14 +50,6 @@ export interface FileReaderOptions {
   lock?: FileLock | undefined;
   /** Ends every read and stream with the signal's own reason. */
   signal?: AbortSignal | undefined;
-}
-
-/** A part of a file. */
-export interface ByteRange {
-  /** First byte. Beyond the end of the file there is nothing to read, which is no error. @default {0} */
-  start?: number | undefined;
-  /** Byte to stop before. @default {Infinity} */
-  end?: number | undefined;
 }
 
 const DEFAULT_CHUNK_SIZE = 256 * 1024;
@@ -97,6 +89,7 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   constructor(path: string | URL, options: FileReaderOptions = {}) {
     this.path = toPath("path", path);
+    checkOptions(options, ["fatal"]);
     this.#chunkSize = integer(
       "chunkSize",
       options.chunkSize ?? DEFAULT_CHUNK_SIZE,
@@ -158,11 +151,8 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamBytes(range: ByteRange = {}): AsyncStream<Uint8Array> {
     this.#checkOpen("streamBytes");
-    const start = integer("start", range.start ?? 0, 0);
-    const end = integerOrInfinity("end", range.end ?? Infinity, 0);
-    if (end < start) {
-      throw wrong("end", `at least start (${start})`, end, true);
-    }
+    checkOptions(range, [], "range");
+    const { start, end } = checkRange(range);
     return this.#run(() =>
       new ByteSource(this.path, this.#chunks(start, end), this.#sources)
     );
@@ -174,6 +164,7 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamLines(options: LineOptions = {}): AsyncStream<string> {
     this.#checkOpen("streamLines");
+    checkOptions(options, ["keepEnds", "allowCR"]);
     integerOrInfinity("maxLineLength", options.maxLineLength ?? Infinity, 1);
     return this.#run(() => this.#lineSource(options));
   }
@@ -186,6 +177,7 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamJson<T = unknown>(options: JsonLineOptions = {}): AsyncStream<T> {
     this.#checkOpen("streamJson");
+    checkOptions(options);
     const { onError, maxLineLength } = options;
     checkOnError(onError);
     integerOrInfinity("maxLineLength", maxLineLength ?? Infinity, 1);
@@ -207,6 +199,7 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   tail(options: TailOptions = {}): AsyncStream<string> {
     this.#checkOpen("tail");
+    checkOptions(options, ["follow"]);
     const { follow = false, maxLineLength = Infinity } = options;
     const plan: TailPlan = {
       path: this.path,

@@ -9,7 +9,7 @@ import type { TaskRunner } from "../runner/types.ts";
 import { IgnoreRules } from "./ignore.ts";
 import { type PathPattern, type PathTest, pathTest } from "./matcher.ts";
 import { isQuickToRead } from "./local_disk.ts";
-import { runnerOption, signalOption } from "./options.ts";
+import { checkOptions, runnerOption, signalOption } from "./options.ts";
 import { joinPath } from "./paths.ts";
 
 /** Something that a walk found. */
@@ -98,6 +98,7 @@ export interface WalkPlan {
 
 /** Checks the options. */
 export function walkPlan(options: WalkOptions): WalkPlan {
+  checkOptions(options, ["followSymlinks", "includeDirs", "sort"]);
   const { maxDepth = Infinity, onError = "throw", ignoreFiles = [] } = options;
   if (
     !(maxDepth === Infinity || (Number.isInteger(maxDepth) && maxDepth >= 0))

@@ -7,7 +7,7 @@ import { DisposedError } from "../_internal/errors.ts";
 import { duration, finiteDuration, oneOf } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
 import { type PathPattern, pathTest } from "./matcher.ts";
-import { signalOption } from "./options.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import {
   DEFAULT_POLL,
@@ -100,6 +100,7 @@ export class AsyncDirectoryWatcher implements AsyncDisposable {
    */
   constructor(directory: string | URL, options: DirectoryWatcherOptions = {}) {
     this.path = toPath("directory", directory);
+    checkOptions(options, ["recursive", "initial"]);
     const { poll = false } = options;
     this.#plan = {
       path: this.path,

@@ -12,7 +12,7 @@ import {
   writableEncoding,
 } from "./encode.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
-import { signalOption } from "./options.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
 import {
@@ -87,6 +87,7 @@ export async function asyncWriteFile(
   options: WriteFileOptions = {},
 ): Promise<void> {
   const checked = toPath("path", path);
+  checkOptions(options, ["atomic", "fsync"]);
   // What comes piece by piece has the span of its writer.
   const isWhole = typeof content === "string" || content instanceof Uint8Array;
   if (!isWhole || fileTracer() === undefined) {

@@ -20,7 +20,7 @@ import {
 import { withPath } from "./errors.ts";
 import { traceWriter, type WriterTrace } from "./file_telemetry.ts";
 import { type FileLock, lockFile, lockOption } from "./lock.ts";
-import { signalOption } from "./options.ts";
+import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import { checkPermissions } from "./permissions.ts";
 import { DONE, WriteQueue } from "./write_queue.ts";
@@ -118,6 +118,7 @@ export class AsyncFileWriter implements AsyncDisposable {
    */
   constructor(path: string | URL, options: FileWriterOptions = {}) {
     this.path = toPath("path", path);
+    checkOptions(options, ["atomic", "fsync"]);
     this.#isAtomic = options.atomic ?? false;
     this.#mode = checkMode(options.mode, this.#isAtomic);
     this.#encoding = writableEncoding(options.encoding);

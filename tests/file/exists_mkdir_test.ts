@@ -89,14 +89,7 @@ testWith(
     // nor our cache: it gets copies.
     await using modules = await TemporaryDirectory.create();
     await Deno.chmod(modules.root, 0o777);
-    for (
-      const name of [
-        "file/exists.ts",
-        "file/paths.ts",
-        "_internal/errors.ts",
-        "_internal/validate.ts",
-      ]
-    ) {
+    for (const name of await modulesBehind("file/exists.ts")) {
       await modules.write(
         name,
         await Deno.readTextFile(new URL(`../../${name}`, import.meta.url)),
@@ -186,4 +179,22 @@ testWith(
 function isRoot(): boolean {
   const { state } = Deno.permissions.querySync({ name: "sys", kind: "uid" });
   return state === "granted" && Deno.uid() === 0;
+}
+
+/** The modules of ours that `name` imports, and itself, from the root of the repository. */
+async function modulesBehind(name: string): Promise<string[]> {
+  const root = new URL("../../", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", name],
+    cwd: root,
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    modules: { specifier: string }[];
+  };
+  return modules.map(({ specifier }) => specifier)
+    .filter((specifier) =>
+      specifier.startsWith(root.href) &&
+      !specifier.startsWith(`${root.href}tools/`)
+    )
+    .map((specifier) => specifier.slice(root.href.length));
 }

@@ -6,15 +6,9 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import {
-  asyncCopyFile,
-  AsyncDirectoryWatcher,
-  AsyncFileReader,
-  AsyncFileWriter,
   asyncReadFile,
   asyncWriteFile,
   DurabilityError,
-  readAll,
-  walkAsync,
 } from "../../file/mod.ts";
 import { syncDirectory, syncParent } from "../../file/durable.ts";
 import {
@@ -322,40 +316,3 @@ testWith(
     }
   },
 );
-
-Deno.test("everything in file/ refuses a signal, a runner and callbacks that are none, naming them", async () => {
-  const options = (name: string, value: unknown) =>
-    ({ [name]: value }) as never;
-  for (const value of [null, 5, "x", {}]) {
-    const signal = options("signal", value);
-    const runner = options("runner", value);
-    const calls: [string, () => unknown][] = [
-      ["signal must be an AbortSignal", () => asyncWriteFile("a", "", signal)],
-      ["signal must be an AbortSignal", () => asyncReadFile("a", signal)],
-      ["signal must be an AbortSignal", () => asyncCopyFile("a", "b", signal)],
-      ["signal must be an AbortSignal", () => walkAsync("a", signal)],
-      ["signal must be an AbortSignal", () => readAll([], signal)],
-      ["signal must be an AbortSignal", () => new AsyncFileReader("a", signal)],
-      ["signal must be an AbortSignal", () => new AsyncFileWriter("a", signal)],
-      [
-        "signal must be an AbortSignal",
-        () => new AsyncDirectoryWatcher("a", signal),
-      ],
-      ["runner must have a submit", () => asyncCopyFile("a", "b", runner)],
-      ["runner must have a submit", () => walkAsync("a", runner)],
-      ["runner must have a submit", () => readAll([], runner)],
-      [
-        "onProgress must be a function",
-        () => asyncCopyFile("a", "b", options("onProgress", value)),
-      ],
-    ];
-    for (const [message, call] of calls) {
-      await assertRejects(async () => await call(), TypeError, message);
-    }
-  }
-  await assertRejects(
-    async () => await walkAsync("a", options("ignoreFiles", 5)),
-    TypeError,
-    "ignoreFiles must be a file's name or an array of them, got 5",
-  );
-});
