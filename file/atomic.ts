@@ -163,6 +163,8 @@ export interface AtomicOptions {
   durable: boolean;
   /** Fail when something is there already, at the latest on commit. */
   exclusive?: boolean | undefined;
+  /** Replace a symbolic link itself, not what it points at. */
+  replacesLink?: boolean | undefined;
 }
 
 /** A file being written that will take the place of another. */
@@ -191,8 +193,7 @@ export class AtomicFile {
     path: string,
     options: AtomicOptions,
   ): Promise<AtomicFile> {
-    const target =
-      await (options.exclusive ? exclusiveTarget(path) : replaceTarget(path));
+    const target = targetFor(path, options);
     const { directory, base } = splitPath(target.path);
     const sweeping = sweepTemporary(directory);
     if (sweeping !== undefined) await sweeping;
@@ -272,8 +273,7 @@ export async function replaceContent(
   // Taken before anything is awaited: of overlapping calls, the last one wins.
   const ticket = new CommitTicket(path);
   try {
-    const target =
-      await (options.exclusive ? exclusiveTarget(path) : replaceTarget(path));
+    const target = targetFor(path, options);
     const { directory, base } = splitPath(target.path);
     const sweeping = sweepTemporary(directory);
     if (sweeping !== undefined) await sweeping;
@@ -368,6 +368,11 @@ async function publishInOrder(
     if (!isLast) await removeQuietly(temporaryPath);
   }
   if (durable) await syncParent(path);
+}
+
+function targetFor(path: string, options: AtomicOptions): ReplaceTarget {
+  if (options.exclusive) return exclusiveTarget(path);
+  return options.replacesLink ? { path, info: undefined } : replaceTarget(path);
 }
 
 /** The target of an exclusive write is the path itself: even a dangling link is in the way. */

@@ -70,8 +70,9 @@ const DEFAULT_CONCURRENCY = 8;
  * it is whole, so that a cancelled copy leaves what was there before.
  *
  * A symbolic link as the source is followed; one at the destination stays, and what it points at
- * is replaced. Within a directory, links are copied as links. A directory is merged into one that
- * is there already. When the copy of a directory fails or is cancelled, the files that were
+ * is replaced. Within a directory, links are copied as links, and nothing is written behind links
+ * that the destination holds: in the place of a file they are replaced, in that of a directory they
+ * are an error. A directory is merged into one that is there already. When the copy of a directory fails or is cancelled, the files that were
  * finished stay.
  *
  * @throws {CopyError} When it makes no sense: onto itself, over a directory, of a FIFO.

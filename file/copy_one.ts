@@ -14,7 +14,7 @@ export interface FileCopy {
   /** What is at `from`. */
   info: Deno.FileInfo;
   to: string;
-  /** What is at `to`, when something is. */
+  /** What is at `to`, when something is. A link is replaced itself, and nothing behind it touched. */
   old: Deno.FileInfo | undefined;
   overwrite: boolean;
   preserveTimestamps: boolean;
@@ -33,7 +33,9 @@ export function checkCopy({ from, info, to, old, overwrite }: FileCopy): void {
   if (old === undefined) return;
   if (old.isDirectory) throw new CopyError(from, to, "file-over-directory");
   if (isSame(info, old)) throw new CopyError(from, to, "same-file");
-  if (!old.isFile) throw new CopyError(from, to, "special-destination");
+  if (!old.isFile && !old.isSymlink) {
+    throw new CopyError(from, to, "special-destination");
+  }
   if (!overwrite) {
     throw new Deno.errors.AlreadyExists(
       `File exists: copy '${from}' -> '${to}'. Pass overwrite: true to replace it.`,
@@ -49,10 +51,10 @@ export function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
 /** Copies content, permission bits and, on request, times. */
 export async function copyOne(copy: FileCopy): Promise<void> {
   checkCopy(copy);
-  const { info, overwrite, signal, onBytes } = copy;
+  const { info, old, overwrite, signal, onBytes } = copy;
   if (
     onBytes === undefined && signal === undefined && overwrite &&
-    !hasHoles(info)
+    !hasHoles(info) && !old?.isSymlink
   ) await copyDirectly(copy);
   else await copyInPieces(copy);
 }
@@ -71,7 +73,7 @@ async function copyDirectly(copy: FileCopy): Promise<void> {
 }
 
 async function copyInPieces(copy: FileCopy): Promise<void> {
-  const { from, to, info, overwrite, preserveTimestamps, signal } = copy;
+  const { from, to, info, old, overwrite, preserveTimestamps, signal } = copy;
   const reader = await ChunkReader.open(from, {
     chunkSize: PIECE,
     reuse: true,
@@ -81,6 +83,7 @@ async function copyInPieces(copy: FileCopy): Promise<void> {
     const target = await AtomicFile.create(to, {
       durable: false,
       exclusive: !overwrite,
+      replacesLink: old?.isSymlink,
       mode: info.mode === null ? undefined : info.mode & 0o7777,
     });
     try {
@@ -163,11 +166,20 @@ export async function copyTimes(
 }
 
 /** `Deno.stat`, `undefined` when nothing is there. */
-export async function statIfThere(
-  path: string,
+export function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
+  return unlessMissing(Deno.stat(path));
+}
+
+/** `Deno.lstat`, `undefined` when nothing is there. */
+export function lstatIfThere(path: string): Promise<Deno.FileInfo | undefined> {
+  return unlessMissing(Deno.lstat(path));
+}
+
+async function unlessMissing(
+  looking: Promise<Deno.FileInfo>,
 ): Promise<Deno.FileInfo | undefined> {
   try {
-    return await Deno.stat(path);
+    return await looking;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

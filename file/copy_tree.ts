@@ -1,6 +1,9 @@
 /**
  * Copying a directory with everything in it.
  *
+ * Nothing is written outside of the destination: where a file or a link is to be, a link that is
+ * there is replaced itself; where a directory is to be, it is an error.
+ *
  * Directories are made as the walk finds them, parents first; files and links are copied several at
  * a time; the times and permission bits of directories come last, deepest first, since a file
  * that is written changes the times of its directory, and a directory may forbid writing.
@@ -10,7 +13,13 @@
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import type { CopyProgress, CopyResult } from "./copy.ts";
-import { copyOne, copyTimes, isSame, statIfThere } from "./copy_one.ts";
+import {
+  copyOne,
+  copyTimes,
+  isSame,
+  lstatIfThere,
+  statIfThere,
+} from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
 import { isWindows, joinPath, splitPath } from "./paths.ts";
 import { eachOf } from "./pool.ts";
@@ -136,11 +145,15 @@ class TreeRun {
     to: string,
     info: Deno.FileInfo,
   ): Promise<void> {
-    const old = await statIfThere(to);
+    // The destination itself may be a link, since the caller names it; what is found in it may not.
+    const old =
+      await (to === this.#copy.to ? statIfThere(to) : lstatIfThere(to));
     if (old === undefined) {
       // The final bits may forbid writing; they come in `finish`.
       await Deno.mkdir(to, { mode: ((info.mode ?? 0o777) & 0o777) | 0o700 });
       this.#directories.push({ path: to, info });
+    } else if (old.isSymlink) {
+      throw new CopyError(from, to, "directory-over-link");
     } else if (!old.isDirectory) {
       throw new CopyError(from, to, "directory-over-file");
     } else if (this.#copy.preserveTimestamps) {
@@ -163,7 +176,7 @@ class TreeRun {
     const { overwrite, preserveTimestamps, signal, onProgress } = this.#copy;
     const [info, old] = await Promise.all([
       lstatIfThere(from),
-      statIfThere(to),
+      lstatIfThere(to),
     ]);
     // Gone since the walk has seen it, as if it had never been there.
     if (info === undefined) return;
@@ -248,13 +261,4 @@ const SMALL = 4 * 1024 * 1024;
 async function linkType(path: string): Promise<Deno.SymlinkOptions> {
   const info = await statIfThere(path);
   return { type: info?.isDirectory ? "dir" : "file" };
-}
-
-async function lstatIfThere(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

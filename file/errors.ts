@@ -268,7 +268,8 @@ export type CopyRefusal =
   | "special-file"
   | "special-destination"
   | "file-over-directory"
-  | "directory-over-file";
+  | "directory-over-file"
+  | "directory-over-link";
 
 const refusals: Record<CopyRefusal, string> = {
   "same-file": "both are the same file. Give another destination.",
@@ -282,6 +283,8 @@ const refusals: Record<CopyRefusal, string> = {
     "the destination is a directory. Give the path of the file to be written.",
   "directory-over-file":
     "the source is a directory and the destination is not. Remove the destination, or give another one.",
+  "directory-over-link":
+    "the destination is a symbolic link, and the copy of a tree writes nothing behind links. Remove the link, or copy this directory by itself.",
 };
 
 /**

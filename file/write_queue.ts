@@ -92,6 +92,12 @@ export class WriteQueue {
     return this.#isFailureTold;
   }
 
+  /** Whether nothing was written and nothing has touched the file: no call needed it. */
+  get isUnused(): boolean {
+    return this.#accepted === 0 && this.#textLength === 0 &&
+      this.#sink === undefined && this.#draining === undefined;
+  }
+
   /** Adds text as UTF-8. A surrogate pair may be split between two calls. */
   writeText(text: string): Promise<void> {
     // Joined in an array and encoded together: by `+=`, V8 takes four times as long.

@@ -270,7 +270,7 @@ export class AsyncFileWriter implements AsyncDisposable {
 
   /**
    * Closes the file; an atomic writer that was not closed by then discards its work, since an
-   * error may be why. A failure that a call has told already is not told again, so that it does
+   * error may be why, and one with a `lock` that has written nothing does not wait for it. A failure that a call has told already is not told again, so that it does
    * not hide the error that ends the block.
    */
   async [Symbol.asyncDispose](): Promise<void> {
@@ -278,7 +278,10 @@ export class AsyncFileWriter implements AsyncDisposable {
       // Whoever called close() has its promise, and that tells.
       return await this.#closing.catch(() => {});
     }
-    if (this.#isAtomic || this.#state === "aborted") return await this.abort();
+    const isIdle = this.#lock !== undefined && this.#queue.isUnused;
+    if (this.#isAtomic || isIdle || this.#state === "aborted") {
+      return await this.abort();
+    }
     const wasTold = this.#queue.isFailureTold;
     try {
       await this.close();

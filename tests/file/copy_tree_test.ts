@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
@@ -185,6 +186,54 @@ testWith(
       assertEquals(await contents(directory.path("to2")), { a: "1" });
     } finally {
       socket.close();
+    }
+  },
+  onUnix,
+);
+
+testWith(
+  ["read", "write"],
+  "asyncCopyFile() writes nothing behind links in the destination of a tree",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await directory.write("from/file", "new");
+    await directory.write("from/sub/deep", "new");
+    await Deno.symlink("file", directory.path("from/link"));
+    await directory.write("outside/file", "old");
+    await directory.write("outside/deep", "old");
+    const outside = directory.path("outside");
+    const [from, to] = [directory.path("from"), directory.path("to")];
+    const untouched = { "file": "old", "deep": "old" };
+
+    // A link that the caller names is followed.
+    await Deno.mkdir(directory.path("real"));
+    await Deno.symlink("real", to);
+    await Deno.mkdir(`${to}/sub`);
+    await Deno.symlink(`${outside}/file`, `${to}/file`);
+    await Deno.symlink(`${outside}/missing`, `${to}/sub/deep`);
+    await Deno.symlink(outside, `${to}/link`);
+    const refused = await asyncCopyFile(from, to, { overwrite: false })
+      .catch((error) => error);
+    assertInstanceOf(refused, Deno.errors.AlreadyExists);
+    const signal = new AbortController().signal;
+    for (const options of [{}, { signal }, { onProgress() {} }]) {
+      await Deno.remove(`${to}/file`);
+      await Deno.symlink(`${outside}/file`, `${to}/file`);
+      await asyncCopyFile(from, to, options);
+      assertEquals((await Deno.lstat(`${to}/file`)).isFile, true);
+      assertEquals((await Deno.lstat(`${to}/sub/deep`)).isFile, true);
+      assertEquals(await Deno.readLink(`${to}/link`), "file");
+      assertEquals(await contents(outside), untouched);
+    }
+
+    for (const target of [outside, `${outside}/missing`]) {
+      await Deno.remove(`${to}/sub`, { recursive: true });
+      await Deno.symlink(target, `${to}/sub`);
+      const error = await asyncCopyFile(from, to).catch((error) => error);
+      assertInstanceOf(error, CopyError);
+      assertEquals(error.reason, "directory-over-link");
+      assertEquals(error.destination, `${to}/sub`);
+      assertEquals(await contents(outside), untouched);
     }
   },
   onUnix,

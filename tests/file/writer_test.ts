@@ -460,6 +460,29 @@ testWith(
   },
 );
 
+testWith(
+  ["read", "write"],
+  "AsyncFileWriter's disposal does not wait for a lock when nothing was written, and writes what was",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("a", "old");
+    const first = new AsyncFileWriter(path, { mode: "a", lock: "exclusive" });
+    await first.flush();
+    {
+      await using unused = new AsyncFileWriter(path, { lock: "exclusive" });
+      await unused.write("");
+    }
+    // It had no lock, so it must not have emptied the file either.
+    assertEquals(await Deno.readTextFile(path), "old");
+    const used = new AsyncFileWriter(path, { lock: "exclusive" });
+    await used.write("new");
+    const disposing = used[Symbol.asyncDispose]();
+    await first.close();
+    await disposing;
+    assertEquals(await Deno.readTextFile(path), "new");
+  },
+);
+
 Deno.test("AsyncFileWriter refuses options that make no sense", () => {
   const make = (options: object) => () => new AsyncFileWriter("a", options);
   assertThrows(
