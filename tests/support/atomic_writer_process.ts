@@ -1,17 +1,21 @@
 /**
- * A process that replaces a file again and again until it is killed: arguments are the path and how
- * ("content", "writer", "durable").
+ * A process that replaces files again and again until it is killed: the file of each way (see `ways`)
+ * in a directory of its own, all at the same time. Its argument is the directory around them.
  *
  * @module
  */
-import { AsyncFileWriter, asyncWriteFile } from "../../file/mod.ts";
+import { asyncCopyFile } from "../../file/copy.ts";
+import { asyncWriteFile } from "../../file/write_file.ts";
+import { AsyncFileWriter } from "../../file/writer.ts";
 
-const [path = "", way = "content"] = Deno.args;
 const SIZE = 300_000;
 
-for (let round = 0;; round++) {
-  const content = "abcdefgh"[round % 8]!.repeat(SIZE);
-  if (way === "writer") {
+/** The ways to replace a file as a whole, by name. */
+const ways: Record<string, (path: string, content: string) => Promise<void>> = {
+  content: (path, content) =>
+    asyncWriteFile(path, content, { atomic: true, fsync: false }),
+  durable: (path, content) => asyncWriteFile(path, content, { atomic: true }),
+  writer: async (path, content) => {
     await using writer = new AsyncFileWriter(path, {
       atomic: true,
       fsync: false,
@@ -21,11 +25,31 @@ for (let round = 0;; round++) {
       await writer.flush();
     }
     await writer.close();
-  } else {
-    await asyncWriteFile(path, content, {
-      atomic: true,
-      fsync: way === "durable",
-    });
+  },
+  copy: async (path, content) => {
+    // Beside the directory, whose files are counted.
+    const source = `${Deno.args[0]}/source`;
+    await Deno.writeTextFile(source, content);
+    await asyncCopyFile(source, path, { onProgress() {} });
+  },
+};
+
+async function replaceForEver(name: string, isDone: () => void): Promise<void> {
+  // Defined above for each name that is asked for.
+  const way = ways[name] as (path: string, content: string) => Promise<void>;
+  for (let round = 0;; round++) {
+    await way(
+      `${Deno.args[0]}/${name}/file`,
+      "abcdefgh"[round % 8]!.repeat(SIZE),
+    );
+    if (round === 0) isDone();
   }
-  if (round === 0) console.log("ready");
 }
+
+let started = 0;
+const names = Object.keys(ways);
+await Promise.all(names.map((name) =>
+  replaceForEver(name, () => {
+    if (++started === names.length) console.log("ready");
+  })
+));
