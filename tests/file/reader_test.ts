@@ -1,7 +1,6 @@
 import {
   assert,
   assertEquals,
-  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
   assertThrows,
@@ -496,43 +495,6 @@ testWith(
       assertEquals(lines, ["12345", "1"]);
       assertEquals(error.line, 3);
     }
-  },
-);
-
-testWith(
-  ["read", "write"],
-  "AsyncFileReader.streamLines() holds no more than the limit when a line of 100 MB passes it",
-  async () => {
-    await using directory = await TemporaryDirectory.create();
-    const path = directory.path("long");
-    {
-      using file = await Deno.create(path);
-      await file.truncate(100_000_000);
-    }
-    await using reader = new AsyncFileReader(path);
-    const before = Deno.memoryUsage();
-    const error = await collect(
-      reader.streamLines({ maxLineLength: 1_000_000 }),
-    )
-      .catch((error) => error);
-    assertInstanceOf(error, LineTooLongError);
-    const { heapUsed } = Deno.memoryUsage();
-    assert(heapUsed - before.heapUsed < 40_000_000);
-  },
-);
-
-testWith(
-  ["read", "write"],
-  "AsyncFileReader.streamLines() reads a line of 16 MB in linear time",
-  async () => {
-    await using directory = await TemporaryDirectory.create();
-    const path = await directory.write(
-      "long",
-      `${"x".repeat(16_000_000)}\nend`,
-    );
-    await using reader = new AsyncFileReader(path, { chunkSize: 4_096 });
-    const lines = await collect(reader.streamLines());
-    assertEquals(lines.map((line) => line.length), [16_000_000, 3]);
   },
 );
 

@@ -14,6 +14,23 @@ export class TemporaryDirectory implements AsyncDisposable {
     );
   }
 
+  /**
+   * In memory where there is such a file system, which makes 100,000 files in a second and not in
+   * twenty.
+   */
+  static async createForMany(): Promise<TemporaryDirectory> {
+    try {
+      const root = await Deno.makeTempDir({
+        dir: "/dev/shm",
+        prefix: "async_core_",
+      });
+      return new TemporaryDirectory(root);
+    } catch {
+      // None there, or not all permissions, which Deno wants for what is in /dev.
+      return await TemporaryDirectory.create();
+    }
+  }
+
   /** The path of `name` in it. */
   path(name: string): string {
     return `${this.root}/${name}`;
