@@ -355,12 +355,12 @@ testWith(
 
 testWith(
   needed,
-  "AsyncDirectoryWatcher is exact after a burst of 10,000 changes, which overflow the system's queue",
+  "AsyncDirectoryWatcher is exact after a burst of 20,000 changes, which overflow the system's queue",
   async () => {
-    await using directory = await TemporaryDirectory.create();
+    await using directory = await TemporaryDirectory.createForMany();
     Deno.mkdirSync(directory.path("d"));
     await using log = await Log.start(directory.root, { initial: true });
-    for (let i = 0; i < 7_500; i++) {
+    for (let i = 0; i < 15_000; i++) {
       Deno.writeTextFileSync(directory.path(`d/${i}`), `${i}`);
       if (i % 3 === 0) Deno.removeSync(directory.path(`d/${i >> 1}`));
     }
