@@ -13,12 +13,8 @@ import {
 import { AsyncStream } from "../streams/mod.ts";
 import { BatchRun } from "./batch_run.ts";
 import { AsyncHTTPClient, checkClient } from "./client.ts";
-import {
-  checkedRunner,
-  checkSignal,
-  type RequestOptions,
-  sharedState,
-} from "./options.ts";
+import type { RequestOptions } from "./options.ts";
+import { checkedRunner, checkSignal, sharedState } from "./settings.ts";
 
 /** One request of a batch: an address, or an address with the options of its call. */
 export type BatchRequest =
@@ -149,7 +145,7 @@ export function asyncBatchRequests<T>(
   object("options", options);
   checkClient(options.client);
   checkSignal(options.signal);
-  checkedRunner(options.runner || undefined);
+  checkedRunner(options.runner);
   if (options.settled !== undefined) boolean("settled", options.settled);
   if (options.ordered !== undefined) boolean("ordered", options.ordered);
   const maxConcurrent = integerOrInfinity(

@@ -7,7 +7,7 @@ import { onAbort } from "../_internal/abort.ts";
 import { show } from "../_internal/validate.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { BatchRequest, BatchRequestOptions } from "./batch.ts";
-import { type AsyncHTTPClient, bufferedResponse } from "./client.ts";
+import { addressOf, type AsyncHTTPClient, bufferedResponse } from "./client.ts";
 import { Connections } from "./connections.ts";
 import type { RequestOptions } from "./options.ts";
 import { redactURL } from "./redact.ts";
@@ -185,7 +185,7 @@ export class BatchRun<T> {
   async #send(request: BatchRequest, index: number): Promise<T> {
     const { url, method, options } = this.#parts(request);
     const { signal } = this.#controller;
-    const host = originOf(url);
+    const host = originOf(addressOf(this.#client, url));
     const place = this.#places.tryAcquire(host) ??
       await this.#places.acquire(host, signal);
     try {

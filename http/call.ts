@@ -22,7 +22,7 @@ import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HTTPRequest } from "./hooks.ts";
 import type { CallTrace } from "./http_telemetry.ts";
-import type { Settings } from "./options.ts";
+import type { Settings } from "./settings.ts";
 import type { BodyKind } from "./read_body.ts";
 import { type HeaderRecord, originOf } from "./request.ts";
 

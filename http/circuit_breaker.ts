@@ -21,7 +21,9 @@ import {
   finiteDuration,
   functionNamed,
   integer,
+  object,
   show,
+  wrong,
 } from "../_internal/validate.ts";
 import {
   BreakerRegistry,
@@ -29,7 +31,7 @@ import {
 } from "./breaker_registry.ts";
 import { CircuitState } from "./circuit_state.ts";
 import { CircuitOpenError } from "./errors/circuit_open_error.ts";
-import { isBreakerFailure } from "./breaker_failure.ts";
+import { isBreakerFailure, saysNothing } from "./breaker_failure.ts";
 import { breakerTelemetry } from "./breaker_telemetry.ts";
 import { FailureWindow } from "./failure_window.ts";
 
@@ -67,7 +69,8 @@ export interface CircuitBreakerOptions {
   window?: CircuitWindow | undefined;
   /**
    * Decides what is a failure. It gets what the call rejected with, or the Response it resolved
-   * to. @default Any rejection but an abort, an open circuit and a 4xx; any response from 500 up.
+   * to. Not asked about an abort, another circuit's refusal and a request that cannot be sent:
+   * these never count. @default Any rejection but a 4xx; any response from 500 up.
    */
   isFailure?: ((outcome: unknown) => boolean) | undefined;
   /** Told of each change of state. What it throws is reported on the console. */
@@ -122,6 +125,7 @@ export class CircuitBreaker {
    * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
    */
   constructor(options: CircuitBreakerOptions = {}) {
+    object("options", options);
     this.#failureThreshold = integer(
       "failureThreshold",
       options.failureThreshold ?? 5,
@@ -144,11 +148,15 @@ export class CircuitBreaker {
     this.#onStateChange = options.onStateChange === undefined
       ? undefined
       : functionNamed("onStateChange", options.onStateChange);
+    if (options.name !== undefined && typeof options.name !== "string") {
+      throw wrong("name", "a string", options.name, false);
+    }
     this.name = options.name;
   }
 
   /** One breaker for each origin, made from the same options as they are needed. */
   static perOrigin(options: BreakerRegistryOptions = {}): BreakerRegistry {
+    object("options", options);
     return new BreakerRegistry(
       (name) => new CircuitBreaker({ ...options, name }),
       options,
@@ -296,11 +304,9 @@ export class CircuitBreaker {
     error: unknown,
     signal: AbortSignal | undefined,
   ): void {
-    if (
-      (signal?.aborted && error === signal.reason) ||
-      (error instanceof DOMException && error.name === "AbortError")
-    ) this.abandon(permit);
-    else this.#leave(permit, error);
+    if ((signal?.aborted && error === signal.reason) || saysNothing(error)) {
+      this.abandon(permit);
+    } else this.#leave(permit, error);
   }
 
   #leave(permit: number, outcome: unknown): void {

@@ -33,7 +33,9 @@ export function classifyFetchError(
   method: string,
   url: string,
 ): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error) || error instanceof InvalidRequestError) {
+    return error;
+  }
   const text = textOf(error);
   const code = codeOf(error);
   if (error instanceof TypeError && code === undefined) {

@@ -4,21 +4,23 @@
  * @module
  */
 import { DisposedError } from "../_internal/errors.ts";
-import { object, show } from "../_internal/validate.ts";
+import { boolean, object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./body.ts";
 import { Call } from "./call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
+import type {
+  AsyncHTTPClientOptions,
+  RequestOptions,
+  TransportOptions,
+} from "./options.ts";
 import {
-  type AsyncHTTPClientOptions,
   callSettings,
   checkSignal,
   clientSettings,
   idlePerHost,
-  type RequestOptions,
   type Settings,
-  type TransportOptions,
-} from "./options.ts";
+} from "./settings.ts";
 import {
   buildForm,
   buildURL,
@@ -52,6 +54,9 @@ export let policyOf: (
 export let nodeTransportOf: (
   client: AsyncHTTPClient,
 ) => Certificates | undefined;
+
+/** The address that a call of `client` goes to, before its query is merged. */
+export let addressOf: (client: AsyncHTTPClient, url: string) => string;
 
 /** Checks a `client` option. */
 export function checkClient(client: unknown): void {
@@ -197,6 +202,8 @@ export class AsyncHTTPClient implements AsyncDisposable {
         ...(key === undefined ? undefined : { key }),
       };
     };
+    addressOf = (client, url) =>
+      buildURL("GET", url, client.#settings.baseUrl, undefined);
     policyOf = (client, own) =>
       own === undefined
         ? client.#settings.retry
@@ -260,11 +267,13 @@ export class AsyncHTTPClient implements AsyncDisposable {
     if (this.#closed) {
       throw new DisposedError(`AsyncHTTPClient.${method.toLowerCase()}()`);
     }
+    object("options", options);
     const settings = options === NO_OPTIONS
       ? this.#settings
       : callSettings(this.#settings, options);
-    object("options", options);
     checkSignal(options.signal);
+    if (options.sendOnce !== undefined) boolean("sendOnce", options.sendOnce);
+    if (options.init !== undefined) object("init", options.init);
     let headers = mergeHeaders(this.#settings.headers, options.headers);
     const body = bodyOf(method, String(url), options);
     if (options.json !== undefined) {
@@ -322,9 +331,28 @@ function bodyOf(
   if (method === "GET" || method === "HEAD") {
     throw new InvalidRequestError(method, url, "this method has no body");
   }
-  if (json !== undefined) return requestBody(JSON.stringify(json));
+  if (json !== undefined) return requestBody(jsonText(json));
   if (form !== undefined) return requestBody(buildForm(form));
   return requestBody(body!); // the one that is given
+}
+
+function jsonText(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    // A cycle, a bigint, a toJSON that throws.
+    throw new TypeError(
+      `json cannot be written as JSON: ${
+        cause instanceof Error ? cause.message : show(cause)
+      }`,
+      { cause },
+    );
+  }
+  if (text !== undefined) return text;
+  throw new TypeError(
+    `json must be a value that JSON knows, got ${show(value)}`,
+  );
 }
 
 function withContentType(

@@ -13,9 +13,18 @@ import { responseChunks } from "./tracked_response.ts";
 export interface DownloadHead {
   /**
    * `whole`: the body is the file from byte 0; `rest`: it is what is missing; `complete`: nothing
-   * is missing; `useless`: it fits nothing that is there, begin anew; `refused`: an error.
+   * is missing; `useless`: it fits nothing that is there, begin anew; `unasked`: a part, though
+   * nothing but the whole was asked for; `refused`: an error.
    */
-  readonly meaning: "whole" | "rest" | "complete" | "useless" | "refused";
+  readonly meaning:
+    | "whole"
+    | "rest"
+    | "complete"
+    | "useless"
+    | "unasked"
+    | "refused";
+  /** The byte of the file that the body ends before; Infinity when it does not say. */
+  readonly end: number;
   /** Length of the file. */
   readonly total: number | undefined;
   /** Its ETag. */
@@ -39,24 +48,35 @@ export function readHead(
   const mean = (
     meaning: DownloadHead["meaning"],
     total?: number,
+    end = total ?? Infinity,
     validator?: string,
-  ) => ({ meaning, total, etag, validator });
+  ) => ({ meaning, total, end, etag, validator });
   if (asked && status === 416) {
     return mean(range?.size === offset && isSame ? "complete" : "useless");
   }
   if (asked && status === 412) return mean("useless");
   if (!response.ok) return mean("refused");
   const encoded = encodingOf(headers) !== undefined;
-  if (status === 206) {
+  // Some servers answer 206 with all of it.
+  const isAll = range?.start === 0 && range.end === (range.size ?? NaN) - 1;
+  if (status === 206 && !asked && !isAll) return mean("unasked");
+  if (status === 206 && asked) {
     // Bytes of somewhere else, or of another version, are nothing to build on.
     const fits = asked && !encoded && isSame && range?.start === offset &&
       (range.size ?? state.size) === (state.size ?? range.size);
-    return fits ? mean("rest", range.size) : mean("useless");
+    return fits
+      ? mean("rest", range.size, (range.end ?? Infinity) + 1)
+      : mean("useless");
   }
-  const length = encoded ? null : headers.get("content-length");
+  const length = encoded
+    ? undefined
+    : status === 206
+    ? range?.size
+    : lengthOf(headers);
   return mean(
     "whole",
-    length === null ? undefined : Number(length),
+    length,
+    length,
     encoded ? undefined : strongValidator(headers),
   );
 }
@@ -81,6 +101,11 @@ export function decodedChunks(
   return AsyncStream.from(chunks).toReadableStream().pipeThrough(
     new DecompressionStream(encoding),
   ).values();
+}
+
+function lengthOf(headers: Headers): number | undefined {
+  const length = headers.get("content-length");
+  return length === null ? undefined : Number(length);
 }
 
 function encodingOf(headers: Headers): string | undefined {

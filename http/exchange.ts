@@ -12,17 +12,22 @@ import {
   timers,
   type TimerTarget,
 } from "../_internal/timer_queue.ts";
+import { isThenable } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
 import { bodyForAttempt, type RequestBody } from "./body.ts";
+import { saysNothing } from "./breaker_failure.ts";
 import type { Call } from "./call.ts";
 import type { CircuitBreaker } from "./circuit_breaker.ts";
 import { bodyError, classifyFetchError } from "./classify.ts";
 import type { HostConnections } from "./connections.ts";
+import { InvalidRequestError } from "./errors/invalid_request_error.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 import type { AttemptTrace } from "./http_telemetry.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { nativeBody } from "./native_body.ts";
 import { nextRequest } from "./redirects.ts";
+import type { FetchFunction } from "./options.ts";
 import { originOf } from "./request.ts";
 import { untilAbort } from "./until_abort.ts";
 
@@ -52,6 +57,8 @@ export class Exchange implements TimerTarget {
   response: Response | undefined;
   /** The address that answered, after redirects. */
   url: string;
+  /** True once a redirect has led to another origin, and the secrets have been left behind. */
+  leftOrigin = false;
   /** Its span, while somebody listens. */
   trace: AttemptTrace | undefined;
 
@@ -155,7 +162,7 @@ export class Exchange implements TimerTarget {
       }
       this.response = own === undefined
         ? await fetch(call.url, init)
-        : await this.#race(own(call.url, init));
+        : await this.#fetchBy(own, call.url, init);
       if (isRedirect(this.response.status) && call.redirect === "manual") {
         await this.#follow(this.response, init);
       }
@@ -163,9 +170,10 @@ export class Exchange implements TimerTarget {
       const failure = this.failureOf(error);
       this.trace?.failed(failure);
       if (entered) {
-        // Somebody has given up: no failure of the server's.
-        const given = this.isAborted && !this.#timedOut();
-        this.#report(breaker!, permit, given ? undefined : failure); // entered: there is one
+        // Somebody has given up, or nothing was sent: no failure of the server's.
+        const isNone = (this.isAborted && !this.#timedOut()) ||
+          saysNothing(failure);
+        this.#report(breaker!, permit, isNone ? undefined : failure); // entered: there is one
       }
       this.end();
       throw failure;
@@ -287,7 +295,10 @@ export class Exchange implements TimerTarget {
         location,
         count,
       });
-      await this.#changeHost(this.url, next.url);
+      if (originOf(this.url) !== originOf(next.url)) {
+        this.leftOrigin = true;
+        await this.#changeHost(next.url);
+      }
       if (next.resend && call.body !== undefined) {
         const made = this.#body(call.body);
         setBody(init, made instanceof Promise ? await made : made);
@@ -295,27 +306,43 @@ export class Exchange implements TimerTarget {
       this.url = next.url;
       response = own === undefined
         ? await fetch(next.url, init)
-        : await this.#race(own(next.url, init));
+        : await this.#fetchBy(own, next.url, init);
       markRedirected(response);
       this.response = response;
     }
   }
 
-  async #changeHost(from: string, to: string): Promise<void> {
+  async #changeHost(to: string): Promise<void> {
     const { connections } = this.call.settings;
     if (connections === undefined || this.#slot === undefined) return;
-    const origin = originOf(to);
-    if (originOf(from) === origin) return;
     connections.release(this.#slot);
     this.#slot = undefined;
-    await this.#waitForSlot(origin);
+    await this.#waitForSlot(originOf(to));
   }
 
-  /** A function in fetch's place may not listen to the signal: its result is dropped then. */
-  #race(pending: Promise<Response>): Promise<Response> {
-    return untilAbort(pending, this.signal, (late) => {
-      late.body?.cancel().catch(() => {});
-    });
+  /**
+   * By a function in fetch's place, which may not listen to the signal (its result is dropped
+   * then), and may give anything.
+   */
+  async #fetchBy(
+    own: FetchFunction,
+    url: string,
+    init: FetchInit,
+  ): Promise<Response> {
+    const pending: unknown = own(url, init);
+    const response = isThenable(pending)
+      ? await untilAbort(pending, this.signal, (late) => {
+        if (late instanceof Response) late.body?.cancel().catch(() => {});
+      })
+      : pending;
+    if (response instanceof Response) return response;
+    throw new InvalidRequestError(
+      init.method ?? "GET",
+      url,
+      `the function given as fetch must return a promise of a Response, got ${
+        show(response)
+      }`,
+    );
   }
 }
 

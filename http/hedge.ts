@@ -11,8 +11,10 @@ import {
   duration,
   functionNamed,
   integer,
+  object,
   show,
 } from "../_internal/validate.ts";
+import { checkSignal } from "../runner/scheduler_options.ts";
 
 /** When to hedge. */
 export interface HedgeOptions {
@@ -87,8 +89,13 @@ export function hedge<T>(
   options: HedgeCallOptions<T>,
 ): Promise<T> {
   functionNamed("fn", fn);
+  object("options", options);
   checkedHedge(options);
-  const { signal } = options;
+  const { signal, accept, allow, discard } = options;
+  if (signal !== undefined) checkSignal("signal", signal);
+  if (accept !== undefined) functionNamed("accept", accept);
+  if (allow !== undefined) functionNamed("allow", allow);
+  if (discard !== undefined) functionNamed("discard", discard);
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     new Race(fn, options, resolve, reject).start();

@@ -111,6 +111,13 @@ export class PartFile {
     }
   }
 
+  /** Removes them if nothing has come yet: what an earlier download has left stays. */
+  async removeIfEmpty(): Promise<void> {
+    if (this.#closed) return;
+    const { size } = await this.file.stat();
+    if (size === 0) await this.remove();
+  }
+
   /** Lets go of the file; it stays for a resume. */
   close(): void {
     if (this.#closed) return;

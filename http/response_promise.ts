@@ -11,7 +11,8 @@ import { type BodyKind, bytesOf, readExcerpt } from "./read_body.ts";
 import { exchangeOf, responseChunks } from "./tracked_response.ts";
 import { type StandardSchema, validate } from "./schema.ts";
 
-let checkStatus: (
+/** Rejects with all that the call knows when the response's status is not 2xx. */
+export let checkStatus: (
   promise: ResponsePromise,
   response: Response,
 ) => Promise<void>;

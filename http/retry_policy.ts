@@ -7,10 +7,12 @@
 import { environmentNumber } from "../_internal/environment.ts";
 import {
   between,
+  boolean,
   duration,
   functionNamed,
   integer,
   integerOrInfinity,
+  object,
   oneOf,
   show,
 } from "../_internal/validate.ts";
@@ -117,6 +119,7 @@ export class RetryPolicy {
    * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
    */
   constructor(options: RetryPolicyOptions = {}) {
+    object("options", options);
     this.maxRetries = options.maxRetries === undefined
       ? environmentNumber("SPECIFY_ASYNC_RETRY_MAX", 3, {
         least: 0,
@@ -137,7 +140,9 @@ export class RetryPolicy {
       "none",
     ]);
     const statuses = new Set<number>();
-    for (const status of options.retryStatuses ?? STATUSES) {
+    const retryStatuses = options.retryStatuses ?? STATUSES;
+    iterable("retryStatuses", retryStatuses);
+    for (const status of retryStatuses) {
       if (integer("retryStatuses", status, 100) > 599) {
         throw new RangeError(
           `retryStatuses must hold HTTP statuses (100 to 599), got ${status}`,
@@ -147,7 +152,9 @@ export class RetryPolicy {
     }
     this.retryStatuses = statuses;
     const methods = new Set<string>();
-    for (const method of options.retryMethods ?? METHODS) {
+    const retryMethods = options.retryMethods ?? METHODS;
+    iterable("retryMethods", retryMethods);
+    for (const method of retryMethods) {
       if (typeof method !== "string" || method === "") {
         throw new TypeError(
           `retryMethods must hold method names, got ${show(method)}`,
@@ -166,6 +173,7 @@ export class RetryPolicy {
       ? budget
       : new RetryBudget(budget);
     this.respectRetryAfter = options.respectRetryAfter ?? true;
+    boolean("respectRetryAfter", this.respectRetryAfter);
   }
 
   /**
@@ -209,4 +217,14 @@ export class RetryPolicy {
       }
     }
   }
+}
+
+/** A text would be taken apart into its letters. */
+function iterable(name: string, value: unknown): void {
+  if (
+    typeof value === "object" && value !== null && Symbol.iterator in value
+  ) return;
+  throw new TypeError(
+    `${name} must be an array or another iterable, got ${show(value)}`,
+  );
 }

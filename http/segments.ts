@@ -16,12 +16,12 @@ import {
 import type { AsyncHTTPClient } from "./client.ts";
 import { parseContentRange } from "./content_range.ts";
 import { isContinuable } from "./download_failure.ts";
-import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { NetworkError } from "./errors/network_error.ts";
 import type { RequestOptions } from "./options.ts";
 import type { PartFile } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
 import { headerRecord } from "./request.ts";
+import { checkStatus } from "./response_promise.ts";
 import type { RetryPolicy } from "./retry_policy.ts";
 import {
   discardResponse,
@@ -182,11 +182,12 @@ export class SegmentedTransfer {
     headers["accept-encoding"] = "identity";
     headers["range"] = `bytes=${position}-${range[1] - 1}`;
     headers["if-range"] = validator;
-    const response = await client.get(url, {
+    const answer = client.get(url, {
       ...request,
       headers,
       signal: this.#controller.signal,
     });
+    const response = await answer;
     const answered = parseContentRange(response.headers.get("content-range"));
     const etag = response.headers.get("etag");
     if (
@@ -195,11 +196,11 @@ export class SegmentedTransfer {
       (answered.size ?? size) === size &&
       (etag === null || !validator.startsWith('"') || etag === validator)
     ) return response;
-    discardResponse(response);
-    if (response.ok || response.status === 412 || response.status === 416) {
-      throw new RangeRefusedError("The range was not answered as such.");
+    if (!(response.ok || response.status === 412 || response.status === 416)) {
+      await checkStatus(answer, response);
     }
-    throw new HTTPStatusError({ response, method: "GET", url });
+    discardResponse(response);
+    throw new RangeRefusedError("The range was not answered as such.");
   }
 
   async #receive(segment: Segment, response: Response): Promise<void> {

@@ -3,18 +3,16 @@
  *
  * @module
  */
-import { now } from "../_internal/clock.ts";
 import { functionNamed, object, wrong } from "../_internal/validate.ts";
-import { readableOf } from "./body.ts";
 import { AsyncHTTPClient, checkClient, nodeTransportOf } from "./client.ts";
-import { HTTPStatusError } from "./errors/http_status_error.ts";
-import { UploadError } from "./errors/upload_error.ts";
-import { type Envelope, envelope } from "./multipart.ts";
-import { hasNodeTransport, sendByNode } from "./node_transport.ts";
-import { checkSignal, type RequestOptions } from "./options.ts";
-import { bytesOf, readExcerpt } from "./read_body.ts";
+import { envelope } from "./multipart.ts";
+import { hasNodeTransport } from "./node_transport.ts";
+import type { RequestOptions } from "./options.ts";
+import { checkSignal } from "./settings.ts";
+import { bytesOf } from "./read_body.ts";
 import { headerRecord } from "./request.ts";
-import { exchangeOf } from "./tracked_response.ts";
+import { checkStatus } from "./response_promise.ts";
+import { UploadBodies } from "./upload_body.ts";
 import {
   type UploadInput,
   type UploadSource,
@@ -162,29 +160,11 @@ async function send(
     fileName: fileName ?? source.name ?? "blob",
     contentType: type,
   });
-  const total = source.length === undefined
-    ? undefined
-    : source.length + (form?.head.byteLength ?? 0) +
-      (form?.tail.byteLength ?? 0);
   const headers = request.headers === undefined
     ? {}
     : headerRecord(request.headers);
   headers["content-type"] ??= form?.contentType ?? type;
   if (form !== undefined) headers["content-type"] = form.contentType;
-  const start = now();
-  const report = onProgress === undefined
-    ? undefined
-    : (sent: number) =>
-      onProgress({
-        sent,
-        total,
-        fraction: total === undefined
-          ? undefined
-          : total === 0
-          ? 1
-          : sent / total,
-        elapsed: now() - start,
-      });
   const node = hasNodeTransport() ? nodeTransportOf(client) : undefined;
   // Browsers send streams over HTTP/2 only, and without their length.
   const blob = hasNodeTransport() || source.whole === undefined
@@ -194,84 +174,30 @@ async function send(
         ? [source.whole]
         : [form.head, source.whole, form.tail],
     );
-  const body = () =>
-    bodyStream(url, source, form, node === undefined ? report : undefined);
-  if (node !== undefined) {
-    if (total !== undefined) headers["content-length"] = String(total);
-    headers["accept-encoding"] = "identity";
-  }
-  const verb = method ?? (form === undefined ? "PUT" : "POST");
-  const response = await client.request(
-    verb,
+  const bodies = new UploadBodies({
+    url,
+    source,
+    form,
+    onProgress,
+    certificates: node,
+  });
+  if (node !== undefined) headers["accept-encoding"] = "identity";
+  const answer = client.request(
+    method ?? (form === undefined ? "PUT" : "POST"),
     url,
     {
       ...request,
       headers,
-      body: blob ?? (source.replayable ? body : body()),
+      // Called for each attempt; a stream of the caller's can be sent once.
+      body: blob ??
+        (source.replayable ? () => bodies.next() : bodies.of(undefined)),
       ...(node !== undefined
-        ? {
-          fetch: (url: string, init: RequestInit) =>
-            sendByNode(url, init, { onSent: report, certificates: node }),
-        }
+        ? { fetch: (url: string, init: RequestInit) => bodies.send(url, init) }
         : undefined),
     },
   );
-  if (blob !== undefined) report?.(blob.size);
-  if (response.ok) return response;
-  const exchange = exchangeOf(response);
-  throw new HTTPStatusError({
-    response,
-    method: verb,
-    url,
-    body: exchange === undefined ? "" : await readExcerpt(exchange, response),
-  });
-}
-
-/** The source's bytes, within the envelope, and exactly as many as were announced. */
-function bodyStream(
-  url: string,
-  source: UploadSource,
-  form: Envelope | undefined,
-  report: ((sent: number) => void) | undefined,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const chunks = parts(url, source, form);
-  return readableOf(report === undefined ? chunks : counted(chunks, report));
-}
-
-/** Tells what has been taken, where nobody tells what has been sent. */
-async function* counted(
-  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
-  report: (sent: number) => void,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let sent = 0;
-  for await (const chunk of chunks) {
-    yield chunk;
-    report(sent += chunk.byteLength);
-  }
-}
-
-async function* parts(
-  url: string,
-  source: UploadSource,
-  form: Envelope | undefined,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  if (form !== undefined) yield form.head;
-  const { length = Infinity } = source;
-  let sent = 0;
-  for await (const chunk of source.open()) {
-    // What has been added meanwhile was not announced.
-    const part = sent + chunk.byteLength > length
-      ? chunk.subarray(0, length - sent)
-      : chunk;
-    sent += part.byteLength;
-    if (part.byteLength > 0) yield part;
-    if (sent >= length) break;
-  }
-  if (sent < length && length !== Infinity) {
-    throw new UploadError(
-      url,
-      `the source became shorter while it was sent: ${sent} of ${length} bytes`,
-    );
-  }
-  if (form !== undefined) yield form.tail;
+  const response = await answer;
+  await checkStatus(answer, response);
+  if (blob !== undefined) bodies.reporter(blob.size)?.(blob.size);
+  return response;
 }

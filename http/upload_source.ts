@@ -21,6 +21,8 @@ export type UploadInput =
 export interface UploadSource {
   /** Its length; `undefined` for a stream. */
   readonly length: number | undefined;
+  /** Looks at the length again, for a further attempt. Absent where it cannot change. */
+  readonly measure?: () => Promise<number>;
   /** Its name, if it has one. */
   readonly name: string | undefined;
   /** Its type, if it says one. */
@@ -87,12 +89,14 @@ export async function uploadSource(
 }
 
 async function fileSource(path: string): Promise<UploadSource> {
-  const { size, isFile } = await Deno.stat(path);
-  if (!isFile) {
+  const measure = async () => {
+    const { size, isFile } = await Deno.stat(path);
+    if (isFile) return size;
     throw new TypeError(`source must be a file, and ${path} is none`);
-  }
+  };
   return {
-    length: size,
+    length: await measure(),
+    measure,
     name: splitPath(path).base,
     type: undefined,
     replayable: true,

@@ -5,7 +5,8 @@
  */
 import { sleep } from "../_internal/sleep.ts";
 import { now } from "../_internal/clock.ts";
-import { duration, functionNamed } from "../_internal/validate.ts";
+import { duration, functionNamed, object } from "../_internal/validate.ts";
+import { checkSignal } from "../runner/scheduler_options.ts";
 import { CircuitOpenError } from "./errors/circuit_open_error.ts";
 import { RetryError } from "./errors/retry_error.ts";
 import { decideRetry, explainNoRetry } from "./retry_decision.ts";
@@ -58,6 +59,9 @@ export function withRetry<T>(
   options: WithRetryOptions = {},
 ): Promise<T> {
   functionNamed("fn", fn);
+  object("options", options);
+  if (options.signal !== undefined) checkSignal("signal", options.signal);
+  if (options.onRetry !== undefined) functionNamed("onRetry", options.onRetry);
   const rules = policy instanceof RetryPolicy
     ? policy
     : new RetryPolicy(policy);
@@ -73,8 +77,10 @@ async function run<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const { budget } = policy;
-  const start = budget === undefined && total === Infinity ? 0 : now();
-  budget?.deposit(start);
+  // The clock is read where somebody needs it: it costs as much as the rest of a success.
+  const start = total === Infinity ? 0 : now();
+  if (total === Infinity) budget?.depositRoughly();
+  else budget?.deposit(start);
   let failures: unknown[] | undefined;
   let previousDelay: number | undefined;
   for (let attempt = 1;; attempt++) {

@@ -115,6 +115,28 @@ Deno.test("asyncBatchRequests() with maxPerHost lets nine hosts go on beside a s
   assertEquals(rest, 100);
 });
 
+Deno.test("asyncBatchRequests() counts relative and absolute addresses of one host together for maxPerHost", async () => {
+  let active = 0;
+  let most = 0;
+  await using client = new AsyncHTTPClient({
+    baseUrl: "http://one/api",
+    fetch: async (url) => {
+      most = Math.max(most, ++active);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      active--;
+      return new Response(url);
+    },
+  });
+  const urls = ["a", "http://one/b", "/c", "http://ONE:80/d", "?e=//x", "f//g"];
+  const texts = await asyncBatchRequests(urls, {
+    client,
+    maxPerHost: 1,
+    map: (response) => response.text(),
+  });
+  assertEquals(most, 1);
+  assertEquals(texts[0], "http://one/api/a");
+});
+
 Deno.test("asyncBatchRequests() takes 100,000 addresses from a generator in bounded memory", async () => {
   await using client = fakeClient();
   let made = 0;

@@ -1,12 +1,15 @@
 import {
   assert,
   assertEquals,
+  assertRejects,
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
 import {
   AsyncHTTPClient,
+  CircuitBreaker,
+  hedge,
   RetryBudget,
   RetryError,
   RetryPolicy,
@@ -256,6 +259,60 @@ Deno.test("RetryBudget forgets what is older than its window", async () => {
   assertEquals(budget.available, 4);
   await clock.tick(1000);
   assertEquals(budget.available, 1);
+});
+
+Deno.test("withRetry() counts its successes in the budget, and seldom reads the clock for it", async () => {
+  using clock = new FakeClock();
+  const policy = new RetryPolicy({
+    maxRetries: 1,
+    baseDelay: 0,
+    budget: { ratio: 0.5, minimum: 0, window: 1000 },
+  });
+  const { now } = performance;
+  let reads = 0;
+  performance.now = () => {
+    reads++;
+    return now();
+  };
+  for (let call = 0; call < 1000; call++) await withRetry(() => 1, policy);
+  performance.now = now;
+  assert(reads < 80, `${reads} reads`);
+  assertEquals(policy.budget?.available, 500);
+  await clock.tick(1000);
+  assertEquals(policy.budget?.available, 0);
+  // After a pause it is never too generous, and at most 15 calls behind.
+  for (let call = 0; call < 100; call++) await withRetry(() => 1, policy);
+  const available = policy.budget?.available ?? 0;
+  assert(available >= 42 && available <= 50, `${available}`);
+});
+
+Deno.test("withRetry(), hedge() and the breaker name what is wrong", async () => {
+  const given = 5 as never;
+  const named = async (call: () => unknown, message: string) => {
+    await assertRejects(async () => await call(), TypeError, message);
+  };
+  const fn = () => 1;
+  await named(() => withRetry(fn, given), "options must be an object, got 5");
+  await named(() => withRetry(fn, {}, given), "options must be an object");
+  await named(
+    () => withRetry(fn, {}, { signal: given }),
+    "signal must be an AbortSignal, got 5",
+  );
+  await named(
+    () => withRetry(fn, {}, { onRetry: given }),
+    "onRetry must be a function, got 5",
+  );
+  await named(() => hedge(fn, undefined as never), "options must be an object");
+  await named(
+    () => hedge(fn, { delay: 1, accept: given }),
+    "accept must be a function, got 5",
+  );
+  await named(
+    () => hedge(fn, { delay: 1, signal: given }),
+    "signal must be an AbortSignal, got 5",
+  );
+  await named(() => new CircuitBreaker(given), "options must be an object");
+  await named(() => CircuitBreaker.perOrigin(given), "options must be an");
 });
 
 testWith(

@@ -263,6 +263,63 @@ testWith(
     }),
 );
 
+testWith(
+  needs,
+  "asyncUpload() sends a file that has grown since the first attempt whole, with its new length",
+  () =>
+    withFile(1000, async (path) => {
+      const lengths: (string | null)[] = [];
+      await using server = serve(async (request, index) => {
+        lengths.push(request.headers.get("content-length"));
+        const { length } = await request.bytes();
+        if (index === 0) await Deno.truncate(path, 3000);
+        return new Response(`${length}`, { status: index === 0 ? 503 : 200 });
+      });
+      await using client = new AsyncHTTPClient({
+        retryPolicy: { baseDelay: 1 },
+      });
+      const totals = new Set<number | undefined>();
+      const response = await asyncUpload(server.url, path, {
+        client,
+        onProgress: ({ total }) => totals.add(total),
+      });
+      assertEquals(await response.text(), "3000");
+      assertEquals(lengths, ["1000", "3000"]);
+      assertEquals([...totals], [1000, 3000]);
+    }),
+);
+
+testWith(
+  ["net"],
+  "asyncUpload() tells how many attempts were made, and why there were no more",
+  async () => {
+    for (const body of ["full", null]) {
+      await using server = serve(async (request) => {
+        await request.bytes();
+        return new Response(body, { status: 503 });
+      });
+      await using client = new AsyncHTTPClient({
+        retryPolicy: { baseDelay: 1, maxRetries: 2 },
+      });
+      const bytes = new Uint8Array(10);
+      const error = await assertRejects(
+        () => asyncUpload(server.url, bytes, { client }),
+        HTTPStatusError,
+      );
+      assertEquals([error.attempts, error.failures.length, error.body], [
+        3,
+        2,
+        body ?? "",
+      ]);
+      const once = await assertRejects(
+        () => asyncUpload(server.url, new Blob([bytes]).stream(), { client }),
+        HTTPStatusError,
+      );
+      assertStringIncludes(once.message, "the body is a stream");
+    }
+  },
+);
+
 testWith(["net"], "asyncUpload() closes its source when aborted", async () => {
   await using server = serveRaw(async ({ head, socket }) => {
     await head();
