@@ -16,14 +16,14 @@ import {
   defineTask,
   TaskNotFoundError,
 } from "@specify/async-distributed";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import { testWithRedis, useRedis } from "./support/redis.ts";
 import { failing, pause, slow, square, tasks, until } from "./support/tasks.ts";
 
 testWithRedis(
   "ClusterRunner.submit() gives the result of a task that a worker ran",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     cluster.work([square]);
     const handle = cluster.submit(square(12));
     assertEquals(handle.name, "square");
@@ -54,8 +54,8 @@ testWithRedis(
 testWithRedis(
   "ClusterRunner.submit() rejects with the task's own failure",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     cluster.work(tasks);
     const handle = cluster.submit(failing("no such planet"));
     const error = await assertRejects(() => handle, RangeError);
@@ -68,8 +68,8 @@ testWithRedis(
 testWithRedis(
   "ClusterRunner.gather() keeps order, cancels the rest at the first failure and awaits it",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner({ maxWorkers: 5 });
     const worker = cluster.work(tasks, { runner });
     assertEquals(
@@ -103,8 +103,8 @@ testWithRedis(
 testWithRedis(
   "ClusterRunner.map() is the same call as on a local runner, and reads no further ahead than concurrency",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using local = new AsyncRunner();
     cluster.work([square]);
     let read = 0;
@@ -143,8 +143,8 @@ testWithRedis(
 testWithRedis(
   "ClusterRunner.map() cancels what is in work when the loop is left, and closes the source",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     const worker = cluster.work(tasks);
     let closed = 0;
     function* inputs() {
@@ -168,8 +168,8 @@ testWithRedis(
 testWithRedis(
   "TaskHandle.cancel() takes out a task that nobody has taken yet",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     const reason = new Error("not needed");
     const unsent = cluster.submit(square(1));
     unsent.cancel(reason);
@@ -191,8 +191,8 @@ testWithRedis(
 testWithRedis(
   "TaskHandle.cancel() aborts a running task within 100 ms, and its slot is free when it has ended",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner({ maxWorkers: 1 });
     let abortedAt = 0;
     let release = () => {};
@@ -227,9 +227,9 @@ testWithRedis(
 testWithRedis(
   "TaskHandle.cancel() in the moment of completion leaves one outcome on both sides",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using cluster = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       keep: { age: 60_000 },
     });
     cluster.work([square]);

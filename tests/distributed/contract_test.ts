@@ -17,7 +17,7 @@ import {
   type TaskPriority,
 } from "@specify/async-core";
 import { ClusterRunner } from "@specify/async-distributed";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import { testWithRedis, useRedis } from "./support/redis.ts";
 import {
   echo,
   failing,
@@ -41,11 +41,11 @@ function onBoth(
       await check(runner);
     });
     await t.step("ClusterRunner", async () => {
-      await using redis = await RedisServer.start();
-      await using serving = new ClusterRunner({ connection: redis.url });
+      await using redis = await useRedis();
+      await using serving = new ClusterRunner({ ...redis.at });
       await using local = new AsyncRunner({ maxWorkers: 2 });
       serving.work(tasks, { runner: local });
-      await using runner = new ClusterRunner({ connection: redis.url });
+      await using runner = new ClusterRunner({ ...redis.at });
       await check(runner);
     });
   });

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ClusterRunner } from "@specify/async-distributed";
 import { testWith } from "../support/permissions.ts";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import { RedisServer, testWithOwnRedis } from "./support/redis.ts";
 import { square } from "./support/tasks.ts";
 
 interface Graph {
@@ -85,13 +85,13 @@ testWith(
   },
 );
 
-testWithRedis(
+testWithOwnRedis(
   "map over many inputs from a generator keeps Redis and the submitter in bounded memory",
   async () => {
     const count = Number(Deno.env.get("ASYNC_CLUSTER_INPUTS") ?? 8_000);
     await using redis = await RedisServer.start();
     await using cluster = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       maxAhead: 200,
     });
     cluster.work([square], { concurrency: 50 });

@@ -22,7 +22,12 @@ import {
 } from "@specify/async-distributed";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
 import { Program, startWorker } from "./support/processes.ts";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import {
+  RedisServer,
+  testWithOwnRedis,
+  testWithRedis,
+  useRedis,
+} from "./support/redis.ts";
 import {
   blocking,
   deadly,
@@ -42,13 +47,13 @@ testWithRedis(
   "three workers, one killed with SIGKILL again and again: every handle settles and every task ran",
   async () => {
     const count = Number(Deno.env.get("ASYNC_CLUSTER_TASKS") ?? 600);
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using cluster = new ClusterRunner({ ...redis.at });
     const options = { maxWorkers: 10, lostAfter: 1000, maxLost: 100 };
     const workers = await Promise.all(
-      [1, 2, 3].map(() => startWorker(redis.url, options)),
+      [1, 2, 3].map(() => startWorker(redis.at, options)),
     );
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(async () => {
@@ -62,7 +67,7 @@ testWithRedis(
         if (isDone) break;
         const place = kills++ % 3;
         await workers[place]?.[Symbol.asyncDispose]();
-        workers[place] = await startWorker(redis.url, options);
+        workers[place] = await startWorker(redis.at, options);
       }
     })();
     const handles = Array.from(
@@ -85,7 +90,7 @@ testWithRedis(
   },
 );
 
-testWithRedis(
+testWithOwnRedis(
   "Redis restarted in the middle: submitters and workers come back by themselves and nothing is lost",
   async () => {
     await using redis = await RedisServer.start([
@@ -96,10 +101,10 @@ testWithRedis(
     ]);
     const errors: Error[] = [];
     await using cluster = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       onError: (error) => errors.push(error),
     });
-    await using _worker = await startWorker(redis.url, { lostAfter: 2000 });
+    await using _worker = await startWorker(redis.at, { lostAfter: 2000 });
     const handles = Array.from(
       { length: 100 },
       (_, n) => cluster.submit(slow({ ms: 20, value: n })),
@@ -120,16 +125,16 @@ testWithRedis(
   },
 );
 
-testWithRedis(
+testWithOwnRedis(
   "Redis paused (SIGSTOP, DEBUG SLEEP): a submit fails after sendTimeout, everything else goes on afterwards",
   async () => {
     await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using hasty = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       sendTimeout: 200,
     });
-    await using _worker = await startWorker(redis.url, { lostAfter: 10_000 });
+    await using _worker = await startWorker(redis.at, { lostAfter: 10_000 });
     assertEquals(await hasty.submit(square(2)), 4);
     const before = Array.from(
       { length: 30 },
@@ -155,12 +160,12 @@ testWithRedis(
 testWithRedis(
   "a submitter that dies leaves its tasks running, and another process attaches to one by its id",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     const worker = cluster.work([slow]);
     await worker.ready;
     await using submitter = new Program("./submitter.ts", [
-      redis.url,
+      JSON.stringify(redis.at),
       "run",
       "job-1",
       "800",
@@ -178,15 +183,15 @@ testWithRedis(
 testWithRedis(
   "a submitter that dies has its tasks cancelled, if it asked for that",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using cluster = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       orphanAfter: 600,
     });
     const worker = cluster.work([slow]);
     await worker.ready;
     await using submitter = new Program("./submitter.ts", [
-      redis.url,
+      JSON.stringify(redis.at),
       "cancel",
       "job-2",
     ]);
@@ -207,24 +212,26 @@ testWithRedis(
 testWithRedis(
   "a task that kills its worker fails with TaskLostError after maxLost and takes nobody with it",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     const options = { maxWorkers: 5, lostAfter: 500, maxLost: 2 };
-    await using cleanup = new AsyncDisposableStack();
     let isDone = false;
     // As a supervisor would: a worker that ends is started again.
     const supervising = [1, 2].map(async () => {
       while (!isDone) {
-        const worker = await startWorker(redis.url, options).catch(() =>
+        await using worker = await startWorker(redis.at, options).catch(() =>
           undefined
         );
-        if (worker === undefined) continue;
-        cleanup.use(worker);
         await Promise.race([
-          worker.ended(),
+          worker?.ended(),
           until(() => isDone, "the end", 60_000),
         ]);
       }
+    });
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(async () => {
+      isDone = true;
+      await Promise.all(supervising);
     });
     const poison = cluster.submit(deadly(null));
     const others = Array.from(
@@ -237,20 +244,18 @@ testWithRedis(
       await Promise.all(others),
       Array.from({ length: 30 }, (_, n) => n),
     );
-    isDone = true;
-    await Promise.all(supervising);
   },
 );
 
 testWithRedis(
   "a task that blocks its event loop for longer than lostAfter is run by another worker too, and settles once",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using cluster = new ClusterRunner({ ...redis.at });
     const options = { maxWorkers: 1, lostAfter: 400, maxLost: 10 };
-    await using one = await startWorker(redis.url, options);
+    await using one = await startWorker(redis.at, options);
     const handle = cluster.submit(blocking({ file, ms: 2500 }));
     await until(async () => (await linesOf(file)).length === 1);
     // This one keeps its event loop free: another task, on another thread or process, would too.
@@ -275,8 +280,8 @@ testWithRedis(
 testWithRedis(
   "offload keeps the lock alive while a thread computes for longer than lostAfter",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner();
     const module =
       "data:text/javascript,export const spin = (ms) => { const end = performance.now() + ms; while (performance.now() < end); return ms; };";
@@ -294,14 +299,14 @@ testWithRedis(
 testWithRedis(
   "a rolling restart of all workers under load by SIGTERM fails nothing and runs nothing twice",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using cluster = new ClusterRunner({ ...redis.at });
     const options = { maxWorkers: 5, grace: 5000 };
     await using cleanup = new AsyncDisposableStack();
     const workers = await Promise.all(
-      [1, 2].map(() => startWorker(redis.url, options)),
+      [1, 2].map(() => startWorker(redis.at, options)),
     );
     for (const worker of workers) cleanup.use(worker);
     let isDone = false;
@@ -314,7 +319,7 @@ testWithRedis(
       }
     })();
     for (const old of workers) {
-      cleanup.use(await startWorker(redis.url, options));
+      cleanup.use(await startWorker(redis.at, options));
       old.kill("SIGTERM");
       const { code } = await old.ended();
       assertEquals(code, 0);
@@ -334,11 +339,11 @@ testWithRedis(
 testWithRedis(
   "a worker told to stop hands back what does not finish within its grace, and another runs it",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
-    await using cluster = new ClusterRunner({ connection: redis.url });
-    await using old = await startWorker(redis.url, { grace: 100 });
+    await using cluster = new ClusterRunner({ ...redis.at });
+    await using old = await startWorker(redis.at, { grace: 100 });
     const handle = cluster.submit(noted({ file, id: 1, ms: 3000 }));
     await until(async () => (await linesOf(file)).length === 1);
     const start = performance.now();

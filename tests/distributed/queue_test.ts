@@ -14,15 +14,20 @@ import {
   TaskNotFoundError,
   UnknownTaskError,
 } from "@specify/async-distributed";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import {
+  RedisServer,
+  testWithOwnRedis,
+  testWithRedis,
+  useRedis,
+} from "./support/redis.ts";
 import { echo, pause, slow, square, tasks, until } from "./support/tasks.ts";
 
 testWithRedis(
   "ClusterRunner.submit() with an id twice runs once, and both handles have the result",
   async () => {
-    await using redis = await RedisServer.start();
-    await using one = new ClusterRunner({ connection: redis.url });
-    await using two = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using one = new ClusterRunner({ ...redis.at });
+    await using two = new ClusterRunner({ ...redis.at });
     let runs = 0;
     const counted = defineTask("counted", async (n: number) => {
       runs++;
@@ -56,9 +61,9 @@ testWithRedis(
 testWithRedis(
   "priorities keep their order over several submitters, and setPriority moves a waiting task",
   async () => {
-    await using redis = await RedisServer.start();
-    await using one = new ClusterRunner({ connection: redis.url });
-    await using two = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using one = new ClusterRunner({ ...redis.at });
+    await using two = new ClusterRunner({ ...redis.at });
     const order: string[] = [];
     const note = defineTask("note", (text: string) => {
       order.push(text);
@@ -96,8 +101,8 @@ testWithRedis(
 testWithRedis(
   "aging raises what has waited, so that a stream of urgent tasks starves nobody",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner({ maxWorkers: 1 });
     const low = cluster.submit(square(2), {
       priority: TaskPriority.BACKGROUND,
@@ -124,8 +129,8 @@ testWithRedis(
 testWithRedis(
   "timeout counts running, deadline counts queueing too, and a task that expired in the queue never starts",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner({ maxWorkers: 1 });
     const late = cluster.submit(square(1), {
       deadline: performance.now() + 50,
@@ -163,9 +168,9 @@ testWithRedis(
 testWithRedis(
   "values that cannot travel are refused at submit with their path; a result that cannot fails its task",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using cluster = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       maxInputBytes: 1000,
     });
     const odd = defineTask(
@@ -203,8 +208,8 @@ testWithRedis(
 testWithRedis(
   "retries of a definition happen on the cluster as they do here",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     await using local = new AsyncRunner();
     let calls = 0;
     const flaky = defineTask("flaky", (n: number) => {
@@ -223,9 +228,9 @@ testWithRedis(
 testWithRedis(
   "a task whose name this worker does not know is left for others",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
-    await using ignorant = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
+    await using ignorant = new ClusterRunner({ ...redis.at });
     await ignorant.work([echo], { unknownAfter: 300 }).ready;
     const handle = cluster.submit(square(4));
     await pause(100);
@@ -237,8 +242,8 @@ testWithRedis(
 testWithRedis(
   "a task whose name nobody knows fails with UnknownTaskError after unknownAfter",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     cluster.work([echo], { unknownAfter: 200 });
     const start = performance.now();
     const error = await cluster.submit(square(4)).catch((error) => error);
@@ -251,8 +256,8 @@ testWithRedis(
 testWithRedis(
   "progress arrives in order, at a bounded rate, the last value always",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     const local: number[] = [];
     const bound = defineTask("bound", async (_: null, context) => {
       for (let n = 1; n <= 300; n++) {
@@ -278,9 +283,9 @@ testWithRedis(
 );
 
 testWithRedis("stats() agrees with BullMQ's own counts", async () => {
-  await using redis = await RedisServer.start();
+  await using redis = await useRedis();
   await using cluster = new ClusterRunner({
-    connection: redis.url,
+    ...redis.at,
     keep: { age: Infinity },
   });
   await using runner = new AsyncRunner({ maxWorkers: 2 });
@@ -296,7 +301,8 @@ testWithRedis("stats() agrees with BullMQ's own counts", async () => {
   // It reads the environment as it loads, which a run without permissions must not.
   const { Queue } = await import("bullmq");
   const queue = new Queue("async-distributed", {
-    connection: { host: "127.0.0.1", port: redis.port },
+    connection: { url: redis.at.connection },
+    prefix: redis.at.prefix,
   });
   const counts = await queue.getJobCounts();
   await queue.close();
@@ -319,13 +325,13 @@ testWithRedis("stats() agrees with BullMQ's own counts", async () => {
 testWithRedis(
   "finished tasks are removed once their outcome was read, and kept as long as asked",
   async () => {
-    await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({ connection: redis.url });
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner({ ...redis.at });
     cluster.work(tasks);
     await cluster.gather(Array.from({ length: 100 }, (_, n) => square(n)));
     await until(async () => (await cluster.stats()).succeeded === 0);
     await using keeping = new ClusterRunner({
-      connection: redis.url,
+      ...redis.at,
       keep: { count: 5 },
     });
     await keeping.gather(Array.from({ length: 20 }, (_, n) => square(n)));
@@ -362,7 +368,7 @@ testWithRedis(
   },
 );
 
-testWithRedis(
+testWithOwnRedis(
   "ACL users and passwords reach Redis through connection",
   async () => {
     await using redis = await RedisServer.start();

@@ -6,19 +6,23 @@
 import { assert, assertEquals } from "@std/assert";
 import { OtlpReceiver } from "../support/otlp_receiver.ts";
 import { Program } from "./support/processes.ts";
-import { RedisServer, testWithRedis } from "./support/redis.ts";
+import { testWithRedis, useRedis } from "./support/redis.ts";
 
 testWithRedis(
   "one trace joins the submitter's span, the time in the queue and the worker's span",
   async () => {
-    await using redis = await RedisServer.start();
+    await using redis = await useRedis();
     await using receiver = new OtlpReceiver();
     const { env } = receiver;
-    await using worker = new Program("./worker.ts", [redis.url], env);
+    await using worker = new Program(
+      "./worker.ts",
+      [JSON.stringify(redis.at)],
+      env,
+    );
     await worker.said("ready");
     await using submitter = new Program(
       "./submitter.ts",
-      [redis.url, "run", "traced", "30"],
+      [JSON.stringify(redis.at), "run", "traced", "30"],
       env,
     );
     await submitter.ended();

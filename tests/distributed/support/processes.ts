@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Place } from "./redis.ts";
 
 /** A process that says things line by line. */
 export class Program implements AsyncDisposable {
@@ -92,10 +93,13 @@ export class Program implements AsyncDisposable {
 
 /** Starts a worker and waits until it takes tasks. */
 export async function startWorker(
-  url: string,
+  place: Place,
   options: Record<string, unknown> = {},
 ): Promise<Program> {
-  const program = new Program("./worker.ts", [url, JSON.stringify(options)]);
+  const program = new Program("./worker.ts", [
+    JSON.stringify(place),
+    JSON.stringify(options),
+  ]);
   await program.said("ready");
   return program;
 }

@@ -1,7 +1,8 @@
 /**
- * A Redis for tests: its own process on a free port of 127.0.0.1, in a directory of its own,
- * stopped by its process id. REDIS_URL, when set, is used instead where a test does not need to
- * stop or pause it.
+ * A Redis for tests. `RedisServer.start()` gives one of its own: a process on a free port of
+ * 127.0.0.1, in a directory of its own, stopped by its process id. `useRedis()` gives the one of
+ * REDIS_URL, with a prefix of its own for its keys, when that is set, and else one of its own: for
+ * tests that do not stop, pause or configure it.
  *
  * @module
  */
@@ -17,11 +18,16 @@ const PERMISSIONS: Deno.PermissionName[] = [
   "sys",
 ];
 
+/** Whether everything is granted. */
+const isGranted = PERMISSIONS.every((name) =>
+  Deno.permissions.querySync({ name } as Deno.PermissionDescriptor).state ===
+    "granted"
+);
+
+/** A Redis that is there already. */
+const givenUrl = isGranted ? Deno.env.get("REDIS_URL") || undefined : undefined;
+
 function isInstalled(): boolean {
-  const isGranted = PERMISSIONS.every((name) =>
-    Deno.permissions.querySync({ name } as Deno.PermissionDescriptor).state ===
-      "granted"
-  );
   if (!isGranted) return false;
   try {
     return new Deno.Command("redis-server", {
@@ -38,28 +44,87 @@ function isInstalled(): boolean {
 /** Whether there is a Redis to start. */
 export const hasRedis = isInstalled();
 
-/** Like `Deno.test`, ignored with a name that says why where there is no Redis. */
+type TestOptions = Omit<Deno.TestDefinition, "name" | "fn">;
+
+/** Like `Deno.test`, for tests with `useRedis()`. */
 export function testWithRedis(
   name: string,
   fn: (t: Deno.TestContext) => Promise<void>,
-  options: Omit<Deno.TestDefinition, "name" | "fn"> = {},
+  options: TestOptions = {},
 ): void {
-  const isGranted = PERMISSIONS.every((name) =>
-    Deno.permissions.querySync({ name } as Deno.PermissionDescriptor).state ===
-      "granted"
-  );
+  testIf(hasRedis || givenUrl !== undefined, name, fn, options);
+}
+
+/** Like `Deno.test`, for tests with `RedisServer.start()`. */
+export function testWithOwnRedis(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+  options: TestOptions = {},
+): void {
+  testIf(hasRedis, name, fn, options);
+}
+
+/** Ignored with a name that says why where there is no Redis. */
+function testIf(
+  isThere: boolean,
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+  options: TestOptions,
+): void {
   testWith(
     PERMISSIONS,
-    hasRedis || !isGranted
+    isThere || !isGranted
       ? name
       : `${name} (needs Redis: apt-get install redis-server)`,
     fn,
-    { ...options, ignore: !hasRedis || options.ignore === true },
+    { ...options, ignore: !isThere || options.ignore === true },
   );
 }
 
+/** What a ClusterRunner is given to reach the Redis of a test, and nobody else's keys in it. */
+export interface Place {
+  connection: string;
+  prefix: string;
+}
+
+/** A Redis that a test may use, and not stop. */
+export interface UsedRedis extends AsyncDisposable {
+  readonly at: Place;
+}
+
+/** The Redis of REDIS_URL, or one of the test's own. */
+export async function useRedis(): Promise<UsedRedis> {
+  if (givenUrl === undefined) return await RedisServer.start();
+  const at = {
+    connection: givenUrl,
+    prefix: `test-${crypto.randomUUID().slice(0, 8)}`,
+  };
+  return { at, [Symbol.asyncDispose]: () => removeKeys(at) };
+}
+
+async function removeKeys({ connection, prefix }: Place): Promise<void> {
+  const { Redis } = await import("ioredis");
+  const redis = new Redis(connection);
+  try {
+    let cursor = "0";
+    do {
+      const [next, keys] = await redis.scan(
+        cursor,
+        "MATCH",
+        `${prefix}:*`,
+        "COUNT",
+        1000,
+      );
+      if (keys.length > 0) await redis.unlink(...keys);
+      cursor = next;
+    } while (cursor !== "0");
+  } finally {
+    redis.disconnect();
+  }
+}
+
 /** A running redis-server. */
-export class RedisServer implements AsyncDisposable {
+export class RedisServer implements UsedRedis {
   #process: Deno.ChildProcess;
   readonly port: number;
   readonly #directory: string;
@@ -95,6 +160,10 @@ export class RedisServer implements AsyncDisposable {
 
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
+  }
+
+  get at(): Place {
+    return { connection: this.url, prefix: "bull" };
   }
 
   /** Sends one of the operating system's signals. */

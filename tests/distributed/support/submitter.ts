@@ -1,5 +1,5 @@
 /**
- * A submitter as a process of its own: `submitter.ts URL ORPHANS ID` submits a task that takes
+ * A submitter as a process of its own: `submitter.ts PLACE ORPHANS ID` submits a task that takes
  * long, says `submitted` and waits for it.
  *
  * @module
@@ -7,9 +7,9 @@
 import { ClusterRunner } from "@specify/async-distributed";
 import { slow } from "./tasks.ts";
 
-const [url = "", orphans = "run", id = "", ms = "60000"] = Deno.args;
+const [place = "{}", orphans = "run", id = "", ms = "60000"] = Deno.args;
 await using cluster = new ClusterRunner({
-  connection: url,
+  ...JSON.parse(place),
   orphans: orphans as "run" | "cancel",
   orphanAfter: 600,
 });

@@ -1,6 +1,6 @@
 /**
- * A worker as a process of its own: `worker.ts URL OPTIONS`, where OPTIONS is the JSON of what
- * `work` takes, and of `maxWorkers`. Says `ready` when it takes tasks and `stopped` at its end.
+ * A worker as a process of its own: `worker.ts PLACE OPTIONS`, where PLACE is the JSON of where
+ * its Redis is and OPTIONS that of what `work` takes, and of `maxWorkers`. Says `ready` when it takes tasks and `stopped` at its end.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { AsyncRunner } from "@specify/async-core";
 import { ClusterRunner } from "@specify/async-distributed";
 import { tasks } from "./tasks.ts";
 
-const [url = "", json = "{}"] = Deno.args;
+const [place = "{}", json = "{}"] = Deno.args;
 const { maxWorkers = 10, orphanAfter, ...options } = JSON.parse(json);
 await using cluster = new ClusterRunner({
-  connection: url,
+  ...JSON.parse(place),
   orphanAfter,
   onError: () => {},
 });
