@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "./check.ts";
 
 /** Where Redis is and how to get in. */
 export interface RedisConnectionOptions {
@@ -34,6 +35,26 @@ export interface RedisTlsOptions {
   servername?: string | undefined;
   /** `false` accepts any certificate: for tests. @default {true} */
   rejectUnauthorized?: boolean | undefined;
+}
+
+/**
+ * Checks how Redis is to be reached.
+ *
+ * @throws {TypeError} When it is neither a URL of Redis nor an object.
+ */
+export function checkConnection(connection: unknown): void {
+  if (connection === undefined) return;
+  if (typeof connection === "object" && connection !== null) return;
+  if (
+    typeof connection === "string" && /^rediss?:\/\//.test(connection) &&
+    URL.canParse(connection)
+  ) return;
+  // Not shown: it may hold a password.
+  throw new TypeError(
+    `connection must be a URL that begins with redis:// or rediss://, or an object, got ${
+      typeof connection === "string" ? "another text" : show(connection)
+    }`,
+  );
 }
 
 /** `host:port` or the path, without user and password. */

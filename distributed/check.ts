@@ -57,6 +57,26 @@ export function text(name: string, value: unknown): string {
   throw wrong(name, "a non-empty string", value);
 }
 
+/** An object of options. */
+export function object(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) {
+    throw wrong(name, "an object", value);
+  }
+}
+
+/** An AbortSignal, of this realm or another. */
+export function signal(name: string, value: unknown): void {
+  if (
+    typeof value !== "object" || value === null || !("aborted" in value) ||
+    !("addEventListener" in value)
+  ) throw wrong(name, "an AbortSignal", value);
+}
+
+/** True or false. */
+export function boolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") throw wrong(name, "true or false", value);
+}
+
 /** A function. */
 export function functionNamed(name: string, value: unknown): void {
   if (typeof value !== "function") throw wrong(name, "a function", value);

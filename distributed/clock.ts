@@ -1,16 +1,16 @@
 /**
- * Time that machines share. Their clocks differ, so a deadline travels as a point on the store's
- * clock, and each side knows how far its own is off.
+ * Time that machines share. Their clocks differ and may be set, so what travels is a point on the
+ * store's clock, and each side knows how far that is from its own monotonic one.
  *
  * @module
  */
 import type { Engine } from "./engine.ts";
 
-/** Half of the way there and back is taken off. */
-export async function clockOffset(engine: Engine): Promise<number> {
-  const before = Date.now();
+/** The store's clock minus `performance.now()`. Half of the way there and back is taken off. */
+export async function storeTimeOffset(engine: Engine): Promise<number> {
+  const before = performance.now();
   const now = await engine.now();
-  return now - (before + Date.now()) / 2;
+  return now - (before + performance.now()) / 2;
 }
 
 /** The error of a task whose deadline has passed. */

@@ -6,7 +6,7 @@
  *
  * A handle is settled exactly once, by whatever comes first: the outcome from the store, or a
  * cancel, timeout or abort here. What comes later changes nothing here, and the store is made to
- * agree (see `cluster_runner.ts`).
+ * agree (see `submitter.ts`).
  *
  * @module
  */
@@ -42,7 +42,13 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
   /** Stops listening to the signal of the submit. */
   unsubscribe: (() => void) | undefined;
   /** The timer of the deadline. */
-  timer: ReturnType<typeof setTimeout> | undefined;
+  deadlineTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The timer of `sendTimeout`, until the store has the task. */
+  sendTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How many slots of its worker it takes. */
+  weight = 1;
+  /** The key it shares a limit with, if any. */
+  key: PropertyKey | undefined;
   /** The store has the task. Before that there is nothing to find, forget or cancel there. */
   isStored = false;
   /** Its record is kept for others: the submit named an id. */
@@ -105,7 +111,8 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
     this.state = state;
     this.unsubscribe?.();
     this.unsubscribe = undefined;
-    clearTimeout(this.timer);
+    clearTimeout(this.deadlineTimer);
+    clearTimeout(this.sendTimer);
     if (state === "succeeded") this.#resolve(value);
     else {
       // Whoever cancels knows: a cancelled handle that nobody awaits is no unhandled rejection.

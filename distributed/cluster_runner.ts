@@ -16,152 +16,39 @@ import {
   type Task,
   type TaskContext,
   type TaskHandle,
-  type TaskInfo,
-  TaskPriority,
   type TaskResults,
   type TaskRunner,
   type TaskScope,
 } from "@specify/async-core/runner";
-import { ClusterMap, firstOf, gatherAll } from "./batch.ts";
-import * as check from "./check.ts";
-import type { ClusterHandle } from "./cluster_handle.ts";
 import { addressOf, type RedisConnectionOptions } from "./address.ts";
-import { LazyEngine } from "./lazy_engine.ts";
-import { type Definition, definitionOf } from "./define_task.ts";
-import type { Engine, EngineCounts, KeepPolicy } from "./engine.ts";
-import { HOW_TO_GET_REDIS } from "./errors.ts";
-import { runScope } from "./scope.ts";
+import { Admission } from "./admission.ts";
+import type { BatchRunner } from "./batch.ts";
+import * as check from "./check.ts";
+import { ClusterMap } from "./cluster_map.ts";
 import {
-  checkKeep,
-  type ClusterSubmitOptions,
-  Submitter,
-} from "./submitter.ts";
+  checkOptions,
+  type ClusterRunnerOptions,
+  reporter,
+  submitterSettings,
+} from "./cluster_options.ts";
+import { checkShutdownOptions, ClusterShutdown } from "./cluster_shutdown.ts";
+import { definitionOf } from "./define_task.ts";
+import type { Engine } from "./engine.ts";
+import { gatherAll } from "./gather.ts";
+import { LazyEngine } from "./lazy_engine.ts";
+import { firstOf } from "./race.ts";
+import { runScope } from "./scope.ts";
+import type { ClusterStatistics } from "./statistics.ts";
+import type { ClusterSubmitOptions } from "./submit_options.ts";
+import { Submitter } from "./submitter.ts";
 import { ClusterWorker } from "./worker/cluster_worker.ts";
 import { Server } from "./worker/serve.ts";
 import { onTermination } from "./worker/termination.ts";
-
-/** Where the cluster's queue is, and defaults for its tasks. */
-export interface ClusterRunnerOptions {
-  /**
-   * Where Redis is: a URL (`redis://user:password@host:6379/0`, `rediss://…` for TLS), or its
-   * parts. @default {"redis://127.0.0.1:6379"}
-   */
-  connection?: string | RedisConnectionOptions | undefined;
-  /** Name of the BullMQ queue. @default {"async-distributed"} */
-  queue?: string | undefined;
-  /** Prefix of all keys in Redis. @default {"bull"} */
-  prefix?: string | undefined;
-  /** Longest running time of a task that names none, in milliseconds. @default {Infinity} */
-  timeout?: number | undefined;
-  /** Level of a task that names none. @default {TaskPriority.NORMAL} */
-  priority?: TaskPriority | undefined;
-  /** Ends the runner's tasks when it aborts, with its reason, and refuses further ones. */
-  signal?: AbortSignal | undefined;
-  /**
-   * How many tasks of this runner may be submitted and not ended before `isFull` is true.
-   * @default {Infinity}
-   */
-  maxQueue?: number | undefined;
-  /** How many tasks one gather or map has submitted at once. @default {1000} */
-  maxAhead?: number | undefined;
-  /** Largest input, as JSON, in bytes. @default {1_048_576} */
-  maxInputBytes?: number | undefined;
-  /**
-   * How long a submit waits for Redis, in milliseconds, before its handle rejects with
-   * ClusterUnreachableError. With Infinity it waits until Redis is there. @default {Infinity}
-   */
-  sendTimeout?: number | undefined;
-  /**
-   * How long records of ended tasks stay in Redis. Left out, the record of a task goes as soon as
-   * its submitter has read the outcome, those of tasks with an `id` of their own after a day.
-   */
-  keep?: KeepPolicy | undefined;
-  /**
-   * What happens to tasks whose submitter has died: they `"run"` on, or `"cancel"`.
-   * @default {"run"}
-   */
-  orphans?: "run" | "cancel" | undefined;
-  /**
-   * How long a submitter must be silent to count as dead, in milliseconds; the same for its
-   * workers. @default {30_000}
-   */
-  orphanAfter?: number | undefined;
-  /**
-   * How often outcomes are checked against the store, besides after each reconnect, in
-   * milliseconds: what an event failed to tell is found then. @default {30_000}
-   */
-  checkInterval?: number | undefined;
-  /**
-   * Told of trouble that belongs to no task: a lost connection (once for each time), a failed
-   * clean-up. The default prints it with `console.error`.
-   */
-  onError?: ((error: Error) => void) | undefined;
-}
-
-/** How a worker serves the queue. */
-export interface WorkOptions {
-  /**
-   * The local runner that runs the tasks: its limit, slots and signals. Not shut down with the
-   * worker. @default {a new AsyncRunner, ended with the worker}
-   */
-  runner?: AsyncRunner | undefined;
-  /** How many tasks to hold at once. @default {the `maxWorkers` of the runner} */
-  concurrency?: number | undefined;
-  /**
-   * A worker that was not heard of for so many milliseconds is lost, and its tasks are given to
-   * others: longer than any task blocks the event loop. The same for all workers of a queue.
-   * @default {30_000}
-   */
-  lostAfter?: number | undefined;
-  /**
-   * How often a task may be lost with its worker; then it fails with TaskLostError. The same for
-   * all workers of a queue. @default {3}
-   */
-  maxLost?: number | undefined;
-  /**
-   * A task whose name no worker knows is left for so many milliseconds, then it fails with
-   * UnknownTaskError. @default {30_000}
-   */
-  unknownAfter?: number | undefined;
-  /**
-   * Raises waiting tasks one level for each so many milliseconds that they have waited.
-   * @default {no aging}
-   */
-  aging?: number | undefined;
-  /**
-   * How long running tasks may take to finish when the worker stops, in milliseconds, before they
-   * are handed back. @default {10_000}
-   */
-  grace?: number | undefined;
-  /** Stops the worker when it aborts. */
-  signal?: AbortSignal | undefined;
-  /** Stops the worker at SIGTERM; a second one ends the process as usual. @default {true} */
-  handleSignals?: boolean | undefined;
-  /**
-   * Progress of one task is sent at most once in so many milliseconds; the newest value always
-   * arrives. @default {100}
-   */
-  progressInterval?: number | undefined;
-}
-
-/** Counts of the whole queue, and of this runner's own tasks. */
-export interface ClusterStatistics extends EngineCounts {
-  /** Tasks of this runner. */
-  own: {
-    /** Submitted and not ended. */
-    open: number;
-    /** All that were ever submitted. */
-    submitted: number;
-    /** Ended with a result. */
-    succeeded: number;
-    /** Ended with an error, a timeout included. */
-    failed: number;
-    /** Cancelled. */
-    cancelled: number;
-    /** How often a worker was lost with one of them. */
-    lost: number;
-  };
-}
+import {
+  checkWorkOptions,
+  definitionsOf,
+  type WorkOptions,
+} from "./worker/work_options.ts";
 
 /**
  * Runs defined tasks on whatever machine serves the queue. It has the shape of AsyncRunner:
@@ -183,16 +70,16 @@ export interface ClusterStatistics extends EngineCounts {
  */
 export class ClusterRunner implements TaskRunner, AsyncDisposable {
   readonly #options: ClusterRunnerOptions;
-  readonly #connection: string | RedisConnectionOptions;
   readonly #maxAhead: number;
+  readonly #report: (error: Error) => void;
+  readonly #engine: Engine;
+  readonly #tasks: Submitter;
+  readonly #admission = new Admission();
+  /** This runner, as gather, race, map and scope use it. */
+  readonly #batches: BatchRunner;
   readonly #workers = new Set<ClusterWorker>();
-  readonly #abort: (() => void) | undefined;
-  // Made when first needed: a runner that is never used opens no connection.
-  #engine: Engine | undefined;
-  #submitter: Submitter | undefined;
-  #refusal: (() => unknown) | undefined;
-  #shutdown: Promise<ShutdownReport> | undefined;
-  #hurry = new AbortController();
+  readonly #unsubscribe: (() => void) | undefined;
+  #shutdown: ClusterShutdown | undefined;
 
   /**
    * Makes a runner. It connects when something is submitted or served.
@@ -200,25 +87,41 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * @throws {RangeError | TypeError} Naming the option and the value when one is wrong.
    */
   constructor(options: ClusterRunnerOptions = {}) {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError(
-        `options must be an object, got ${check.show(options)}`,
-      );
-    }
     checkOptions(options);
+    const { signal, maxAhead = 1000 } = options;
     this.#options = options;
-    this.#connection = options.connection ?? "redis://127.0.0.1:6379";
-    this.#maxAhead = options.maxAhead ?? 1000;
-    const { signal } = options;
-    if (signal?.aborted) this.#refusal = () => signal.reason;
-    else if (signal !== undefined) {
-      this.#abort = () => {
-        this.#refusal = () => signal.reason;
-        for (const handle of this.#submitter?.handles() ?? []) {
-          handle.cancel(signal.reason);
-        }
-      };
-      signal.addEventListener("abort", this.#abort, { once: true });
+    this.#maxAhead = maxAhead;
+    this.#report = reporter(options.onError);
+    this.#engine = lazyEngine(options, this.#report);
+    const tasks = new Submitter(
+      this.#engine,
+      submitterSettings(options, this.#report),
+    );
+    this.#tasks = tasks;
+    const admission = this.#admission;
+    this.#batches = {
+      submit: (task, options, isAccepted) =>
+        tasks.submit(task, options, admission.refusalOf(isAccepted)),
+      get isFull() {
+        return tasks.isFull;
+      },
+      ready: (signal) => tasks.ready(signal),
+      begin: (work) => admission.works.add(work),
+      end: (work) => {
+        admission.works.delete(work);
+        tasks.changed();
+      },
+    };
+    if (signal === undefined) return;
+    const abort = () => {
+      const handles = tasks.handles();
+      admission.cutOff(signal.reason, true);
+      for (const handle of handles) handle.cancel(signal.reason);
+    };
+    if (signal.aborted) abort();
+    else {
+      signal.addEventListener("abort", abort, { once: true });
+      this.#unsubscribe = () => signal.removeEventListener("abort", abort);
     }
   }
 
@@ -230,14 +133,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * @throws {RangeError | TypeError} When an option is wrong.
    */
   submit<T>(task: Task<T>, options?: ClusterSubmitOptions): TaskHandle<T> {
-    return this.#submit(task, options);
-  }
-
-  #submit<T>(
-    task: unknown,
-    options?: ClusterSubmitOptions,
-  ): ClusterHandle<T> {
-    return this.#tasks.submit<T>(task, options, this.#refusal);
+    return this.#batches.submit<T>(task, options, false);
   }
 
   /**
@@ -245,14 +141,15 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * kept. It rejects with TaskNotFoundError when there is none.
    */
   attach<T = unknown>(id: string): TaskHandle<T> {
-    this.#checkOpen();
+    this.#admission.check();
     return this.#tasks.attach<T>(id);
   }
 
   /**
    * Runs all tasks and gives their results in order. At most `maxAhead` are submitted at once.
    * The first failure cancels the rest everywhere, and the promise rejects with it when all have
-   * ended; failures that came after it are in its `suppressed` property.
+   * ended; failures that came after it are in its `suppressed` property. With `settled` it rejects
+   * only when it cannot go on: its source or its signal ended it, or the runner was shut down.
    */
   gather<const Tasks extends readonly Task<unknown>[]>(
     tasks: Tasks,
@@ -277,15 +174,15 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<unknown>>,
     options: GatherOptions = {},
   ): Promise<unknown> {
+    check.object("options", options);
     const { settled = false, ...submitOptions } = options;
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
-    return await gatherAll(
-      tasks,
-      (task) => this.#submit(task, submitOptions),
-      this.#maxAhead,
+    check.boolean("settled", settled);
+    this.#checkBatch(options);
+    return await gatherAll(this.#batches, tasks, {
+      options: submitOptions,
+      ahead: this.#maxAhead,
       settled,
-    );
+    });
   }
 
   /**
@@ -300,7 +197,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     task: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
     options: RunnerMapOptions = {},
   ): AsyncIterableIterator<U> & AsyncDisposable {
-    const { concurrency, ordered = true, ...submitOptions } = options;
+    checkSource(source);
     if (definitionOf(task) === undefined) {
       throw new TypeError(
         `task must be a defined task, got ${
@@ -309,19 +206,20 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
           `defineTask("name", (input) => …), and map(source, task)`,
       );
     }
-    if (concurrency !== undefined) {
-      check.integer("concurrency", concurrency);
-    }
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
+    check.object("options", options);
+    const { concurrency = this.#maxAhead, ordered = true, ...submitOptions } =
+      options;
+    check.integer("concurrency", concurrency);
+    check.boolean("ordered", ordered);
+    if (options.signal !== undefined) check.signal("signal", options.signal);
+    this.#admission.check();
     // A defined task, called with an input alone, gives a task.
     const taskOf = task as unknown as (value: T) => Task<U>;
-    return new ClusterMap<T, U>(
-      source,
-      taskOf,
-      (task) => this.#submit(task, submitOptions),
-      { concurrency: concurrency ?? this.#maxAhead, ordered },
-    );
+    return new ClusterMap<T, U>(this.#batches, source, taskOf, {
+      options: submitOptions,
+      concurrency,
+      ordered,
+    });
   }
 
   /** The outcome of the task that ends first. The others are cancelled and awaited. */
@@ -329,31 +227,22 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
-    return await firstOf(
-      tasks,
-      (task) => this.#submit(task, options),
-      false,
-    ) as Awaited<T>;
+    this.#checkBatch(options);
+    // What its task gives, awaited.
+    return await firstOf(this.#batches, tasks, options, false) as Awaited<T>;
   }
 
   /**
    * The result of the task that succeeds first. The others are cancelled and awaited.
    *
-   * @throws {AggregateError} When all fail.
+   * @throws {AggregateError} When all fail; the reason of `signal` when that ended it.
    */
   async any<T>(
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkOpen();
-    options.signal?.throwIfAborted();
-    return await firstOf(
-      tasks,
-      (task) => this.#submit(task, options),
-      true,
-    ) as Awaited<T>;
+    this.#checkBatch(options);
+    return await firstOf(this.#batches, tasks, options, true) as Awaited<T>;
   }
 
   /** Structured concurrency, as AsyncRunner's: no task that is submitted to the scope outlives it. */
@@ -361,16 +250,8 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     body: (scope: TaskScope) => T | PromiseLike<T>,
     options: ScopeOptions = {},
   ): Promise<T> {
-    this.#checkOpen();
-    return await runScope(
-      {
-        submit: (task, options) => this.#submit(task, options),
-        ready: (signal) => this.ready(signal),
-        isFull: () => this.isFull,
-      },
-      body,
-      options,
-    );
+    this.#admission.check();
+    return await runScope(this.#batches, body, options);
   }
 
   /**
@@ -384,13 +265,13 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<{ readonly taskName: string }>,
     options: WorkOptions = {},
   ): ClusterWorker {
-    this.#checkOpen();
+    this.#admission.check();
     const definitions = definitionsOf(tasks);
     checkWorkOptions(options);
     const { signal, handleSignals = true } = options;
     signal?.throwIfAborted();
     const runner = options.runner ?? new AsyncRunner();
-    const server = new Server(this.#connected, {
+    const server = new Server(this.#engine, {
       definitions,
       runner,
       concurrency: options.concurrency ??
@@ -409,38 +290,44 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     };
     const stopListening = handleSignals ? onTermination(stop) : undefined;
     signal?.addEventListener("abort", stop, { once: true });
-    const worker = new ClusterWorker(server, () => {
-      stopListening?.();
-      signal?.removeEventListener("abort", stop);
+    const worker = new ClusterWorker(server, {
+      stopping: () => {
+        // A second signal ends the process as usual.
+        stopListening?.();
+        signal?.removeEventListener("abort", stop);
+      },
+      stopped: async () => {
+        this.#workers.delete(worker);
+        if (options.runner === undefined) {
+          await runner.shutdown({ wait: false });
+        }
+      },
     });
     this.#workers.add(worker);
-    worker.finished.catch(() => {}).then(async () => {
-      this.#workers.delete(worker);
-      if (options.runner === undefined) await runner.shutdown({ wait: false });
-    });
     return worker;
   }
 
   /** Whether `maxQueue` tasks of this runner have not ended. */
   get isFull(): boolean {
-    return this.#submitter?.isFull ?? false;
+    return this.#tasks.isFull;
   }
 
   /** Resolves when fewer than `maxQueue` are left; rejects with the reason of `signal`. */
   async ready(signal?: AbortSignal): Promise<void> {
-    await this.#submitter?.ready(signal);
+    if (signal !== undefined) check.signal("signal", signal);
+    await this.#tasks.ready(signal);
   }
 
   /** Resolves when no task of this runner waits or runs; those of other processes do not count. */
   async onIdle(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    await this.#submitter?.onIdle(signal);
+    if (signal !== undefined) check.signal("signal", signal);
+    await this.#tasks.when(() => this.#tasks.size === 0, signal);
   }
 
   /** Counts of the whole queue, as its store has them, and of this runner's tasks. */
   async stats(): Promise<ClusterStatistics> {
-    this.#checkOpen();
-    const counts = await this.#connected.counts();
+    this.#admission.check();
+    const counts = await this.#engine.counts();
     const tasks = this.#tasks;
     return {
       ...counts,
@@ -454,50 +341,35 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   }
 
   /**
-   * Stops accepting, lets this runner's tasks finish wherever they run, and cancels what is left
-   * after `timeout`. Then its workers stop and its connections close. Calling it again joins the
-   * same shutdown; the most impatient options win.
+   * Stops accepting, lets this runner's tasks and open scopes finish wherever they run, and
+   * cancels what is left after `timeout`. Then its workers stop (at once when time was up, else
+   * within their `grace`) and its connections close. What is part of accepted work (a task of a
+   * gather, of a scope) is still let in until then. Calling it again joins the same shutdown; the
+   * most impatient options win.
    */
-  shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
-    const { wait = true, timeout = Infinity, grace = 1000 } = options;
-    check.duration("timeout", timeout);
-    check.duration("grace", grace);
-    this.#refusal ??= () => new DisposedError("ClusterRunner.submit()");
-    const hurry = () => this.#hurry.abort();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    if (!wait) hurry();
-    else if (timeout < 2 ** 31) timer = setTimeout(hurry, timeout);
-    const report = this.#shutdown ??= this.#end(grace);
-    return report.finally(() => clearTimeout(timer));
-  }
-
-  async #end(grace: number): Promise<ShutdownReport> {
-    const report: ShutdownReport = { cancelled: [], unfinished: [] };
-    const submitter = this.#submitter;
-    if (submitter !== undefined && !await isIdle(submitter, this.#hurry)) {
-      const reason = new DOMException(
-        "The runner was shut down before this task had ended",
-        "AbortError",
-      );
-      const handles = submitter.handles();
-      for (const handle of handles) handle.cancel(reason);
-      report.cancelled = handles.map(infoOf);
-      const late = new AbortController();
-      const timer = grace === Infinity
-        ? undefined
-        : setTimeout(() => late.abort(), grace);
-      if (!await isIdle(submitter, late)) {
-        report.unfinished = submitter.handles().map(infoOf);
-      }
-      clearTimeout(timer);
+  async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
+    checkShutdownOptions(options);
+    this.#admission.close(() => new DisposedError("ClusterRunner.submit()"));
+    if (this.#shutdown !== undefined) this.#shutdown.apply(options);
+    else {
+      const workers = this.#workers;
+      this.#shutdown = new ClusterShutdown({
+        admission: this.#admission,
+        tasks: this.#tasks,
+        stopWorkers: (isHurried) =>
+          Promise.all(
+            [...workers].map((worker) =>
+              worker.stop(isHurried ? { grace: 0 } : {})
+            ),
+          ),
+        close: async () => {
+          this.#unsubscribe?.();
+          await this.#tasks.close();
+          await this.#engine.close();
+        },
+      }, options);
     }
-    if (this.#abort !== undefined) {
-      this.#options.signal?.removeEventListener("abort", this.#abort);
-    }
-    await Promise.all([...this.#workers].map((worker) => worker.stop()));
-    await submitter?.close();
-    await this.#engine?.close();
-    return report;
+    return await this.#shutdown.report;
   }
 
   /** `shutdown()`, for `await using`. */
@@ -505,171 +377,43 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     await this.shutdown();
   }
 
-  get #connected(): Engine {
-    return this.#engine ??= new LazyEngine(
-      addressOf(this.#connection),
-      async () => {
-        const { BullMqEngine } = await import("./bullmq_engine.ts");
-        return new BullMqEngine({
-          connection: this.#connection,
-          queue: this.#options.queue ?? "async-distributed",
-          prefix: this.#options.prefix ?? "bull",
-          report: this.#report,
-        });
-      },
-    );
+  /** What gather, race and any look at before they begin. */
+  #checkBatch(options: { signal?: AbortSignal | undefined }): void {
+    check.object("options", options);
+    this.#admission.check();
+    if (options.signal === undefined) return;
+    check.signal("signal", options.signal);
+    options.signal.throwIfAborted();
   }
+}
 
-  get #tasks(): Submitter {
-    const options = this.#options;
-    return this.#submitter ??= new Submitter(this.#connected, {
-      priority: options.priority ?? TaskPriority.NORMAL,
-      timeout: options.timeout ?? Infinity,
-      maxInputBytes: options.maxInputBytes ?? 1_048_576,
-      maxQueue: options.maxQueue ?? Infinity,
-      sendTimeout: options.sendTimeout ?? Infinity,
-      checkInterval: options.checkInterval ?? 30_000,
-      keep: options.keep,
-      orphanAfter: options.orphanAfter ?? 30_000,
-      endOrphans: options.orphans === "cancel",
-      report: this.#report,
+/** BullMQ is loaded when something is submitted or served. */
+function lazyEngine(
+  options: ClusterRunnerOptions,
+  report: (error: Error) => void,
+): Engine {
+  const connection: string | RedisConnectionOptions = options.connection ??
+    "redis://127.0.0.1:6379";
+  return new LazyEngine(addressOf(connection), async () => {
+    const { BullMqEngine } = await import("./bullmq/engine.ts");
+    return new BullMqEngine({
+      connection,
+      queue: options.queue ?? "async-distributed",
+      prefix: options.prefix ?? "bull",
+      report,
     });
-  }
-
-  readonly #report = (error: Error): void => {
-    if (this.#options.onError !== undefined) {
-      this.#options.onError(error);
-      return;
-    }
-    const isConnection = /ECONN|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT/.test(
-      error.message,
-    );
-    console.error(
-      `ClusterRunner: ${error.message}${
-        isConnection
-          ? `. It tries again until Redis is there. ${HOW_TO_GET_REDIS}`
-          : ""
-      }`,
-    );
-  };
-
-  #checkOpen(): void {
-    if (this.#refusal !== undefined) throw this.#refusal();
-  }
+  });
 }
 
-async function isIdle(
-  submitter: Submitter,
-  until: AbortController,
-): Promise<boolean> {
-  try {
-    await submitter.onIdle(until.signal);
-    return true;
-  } catch {
-    // Aborted: time is up.
-    return false;
-  }
-}
-
-function infoOf(handle: ClusterHandle<unknown>): TaskInfo {
-  return {
-    id: handle.id,
-    name: handle.name,
-    state: handle.state,
-    priority: handle.priority,
-    weight: 1,
-    key: undefined,
-    parentId: undefined,
-  };
-}
-
-function definitionsOf(tasks: Iterable<unknown>): Map<string, Definition> {
-  if (typeof tasks?.[Symbol.iterator] !== "function") {
-    throw new TypeError(
-      `tasks must be an iterable of defined tasks, got ${check.show(tasks)}`,
-    );
-  }
-  const definitions = new Map<string, Definition>();
-  for (const task of tasks) {
-    const definition = definitionOf(task);
-    if (definition === undefined) {
-      throw new TypeError(
-        `tasks must hold defined tasks (what defineTask returns), got ${
-          check.show(task)
-        }`,
-      );
-    }
-    const known = definitions.get(definition.name);
-    if (known !== undefined && known !== definition) {
-      throw new TypeError(
-        `tasks must not hold two of one name, got ${
-          check.show(definition.name)
-        } twice`,
-      );
-    }
-    definitions.set(definition.name, definition);
-  }
-  return definitions;
-}
-
-function checkOptions(options: ClusterRunnerOptions): void {
-  const { connection, queue, prefix, priority, orphans } = options;
-  if (connection !== undefined && typeof connection !== "object") {
-    check.text("connection", connection);
-  }
-  if (queue !== undefined) {
-    check.text("queue", queue);
-    if (queue.includes(":")) {
-      throw new TypeError(
-        `queue must hold no colon, got ${check.show(queue)}`,
-      );
-    }
-  }
-  if (prefix !== undefined) check.text("prefix", prefix);
-  if (priority !== undefined) check.priority(priority);
-  if (options.timeout !== undefined) check.duration("timeout", options.timeout);
-  if (options.sendTimeout !== undefined) {
-    check.duration("sendTimeout", options.sendTimeout);
-  }
-  for (const name of ["orphanAfter", "checkInterval"] as const) {
-    if (options[name] !== undefined) check.finiteDuration(name, options[name]);
-  }
-  if (options.maxQueue !== undefined) {
-    check.integerOrInfinity("maxQueue", options.maxQueue);
-  }
-  for (const name of ["maxAhead", "maxInputBytes"] as const) {
-    if (options[name] !== undefined) check.integer(name, options[name]);
-  }
-  checkKeep(options.keep);
-  if (orphans !== undefined && orphans !== "run" && orphans !== "cancel") {
-    throw new TypeError(
-      `orphans must be "run" or "cancel", got ${check.show(orphans)}`,
-    );
-  }
-  if (options.onError !== undefined) {
-    check.functionNamed("onError", options.onError);
-  }
-}
-
-function checkWorkOptions(options: WorkOptions): void {
-  const { runner } = options;
-  if (runner !== undefined && !(runner instanceof AsyncRunner)) {
-    throw new TypeError(
-      `runner must be an AsyncRunner, got ${check.show(runner)}`,
-    );
-  }
-  for (const name of ["concurrency", "maxLost"] as const) {
-    if (options[name] !== undefined) check.integer(name, options[name]);
-  }
-  for (
-    const name of [
-      "lostAfter",
-      "unknownAfter",
-      "aging",
-      "progressInterval",
-    ] as const
-  ) {
-    if (options[name] !== undefined) check.finiteDuration(name, options[name]);
-  }
-  if (options.grace !== undefined) check.duration("grace", options.grace);
+/** Checks that there is something to read from: a string is iterable, too. */
+function checkSource(source: unknown): void {
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
+    source,
+  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  if (typeof (async ?? sync) === "function") return;
+  throw new TypeError(
+    `source must be an iterable or an async iterable, got ${
+      check.show(source)
+    }`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
  * The narrow interface behind which the engine stands: add many, hear of outcomes, cancel,
- * reprioritise, serve, count. Another engine is one more file like `bullmq_engine.ts`.
+ * reprioritise, serve, count. Another engine is one more folder like `bullmq/`.
  *
  * The engine promises: a job that was added runs at least once, or fails; what it was added with
  * arrives unchanged; jobs of a lower level number are taken first, and within one level in the
@@ -10,7 +10,7 @@
  * @module
  */
 import type { TaskPriority } from "@specify/async-core/runner";
-import type { Encoded } from "./serialize.ts";
+import type { Encoded } from "./serialize/kinds.ts";
 
 /** What travels with a task. Everything in it is data and is checked where it is read. */
 export interface Envelope {
@@ -30,6 +30,8 @@ export interface Envelope {
   readonly owner?: string | undefined;
   /** The level that it was submitted with, from which aging counts. */
   readonly level?: number | undefined;
+  /** How many of its runs were lost with their workers, the present one taken for lost. */
+  readonly lostRuns?: number | undefined;
 }
 
 /** A task on its way to the store. */
@@ -38,6 +40,8 @@ export interface NewJob {
   readonly name: string;
   readonly envelope: Envelope;
   readonly priority: TaskPriority;
+  /** When it was submitted, on the store's clock. */
+  readonly submittedAt: number;
   /** How often it may be tried, the first time included. */
   readonly attempts: number;
   /** How long its record stays after its end. */
@@ -109,12 +113,14 @@ export interface TakenJob {
   readonly priority: TaskPriority;
   /** Which attempt this is, from 1; runs that were lost do not count. */
   readonly attempt: number;
-  /** How often it was lost with its worker before. */
+  /** How often a worker that held it was lost, whether or not it had begun to run there. */
   readonly lost: number;
-  /** When it was submitted, on the submitter's clock. */
+  /** When it was submitted, on the store's clock. */
   readonly submittedAt: number;
   /** Stores a value for `progressed`. */
   progress(value: Encoded): Promise<void>;
+  /** Stores another envelope, for whoever takes the job next. */
+  replaceEnvelope(envelope: Partial<Envelope>): Promise<void>;
 }
 
 /** What is to become of a taken job. */
@@ -135,7 +141,7 @@ export interface ServeOptions {
   readonly concurrency: number;
   /** A worker that was not heard of for so many milliseconds is lost. */
   readonly lostAfter: number;
-  /** A job lost so many times fails. */
+  /** A job that was lost much more often than this fails, whatever `run` would say. */
   readonly maxLost: number;
   /** Raise waiting jobs one level for each so many milliseconds. */
   readonly aging: number | undefined;

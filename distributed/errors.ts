@@ -180,3 +180,31 @@ export class InputTooLargeError extends RangeError {
     this.path = path;
   }
 }
+
+/**
+ * Redis refused a task: it is out of memory, or its access control lists forbid it, or `cause`
+ * says what else. The task was not submitted.
+ *
+ * @example
+ * ```ts
+ * import { SubmitRefusedError } from "@specify/async-distributed";
+ *
+ * const cause = new Error("OOM command not allowed when used memory > 'maxmemory'.");
+ * const error = new SubmitRefusedError("hash", "127.0.0.1:6379", cause);
+ * console.log(error.cause === cause); // true
+ * ```
+ */
+export class SubmitRefusedError extends Error {
+  /** Always `"SubmitRefusedError"`. */
+  override readonly name = "SubmitRefusedError";
+
+  /** `task` is the name of the task, `address` that of Redis. */
+  constructor(task: string, address: string, cause: unknown) {
+    super(
+      `Task ${task} could not be submitted to Redis at ${address}: ${
+        cause instanceof Error ? cause.message : String(cause)
+      }`,
+      { cause },
+    );
+  }
+}

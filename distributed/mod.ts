@@ -4,12 +4,10 @@
  *
  * @module
  */
-export {
-  ClusterRunner,
-  type ClusterRunnerOptions,
-  type ClusterStatistics,
-  type WorkOptions,
-} from "./cluster_runner.ts";
+export { ClusterRunner } from "./cluster_runner.ts";
+export type { ClusterRunnerOptions } from "./cluster_options.ts";
+export type { ClusterStatistics } from "./statistics.ts";
+export type { WorkOptions } from "./worker/work_options.ts";
 export type { RedisConnectionOptions, RedisTlsOptions } from "./address.ts";
 export {
   type DefinedTask,
@@ -22,10 +20,11 @@ export {
   ClusterUnreachableError,
   InputTooLargeError,
   NotSerializableError,
+  SubmitRefusedError,
   TaskLostError,
   TaskNotFoundError,
   UnknownTaskError,
 } from "./errors.ts";
-export type { ClusterSubmitOptions } from "./submitter.ts";
+export type { ClusterSubmitOptions } from "./submit_options.ts";
 export { ClusterWorker } from "./worker/cluster_worker.ts";
-export type { WorkerStatistics } from "./worker/serve.ts";
+export type { WorkerStatistics } from "./worker/statistics.ts";

@@ -5,16 +5,17 @@
  * @module
  */
 import { TaskLostError } from "./errors.ts";
-import { type PackedThrown, packThrown, unpackThrown } from "./remote_error.ts";
-import { decode } from "./serialize.ts";
+import { decode, unpackThrown } from "./serialize/decode.ts";
+import { packThrown } from "./serialize/encode.ts";
+import type { PackedThrown } from "./serialize/kinds.ts";
 import type { Outcome } from "./engine.ts";
 import type { TaskState } from "@specify/async-core/runner";
 
 /** Begins the line that holds the error. */
 const MARK = "#async-distributed ";
 
-/** BullMQ's words for a job that was lost too often. */
-const LOST = "job stalled more than allowable limit";
+/** The reason of a job that was lost too often, in BullMQ's words. */
+export const LOST = "job stalled more than allowable limit";
 
 interface Written {
   readonly state: "failed" | "cancelled";

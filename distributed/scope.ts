@@ -10,36 +10,31 @@ import {
   type Task,
   type TaskScope,
 } from "@specify/async-core/runner";
-import { functionNamed } from "./check.ts";
+import type { AcceptedWork } from "./admission.ts";
+import { aborted, allEnded, type BatchRunner } from "./batch.ts";
+import * as check from "./check.ts";
 import { type ClusterHandle, markHandled } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submitter.ts";
-
-/** What a scope needs of its runner. */
-export interface ScopeRunner {
-  isFull(): boolean;
-  ready(signal?: AbortSignal): Promise<void>;
-  submit<T>(task: Task<T>, options?: ClusterSubmitOptions): ClusterHandle<T>;
-}
+import type { ClusterSubmitOptions } from "./submit_options.ts";
 
 /** Runs `body` in a new scope; settles when everything that belongs to it has ended. */
 export async function runScope<T>(
-  runner: ScopeRunner,
+  runner: BatchRunner,
   body: (scope: TaskScope) => T | PromiseLike<T>,
   options: ScopeOptions,
 ): Promise<T> {
-  functionNamed("body", body);
-  options.signal?.throwIfAborted();
+  check.functionNamed("body", body);
+  check.object("options", options);
+  const { signal, priority } = options;
+  if (priority !== undefined) check.priority(priority);
+  if (signal !== undefined) check.signal("signal", signal);
+  signal?.throwIfAborted();
   return await new Scope(runner, options).run(body);
 }
 
-function aborted(message: string): DOMException {
-  return new DOMException(message, "AbortError");
-}
-
-class Scope implements TaskScope {
+class Scope implements TaskScope, AcceptedWork {
   // Invariant: #tasks holds every handle whose task has not ended, #scopes every inner scope; once
   // #isEnding, both only shrink. #errors holds each failure once, in the order of arrival.
-  readonly #runner: ScopeRunner;
+  readonly #runner: BatchRunner;
   readonly #options: ScopeOptions;
   readonly #controller = new AbortController();
   readonly #tasks = new Set<ClusterHandle<unknown>>();
@@ -50,7 +45,7 @@ class Scope implements TaskScope {
   #isClosed = false;
   #cancelReason: { reason: unknown } | undefined;
 
-  constructor(runner: ScopeRunner, options: ScopeOptions) {
+  constructor(runner: BatchRunner, options: ScopeOptions) {
     this.#runner = runner;
     this.#options = options;
   }
@@ -60,20 +55,27 @@ class Scope implements TaskScope {
   }
 
   get isFull(): boolean {
-    return this.#runner.isFull();
+    return this.#runner.isFull;
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    return this.#runner.ready(signal);
+    return this.#runner.ready(
+      // Nobody waits for room in a scope that is over.
+      signal === undefined
+        ? this.signal
+        : AbortSignal.any([signal, this.signal]),
+    );
   }
 
   submit<T>(task: Task<T>, options?: ClusterSubmitOptions): ClusterHandle<T> {
     const { priority } = this.#options;
-    const handle = this.#runner.submit(
+    const handle = this.#runner.submit<T>(
       task,
       this.#isEnding || this.#isClosed
         ? { ...options, signal: this.#endedSignal() }
-        : { ...(priority === undefined ? {} : { priority }), ...options },
+        : { ...options, priority: options?.priority ?? priority },
+      // Part of what was accepted when the scope was opened.
+      true,
     );
     this.#tasks.add(handle);
     handle.whenEnded().then(() => this.#tasks.delete(handle));
@@ -84,7 +86,7 @@ class Scope implements TaskScope {
   }
 
   defer(cleanup: () => unknown): void {
-    functionNamed("cleanup", cleanup);
+    check.functionNamed("cleanup", cleanup);
     if (this.#isClosed) {
       throw new DisposedError("scope.defer()", "The scope has ended.");
     }
@@ -96,15 +98,18 @@ class Scope implements TaskScope {
     options: ScopeOptions = {},
   ): Promise<T> {
     if (this.#isEnding || this.#isClosed) {
-      return Promise.reject(this.#endedSignal().reason);
+      const refused = Promise.reject(this.#endedSignal("scope.scope()").reason);
+      // As a handle that was cancelled: nobody has to look at it.
+      markHandled(refused);
+      return refused;
     }
     const signal = options.signal === undefined
       ? this.signal
       : AbortSignal.any([options.signal, this.signal]);
     const { priority } = this.#options;
     const inner = runScope(this.#runner, body, {
-      priority,
       ...options,
+      priority: options.priority ?? priority,
       signal,
     });
     this.#scopes.add(inner);
@@ -121,13 +126,18 @@ class Scope implements TaskScope {
     return inner;
   }
 
+  /** Ends the scope from outside. */
+  cancel(reason: unknown): void {
+    if (this.#isEnding) return;
+    this.#cancelReason = { reason };
+    this.#end(reason);
+  }
+
   async run<T>(body: (scope: TaskScope) => T | PromiseLike<T>): Promise<T> {
     const { signal } = this.#options;
-    const abort = () => {
-      this.#cancelReason = { reason: signal?.reason };
-      this.#end(signal?.reason);
-    };
+    const abort = () => this.cancel(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
+    this.#runner.begin(this);
     let result: T | undefined;
     try {
       result = await body(this);
@@ -149,6 +159,7 @@ class Scope implements TaskScope {
       }
     }
     this.#isClosed = true;
+    this.#runner.end(this);
     if (!this.signal.aborted) {
       this.#controller.abort(aborted("The scope has ended"));
     }
@@ -174,7 +185,11 @@ class Scope implements TaskScope {
 
   /** Keeps an error once, unless it is only the echo of the scope's own cancelling. */
   #note(error: unknown): void {
-    if (this.signal.aborted && error === this.signal.reason) return;
+    if (
+      this.signal.aborted &&
+      (error === this.signal.reason ||
+        (error instanceof Error && error.name === "AbortError"))
+    ) return;
     if (!this.#errors.includes(error)) this.#errors.push(error);
   }
 
@@ -188,16 +203,16 @@ class Scope implements TaskScope {
     }
   }
 
-  #endedSignal(): AbortSignal {
-    return this.signal.aborted ? this.signal : AbortSignal.abort(
-      new DisposedError("scope.submit()", "The scope has ended."),
-    );
+  #endedSignal(what = "scope.submit()"): AbortSignal {
+    return this.signal.aborted
+      ? this.signal
+      : AbortSignal.abort(new DisposedError(what, "The scope has ended."));
   }
 
   /** Tasks may submit further ones while they run, so it is looked at again after each wait. */
   async #allEnded(): Promise<void> {
     while (this.#tasks.size > 0 || this.#scopes.size > 0) {
-      await Promise.all([...this.#tasks].map((handle) => handle.whenEnded()));
+      await allEnded(this.#tasks);
       await Promise.allSettled(this.#scopes);
       // The reactions that take them out of the sets run in this turn.
       await undefined;

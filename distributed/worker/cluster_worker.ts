@@ -3,27 +3,31 @@
  *
  * @module
  */
-import type { Server, WorkerStatistics } from "./serve.ts";
+import * as check from "../check.ts";
+import type { Server } from "./serve.ts";
+import type { WorkerStatistics } from "./statistics.ts";
+
+/** Told of the end of a worker. */
+export interface StopHooks {
+  /** It begins to stop. */
+  stopping(): void;
+  /** It has stopped. */
+  stopped(): Promise<void>;
+}
 
 /** A worker: this process serving a queue. */
 export class ClusterWorker implements AsyncDisposable {
   readonly #server: Server;
-  readonly #finished: Promise<void>;
-  #tellFinished: () => void = () => {};
-  #tellFailed: (error: unknown) => void = () => {};
+  readonly #hooks: StopHooks;
+  readonly #finished = Promise.withResolvers<void>();
   #stopped: Promise<void> | undefined;
-  readonly #onStop: () => void;
 
   /** @internal */
-  constructor(server: Server, onStop: () => void) {
+  constructor(server: Server, hooks: StopHooks) {
     this.#server = server;
-    this.#onStop = onStop;
-    this.#finished = new Promise((resolve, reject) => {
-      this.#tellFinished = resolve;
-      this.#tellFailed = reject;
-    });
+    this.#hooks = hooks;
     // Nobody has to wait for it.
-    this.#finished.catch(() => {});
+    this.#finished.promise.catch(() => {});
   }
 
   /** Resolves when it takes tasks. */
@@ -33,7 +37,7 @@ export class ClusterWorker implements AsyncDisposable {
 
   /** Resolves when it has stopped, by `stop()`, a signal or SIGTERM. */
   get finished(): Promise<void> {
-    return this.#finished;
+    return this.#finished.promise;
   }
 
   /** What it has done so far. */
@@ -43,22 +47,28 @@ export class ClusterWorker implements AsyncDisposable {
 
   /**
    * Takes no more tasks, lets those that run finish, and hands back to the queue what has not
-   * after `grace`: its signal aborts, and another worker runs it.
+   * after `grace`: its signal aborts, and another worker runs it. Calling it again joins the same
+   * stop; the most impatient grace wins.
    *
    * @param options.grace Milliseconds. @default {that of `work`}
    */
-  stop(options: { grace?: number | undefined } = {}): Promise<void> {
-    return this.#stopped ??= this.#stop(options.grace);
+  async stop(options: { grace?: number | undefined } = {}): Promise<void> {
+    check.object("options", options);
+    if (options.grace !== undefined) check.duration("grace", options.grace);
+    const stopped = this.#server.stop(options.grace);
+    await (this.#stopped ??= this.#stop(stopped));
   }
 
-  async #stop(grace: number | undefined): Promise<void> {
-    this.#onStop();
+  async #stop(stopped: Promise<void>): Promise<void> {
+    this.#hooks.stopping();
     try {
-      await this.#server.stop(grace);
-      this.#tellFinished();
+      await stopped;
+      this.#finished.resolve();
     } catch (error) {
-      this.#tellFailed(error);
+      this.#finished.reject(error);
       throw error;
+    } finally {
+      await this.#hooks.stopped();
     }
   }
 

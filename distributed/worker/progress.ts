@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Encoded } from "../serialize.ts";
+import type { Encoded } from "../serialize/kinds.ts";
 
 /** Sends at most one value in `interval` milliseconds. */
 export class Progress {

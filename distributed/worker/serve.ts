@@ -17,23 +17,22 @@ import {
   type TaskHandle,
 } from "@specify/async-core/runner";
 import type { Span } from "@opentelemetry/api";
+import { deadlineError, storeTimeOffset } from "../clock.ts";
 import { callHandler, ContextWith, type Definition } from "../define_task.ts";
-import type {
-  Engine,
-  EngineWorker,
-  Envelope,
-  JobEnd,
-  TakenJob,
-} from "../engine.ts";
-import { UnknownTaskError } from "../errors.ts";
-import { writeReason } from "../outcome.ts";
-import { decode, encode } from "../serialize.ts";
-import { clockOffset, deadlineError } from "../clock.ts";
+import type { Engine, EngineWorker, JobEnd, TakenJob } from "../engine.ts";
+import { LOST, writeReason } from "../outcome.ts";
+import { decode } from "../serialize/decode.ts";
+import { encode } from "../serialize/encode.ts";
 import { endSpan, runTraced } from "../tracing.ts";
+import { type CheckedEnvelope, readEnvelope } from "./envelope.ts";
+import { Owners } from "./owners.ts";
 import { Progress } from "./progress.ts";
+import { emptyStatistics, type WorkerStatistics } from "./statistics.ts";
+import { UnknownNames } from "./unknown_names.ts";
 
 /** How long a task that was told to stop may take to end before its job is handed back anyway. */
 const END_WITHIN = 1000;
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Everything that serving needs to know, checked and complete. */
 export interface ServeSettings {
@@ -50,26 +49,11 @@ export interface ServeSettings {
   readonly report: (error: Error) => void;
 }
 
-/** What a worker has done so far. */
-export interface WorkerStatistics {
-  /** Tasks that run here now. */
-  running: number;
-  /** Ended with a result. */
-  succeeded: number;
-  /** Ended with an error; one that will be tried again counts each time. */
-  failed: number;
-  /** Cancelled by their submitters while they ran here. */
-  cancelled: number;
-  /** Given back to the queue: at a stop, or for workers that know their name. */
-  handedBack: number;
-  /** Taken over from a worker that was lost. */
-  takenOver: number;
-  /** Lost to another worker, since this one was not heard of for too long. */
-  lost: number;
-}
-
 /** Why a running job is being ended before its time. */
 type Ending = "cancelled" | "lock lost" | "stopped" | "orphaned";
+
+/** What is to become of a job, and what it counts as when that is not its kind. */
+type Answer = JobEnd & { readonly counts?: "cancelled" | "lost" };
 
 interface Running {
   readonly handle: TaskHandle<unknown>;
@@ -81,33 +65,26 @@ interface Running {
 export class Server {
   // Invariant: #running holds the jobs whose task was submitted to the runner and that were not
   // answered yet; #lastChances those of them that were lost as often as they may be.
-  readonly stats: WorkerStatistics = {
-    running: 0,
-    succeeded: 0,
-    failed: 0,
-    cancelled: 0,
-    handedBack: 0,
-    takenOver: 0,
-    lost: 0,
-  };
+  readonly stats: WorkerStatistics = emptyStatistics();
   readonly #engine: Engine;
   readonly #settings: ServeSettings;
   readonly #worker: EngineWorker;
+  readonly #names: UnknownNames;
+  readonly #owners: Owners;
   readonly #running = new Map<string, Running>();
   readonly #lastChances = new Set<string>();
-  /** Since when this worker has seen jobs that nobody knows. */
-  readonly #unknown = new Map<string, number>();
-  /** Since when submitters have not been heard of. */
-  readonly #silentOwners = new Map<string, number>();
   readonly #timers: ReturnType<typeof setInterval>[] = [];
-  /** The store's clock minus ours. */
-  #clockOffset = 0;
+  readonly #stopTimers: ReturnType<typeof setTimeout>[] = [];
+  /** The store's clock minus `performance.now()`, once it is known. */
+  #toStoreTime: number | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(engine: Engine, settings: ServeSettings) {
     this.#engine = engine;
     this.#settings = settings;
     const { lostAfter, orphanAfter } = settings;
+    this.#names = new UnknownNames(engine, settings.unknownAfter);
+    this.#owners = new Owners(engine, orphanAfter);
     this.#worker = engine.serve({
       concurrency: settings.concurrency,
       lostAfter,
@@ -131,30 +108,39 @@ export class Server {
   /** Resolves when it takes tasks. */
   readonly ready: Promise<void>;
 
-  /** Takes no more; resolves when everything has ended or was handed back. */
+  /**
+   * Takes no more; resolves when everything has ended or was handed back. A later call may bring
+   * the end of the grace forward.
+   */
   stop(grace: number = this.#settings.grace): Promise<void> {
-    return this.#stopping ??= this.#stop(grace);
+    if (grace <= LONGEST_TIMER) {
+      this.#stopTimers.push(setTimeout(() => {
+        for (const id of this.#running.keys()) this.#end(id, "stopped");
+      }, grace));
+    }
+    return this.#stopping ??= this.#stop();
   }
 
-  async #stop(grace: number): Promise<void> {
-    const closed = this.#worker.close();
-    const timer = grace === Infinity ? undefined : setTimeout(() => {
-      for (const id of this.#running.keys()) this.#end(id, "stopped");
-    }, grace);
-    await closed;
-    clearTimeout(timer);
-    for (const one of this.#timers) clearInterval(one);
+  async #stop(): Promise<void> {
+    try {
+      await this.#worker.close();
+    } finally {
+      for (const timer of this.#stopTimers) clearTimeout(timer);
+      for (const timer of this.#timers) clearInterval(timer);
+    }
   }
 
   /** Says which names are known here, and learns the store's time. */
   async #beat(): Promise<void> {
     const { definitions, lostAfter } = this.#settings;
     await Promise.all([
-      clockOffset(this.#engine).then((offset) => this.#clockOffset = offset),
-      ...[...definitions.keys()].map((name) =>
-        this.#engine.beat(knows(name), lostAfter)
-      ),
+      this.#readClock(),
+      this.#names.announce(definitions.keys(), lostAfter),
     ]);
+  }
+
+  async #readClock(): Promise<number> {
+    return this.#toStoreTime = await storeTimeOffset(this.#engine);
   }
 
   #quietly(work: Promise<unknown>): void {
@@ -166,53 +152,90 @@ export class Server {
   }
 
   async #answer(job: TakenJob): Promise<JobEnd> {
-    let end: JobEnd;
+    let answer: Answer;
     try {
-      end = await this.#run(job);
+      answer = await this.#take(job);
     } catch (error) {
-      end = { kind: "failed", reason: writeReason("failed", error) };
+      answer = { kind: "failed", reason: writeReason("failed", error) };
     }
-    if (end.kind === "handed back") this.stats.handedBack++;
-    else this.stats[end.kind]++;
-    return end;
+    const { kind, counts = kind } = answer;
+    this.stats[counts === "handed back" ? "handedBack" : counts]++;
+    return answer;
   }
 
-  async #run(job: TakenJob): Promise<JobEnd> {
+  async #take(job: TakenJob): Promise<Answer> {
     // A job that was on its way here while the worker was told to stop.
     if (this.#stopping !== undefined) return { kind: "handed back", delay: 0 };
-    const { maxLost } = this.#settings;
     const definition = this.#settings.definitions.get(job.name);
-    if (definition === undefined) return await this.#unknownTask(job);
+    if (definition === undefined) return await this.#names.answer(job);
     const envelope = readEnvelope(job);
-    if (envelope.owner !== undefined) {
-      const answer = await this.#checkOwner(envelope.owner, job.name);
-      if (answer !== undefined) return answer;
+    const { owner } = envelope;
+    if (owner !== undefined) {
+      const state = await this.#owners.stateOf(owner);
+      if (state === "silent") {
+        return {
+          kind: "handed back",
+          delay: this.#settings.orphanAfter / 4,
+        };
+      }
+      if (state === "dead") {
+        return this.#endedEarly("orphaned", endingError(job.name, "orphaned"));
+      }
     }
-    const left = envelope.deadline === undefined
-      ? Infinity
-      : envelope.deadline - Date.now() - this.#clockOffset;
-    if (left <= 0) throw deadlineError(job.name);
-    if (job.lost > 0) this.stats.takenOver++;
-    // One that was lost before, with its last chance: such tasks never run two at a time on a
-    // worker, so that one which kills its worker takes no other's last chance with it.
-    const isLastChance = job.lost > 0 && job.lost >= maxLost - 1;
-    if (isLastChance && this.#lastChances.size > 0) {
-      return { kind: "handed back", delay: 50 + Math.random() * 200 };
+    let left = Infinity;
+    if (envelope.deadline !== undefined) {
+      const toStoreTime = this.#toStoreTime ?? await this.#readClock();
+      left = envelope.deadline - toStoreTime - performance.now();
+      if (left <= 0) throw deadlineError(job.name);
     }
-    if (isLastChance) this.#lastChances.add(job.id);
+    return job.lost === 0
+      ? await this.#run(job, definition, envelope, left)
+      : await this.#runAgain(job, definition, envelope, left);
+  }
+
+  /**
+   * A task that was lost. Only runs that had begun count: of two workers' worth of tasks that were
+   * taken along with one that kills its worker, those that had not begun lose nothing.
+   */
+  async #runAgain(
+    job: TakenJob,
+    definition: Definition,
+    envelope: CheckedEnvelope,
+    left: number,
+  ): Promise<Answer> {
+    const { maxLost } = this.#settings;
+    // What nobody has written down is the first run.
+    const { lostRuns = 1 } = envelope;
+    if (lostRuns >= maxLost) return { kind: "failed", reason: LOST };
+    // With their last chance, tasks never run two at a time on a worker, so that one which kills
+    // its worker takes no other's last chance with it.
+    const isLastChance = lostRuns >= maxLost - 1;
+    if (isLastChance) {
+      if (this.#lastChances.size > 0) {
+        return { kind: "handed back", delay: 50 + Math.random() * 200 };
+      }
+      this.#lastChances.add(job.id);
+    }
     try {
-      return await this.#runTask(job, definition, envelope, left);
+      // Counted before it begins: nobody could do so afterwards.
+      await job.replaceEnvelope({ ...job.envelope, lostRuns: lostRuns + 1 });
+      this.stats.takenOver++;
+      const end = await this.#run(job, definition, envelope, left);
+      const goesOn = end.kind === "handed back" ||
+        (end.kind === "failed" && end.retryIn !== undefined);
+      if (goesOn) await job.replaceEnvelope({ ...job.envelope, lostRuns });
+      return end;
     } finally {
       this.#lastChances.delete(job.id);
     }
   }
 
-  async #runTask(
+  async #run(
     job: TakenJob,
     definition: Definition,
     envelope: CheckedEnvelope,
     left: number,
-  ): Promise<JobEnd> {
+  ): Promise<Answer> {
     const input = decode(envelope.input);
     const progress = new Progress(
       (value) => job.progress(value),
@@ -258,7 +281,7 @@ export class Server {
       "task.id": job.id,
       "task.name": job.name,
       "task.priority": job.priority,
-      "task.queue_ms": Math.max(0, Date.now() - job.submittedAt),
+      "task.queue_ms": this.#waitOf(job),
     }, begin);
     const running: Running = {
       handle,
@@ -308,18 +331,24 @@ export class Server {
     clearTimeout(timer);
   }
 
-  #endedEarly(ending: Ending, error: unknown): JobEnd {
+  #endedEarly(ending: Ending, error: unknown): Answer {
     switch (ending) {
       case "stopped":
         return { kind: "handed back", delay: 0 };
       case "lock lost":
-        this.stats.lost++;
         // The store refuses it: the job is another worker's.
-        return { kind: "failed", reason: writeReason("failed", error) };
+        return {
+          kind: "failed",
+          reason: writeReason("failed", error),
+          counts: "lost",
+        };
       case "cancelled":
       case "orphaned":
-        this.stats.cancelled++;
-        return { kind: "failed", reason: writeReason("cancelled", error) };
+        return {
+          kind: "failed",
+          reason: writeReason("cancelled", error),
+          counts: "cancelled",
+        };
     }
   }
 
@@ -327,70 +356,21 @@ export class Server {
     const running = this.#running.get(id);
     if (running === undefined || running.ending !== undefined) return;
     running.ending = ending;
-    running.handle.cancel(
-      new DOMException(
-        `Task ${running.handle.name} ${WHY[ending]}`,
-        "AbortError",
-      ),
-    );
+    running.handle.cancel(endingError(running.handle.name, ending));
   }
 
-  /** Left for others; failed when nobody knows it for `unknownAfter`. */
-  async #unknownTask(job: TakenJob): Promise<JobEnd> {
-    const { unknownAfter } = this.#settings;
-    const now = performance.now();
-    const since = this.#unknown.get(job.id) ?? now;
-    const isKnown = await this.#engine.lives(knows(job.name));
-    if (!isKnown && now - since >= unknownAfter) {
-      this.#unknown.delete(job.id);
-      throw new UnknownTaskError(job.name, unknownAfter);
-    }
-    // Somebody who knows it may be busy for long: the time begins anew.
-    this.#unknown.set(job.id, isKnown ? now : since);
-    for (const [id, seen] of this.#unknown) {
-      // Those that others have taken since.
-      if (now - seen > 10 * unknownAfter) this.#unknown.delete(id);
-    }
-    const delay = Math.min(Math.max(unknownAfter / 10, 10), 500);
-    return { kind: "handed back", delay: delay * (0.5 + Math.random()) };
-  }
-
-  /** Waits for a submitter that is silent before its task is given up: it may be reconnecting. */
-  async #checkOwner(owner: string, task: string): Promise<JobEnd | undefined> {
-    if (await this.#engine.lives(owner)) {
-      this.#silentOwners.delete(owner);
-      return undefined;
-    }
-    const { orphanAfter } = this.#settings;
-    const now = performance.now();
-    const since = this.#silentOwners.get(owner) ?? now;
-    this.#silentOwners.set(owner, since);
-    if (now - since < orphanAfter / 2) {
-      return { kind: "handed back", delay: orphanAfter / 4 };
-    }
-    this.stats.cancelled++;
-    return {
-      kind: "failed",
-      reason: writeReason(
-        "cancelled",
-        new DOMException(`Task ${task} ${WHY.orphaned}`, "AbortError"),
-      ),
-    };
+  /** How long it has waited in the queue, as far as the store's time is known. */
+  #waitOf({ submittedAt }: TakenJob): number {
+    if (this.#toStoreTime === undefined) return 0;
+    return Math.max(0, performance.now() + this.#toStoreTime - submittedAt);
   }
 
   async #watchOwners(): Promise<void> {
     const owners = new Set(
       [...this.#running.values()].flatMap(({ owner }) => owner ?? []),
     );
-    const now = performance.now();
     for (const owner of owners) {
-      if (await this.#engine.lives(owner)) {
-        this.#silentOwners.delete(owner);
-        continue;
-      }
-      const since = this.#silentOwners.get(owner) ?? now;
-      this.#silentOwners.set(owner, since);
-      if (now - since < this.#settings.orphanAfter / 2) continue;
+      if (await this.#owners.stateOf(owner) !== "dead") continue;
       for (const [id, running] of this.#running) {
         if (running.owner === owner) this.#end(id, "orphaned");
       }
@@ -406,9 +386,8 @@ const WHY: Readonly<Record<Ending, string>> = {
   "orphaned": "was cancelled: its submitter is not heard of any more",
 };
 
-/** The key under which workers say that they know a name. */
-function knows(name: string): string {
-  return `knows:${name}`;
+function endingError(task: string, ending: Ending): DOMException {
+  return new DOMException(`Task ${task} ${WHY[ending]}`, "AbortError");
 }
 
 function failed(
@@ -423,45 +402,4 @@ function failed(
   return isWanted
     ? { kind: "failed", reason, retryIn: retry.getJitteredDelay(attempt - 1) }
     : { kind: "failed", reason };
-}
-
-interface CheckedEnvelope {
-  readonly input: unknown;
-  readonly timeout: number | undefined;
-  readonly deadline: number | undefined;
-  readonly key: string | undefined;
-  readonly weight: number | undefined;
-  readonly trace: string | undefined;
-  readonly owner: string | undefined;
-}
-
-/** What came from the queue is data: each part is taken only if it is of its kind. */
-function readEnvelope({ envelope }: TakenJob): CheckedEnvelope {
-  return {
-    input: envelope.input,
-    timeout: number(envelope, "timeout"),
-    deadline: number(envelope, "deadline"),
-    key: text(envelope, "key"),
-    weight: Number.isSafeInteger(envelope.weight)
-      ? number(envelope, "weight")
-      : undefined,
-    trace: text(envelope, "trace"),
-    owner: text(envelope, "owner"),
-  };
-}
-
-function number(
-  envelope: Partial<Envelope>,
-  name: "timeout" | "deadline" | "weight",
-): number | undefined {
-  const value: unknown = envelope[name];
-  return typeof value === "number" && value >= 0 ? value : undefined;
-}
-
-function text(
-  envelope: Partial<Envelope>,
-  name: "key" | "trace" | "owner",
-): string | undefined {
-  const value: unknown = envelope[name];
-  return typeof value === "string" ? value : undefined;
 }

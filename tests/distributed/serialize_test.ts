@@ -9,8 +9,9 @@ import {
   InputTooLargeError,
   NotSerializableError,
 } from "@specify/async-distributed";
-import { decode, encode, encodeWithin } from "../../distributed/serialize.ts";
-import { packThrown, unpackThrown } from "../../distributed/remote_error.ts";
+import { decode, unpackThrown } from "../../distributed/serialize/decode.ts";
+import { encode, packThrown } from "../../distributed/serialize/encode.ts";
+import { encodeWithin } from "../../distributed/serialize/limit.ts";
 import { readOutcome, writeReason } from "../../distributed/outcome.ts";
 
 function travel(value: unknown): unknown {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Redis, type RedisOptions } from "ioredis";
-import type { RedisConnectionOptions } from "./address.ts";
+import type { RedisConnectionOptions } from "../address.ts";
 
 /** A connection that never gives up: it tries again after at most a second. */
 export function connect(

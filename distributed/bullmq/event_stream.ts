@@ -1,0 +1,104 @@
+/**
+ * The events of a queue, from now on and for as long as it is wanted: reading goes on after a
+ * lost connection and after an entry that cannot be read.
+ *
+ * @module
+ */
+import { QueueEvents, type QueueEventsOptions } from "bullmq";
+import type { Redis } from "ioredis";
+
+/** How long to wait before reading on after a failure. */
+const AGAIN_AFTER = 500;
+
+/** Where the events come from, and who hears of trouble. */
+export interface EventStreamOptions {
+  readonly queue: string;
+  readonly prefix: string;
+  /** For commands. */
+  readonly redis: Redis;
+  /** For the reading alone: it blocks its connection. Closed along with the stream. */
+  readonly reader: Redis;
+  readonly failed: (error: Error) => void;
+  /** Some events were passed over. */
+  readonly skipped: () => void;
+}
+
+/** One stream of events. */
+export class EventStream {
+  readonly #options: EventStreamOptions;
+  readonly #closing = Promise.withResolvers<void>();
+  #events: QueueEvents | undefined;
+  #isClosed = false;
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Begins to read; `subscribe` says which events are wanted. The place to begin at is read first:
+   * BullMQ's own default begins when its first read arrives, and misses what happens before.
+   */
+  async open(subscribe: (events: QueueEvents) => void): Promise<void> {
+    const { queue, prefix, reader, failed } = this.#options;
+    const lastEventId = await this.#newest();
+    if (this.#isClosed) return;
+    const events = new QueueEvents(queue, {
+      connection: reader,
+      prefix,
+      autorun: false,
+      lastEventId,
+    });
+    events.on("error", failed);
+    subscribe(events);
+    this.#events = events;
+    this.#read(events);
+  }
+
+  /** Never rejects. */
+  async #read(events: QueueEvents): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await events.run();
+      } catch (error) {
+        // An entry that no program of ours has written: what it hides is found in the store.
+        this.#options.failed(
+          error instanceof Error ? error : new Error(String(error)),
+        );
+        await this.#passOver(events);
+      }
+    }
+  }
+
+  async #passOver(events: QueueEvents): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      new Promise<void>((resolve) => timer = setTimeout(resolve, AGAIN_AFTER)),
+      this.#closing.promise,
+    ]);
+    clearTimeout(timer);
+    if (this.#isClosed) return;
+    try {
+      const options: QueueEventsOptions = events.opts;
+      options.lastEventId = await this.#newest();
+      this.#options.skipped();
+    } catch {
+      // Then the same entry is met again, and so is this place.
+    }
+  }
+
+  async #newest(): Promise<string> {
+    const { redis, prefix, queue } = this.#options;
+    const key = `${prefix}:${queue}:events`;
+    const [newest] = await redis.xrevrange(key, "+", "-", "COUNT", 1);
+    return newest?.[0] ?? "0-0";
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#closing.resolve();
+    const closed = this.#events?.close();
+    // A connection that is down would be waited for.
+    this.#options.reader.disconnect();
+    await closed;
+  }
+}

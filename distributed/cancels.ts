@@ -1,0 +1,69 @@
+/**
+ * Cancels on their way: the store is told, and asked again until the task is out of it.
+ *
+ * @module
+ */
+import type { Engine } from "./engine.ts";
+import type { OpenTask } from "./open_tasks.ts";
+
+/** How often a worker is told again of a cancel that it has not obeyed: it may have been lost. */
+const AGAIN = 1000;
+
+/** Takes tasks out of the store. */
+export class Cancels {
+  // Invariant: #tasks holds the tasks that were given up here while the store may still have
+  // them; the timer runs exactly while there are any.
+  readonly #engine: Engine;
+  readonly #gone: (task: OpenTask) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #tasks = new Map<OpenTask, boolean>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** `gone` is told when the store has a task no more. */
+  constructor(
+    engine: Engine,
+    gone: (task: OpenTask) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#engine = engine;
+    this.#gone = gone;
+    this.#failed = failed;
+  }
+
+  /**
+   * Begins to take a task out. `isUncertain`: its adding was refused, so that it is hardly there.
+   */
+  begin(task: OpenTask, isUncertain = false): void {
+    if (this.#tasks.has(task)) return;
+    this.#tasks.set(task, isUncertain);
+    this.#timer ??= setInterval(() => {
+      if (this.#engine.trouble !== undefined) return;
+      for (const task of this.#tasks.keys()) this.#tell(task);
+    }, AGAIN);
+    this.#tell(task);
+  }
+
+  #tell(task: OpenTask): void {
+    this.#engine.cancel(task.id).then(
+      (result) => {
+        if (result !== "told") this.#gone(task);
+      },
+      (error) => {
+        // Refused as its adding was: there is nothing to take out.
+        if (this.#tasks.get(task) && this.#engine.trouble === undefined) {
+          this.#gone(task);
+        } else this.#failed(error);
+      },
+    );
+  }
+
+  /** The task has ended. */
+  over(task: OpenTask): void {
+    if (this.#tasks.delete(task) && this.#tasks.size === 0) this.close();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

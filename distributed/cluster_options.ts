@@ -1,0 +1,166 @@
+/**
+ * The options of a ClusterRunner, and what follows from them.
+ *
+ * @module
+ */
+import { TaskPriority } from "@specify/async-core/runner";
+import type { TaskObserver } from "@specify/async-core/runner";
+import { checkConnection, type RedisConnectionOptions } from "./address.ts";
+import * as check from "./check.ts";
+import type { KeepPolicy } from "./engine.ts";
+import { HOW_TO_GET_REDIS } from "./errors.ts";
+import { checkKeep } from "./submit_options.ts";
+import type { SubmitterSettings } from "./submitter.ts";
+
+/** Where the cluster's queue is, and defaults for its tasks. */
+export interface ClusterRunnerOptions {
+  /**
+   * Where Redis is: a URL (`redis://user:password@host:6379/0`, `rediss://…` for TLS), or its
+   * parts. @default {"redis://127.0.0.1:6379"}
+   */
+  connection?: string | RedisConnectionOptions | undefined;
+  /** Name of the BullMQ queue. @default {"async-distributed"} */
+  queue?: string | undefined;
+  /** Prefix of all keys in Redis. @default {"bull"} */
+  prefix?: string | undefined;
+  /** Longest running time of a task that names none, in milliseconds. @default {Infinity} */
+  timeout?: number | undefined;
+  /** Level of a task that names none. @default {TaskPriority.NORMAL} */
+  priority?: TaskPriority | undefined;
+  /** Ends the runner's tasks when it aborts, with its reason, and refuses further ones. */
+  signal?: AbortSignal | undefined;
+  /**
+   * How many tasks of this runner may be submitted and not ended before `isFull` is true.
+   * @default {Infinity}
+   */
+  maxQueue?: number | undefined;
+  /** How many tasks one gather or map has submitted at once. @default {1000} */
+  maxAhead?: number | undefined;
+  /** Largest input, as JSON, in bytes. @default {1_048_576} */
+  maxInputBytes?: number | undefined;
+  /**
+   * How long a submit waits for Redis, in milliseconds, before its handle rejects with
+   * ClusterUnreachableError. With Infinity it waits until Redis is there. @default {Infinity}
+   */
+  sendTimeout?: number | undefined;
+  /**
+   * How long records of ended tasks stay in Redis. Left out, the record of a task goes as soon as
+   * its submitter has read the outcome, those of tasks with an `id` of their own after a day.
+   */
+  keep?: KeepPolicy | undefined;
+  /**
+   * What happens to tasks whose submitter has died: they `"run"` on, or `"cancel"`.
+   * @default {"run"}
+   */
+  orphans?: "run" | "cancel" | undefined;
+  /**
+   * How long a submitter must be silent to count as dead, in milliseconds; the same for its
+   * workers. @default {30_000}
+   */
+  orphanAfter?: number | undefined;
+  /**
+   * How often outcomes are checked against the store, besides after each reconnect, in
+   * milliseconds: what an event failed to tell is found then. @default {30_000}
+   */
+  checkInterval?: number | undefined;
+  /**
+   * Sees every change of this runner's tasks: `started` when a worker somewhere has taken one,
+   * `ended` when it has ended there. What it throws is reported and changes nothing.
+   */
+  observer?: TaskObserver | undefined;
+  /**
+   * Told of trouble that belongs to no task: a lost connection (once for each time), a failed
+   * clean-up. The default prints it with `console.error`.
+   */
+  onError?: ((error: Error) => void) | undefined;
+}
+
+/** Checks all of them, before anything is done. */
+export function checkOptions(options: ClusterRunnerOptions): void {
+  check.object("options", options);
+  const { queue, prefix, priority, orphans, signal, observer } = options;
+  checkConnection(options.connection);
+  if (queue !== undefined) {
+    check.text("queue", queue);
+    if (queue.includes(":")) {
+      throw new TypeError(
+        `queue must hold no colon, got ${check.show(queue)}`,
+      );
+    }
+  }
+  if (prefix !== undefined) check.text("prefix", prefix);
+  if (priority !== undefined) check.priority(priority);
+  if (options.timeout !== undefined) check.duration("timeout", options.timeout);
+  if (options.sendTimeout !== undefined) {
+    check.duration("sendTimeout", options.sendTimeout);
+  }
+  for (const name of ["orphanAfter", "checkInterval"] as const) {
+    if (options[name] !== undefined) check.finiteDuration(name, options[name]);
+  }
+  if (options.maxQueue !== undefined) {
+    check.integerOrInfinity("maxQueue", options.maxQueue);
+  }
+  for (const name of ["maxAhead", "maxInputBytes"] as const) {
+    if (options[name] !== undefined) check.integer(name, options[name]);
+  }
+  checkKeep(options.keep);
+  if (orphans !== undefined && orphans !== "run" && orphans !== "cancel") {
+    throw new TypeError(
+      `orphans must be "run" or "cancel", got ${check.show(orphans)}`,
+    );
+  }
+  if (signal !== undefined) check.signal("signal", signal);
+  if (observer !== undefined) check.object("observer", observer);
+  if (options.onError !== undefined) {
+    check.functionNamed("onError", options.onError);
+  }
+}
+
+/** What the submitter of a runner is made with. */
+export function submitterSettings(
+  options: ClusterRunnerOptions,
+  report: (error: Error) => void,
+): SubmitterSettings {
+  return {
+    priority: options.priority ?? TaskPriority.NORMAL,
+    timeout: options.timeout ?? Infinity,
+    maxInputBytes: options.maxInputBytes ?? 1_048_576,
+    maxQueue: options.maxQueue ?? Infinity,
+    sendTimeout: options.sendTimeout ?? Infinity,
+    checkInterval: options.checkInterval ?? 30_000,
+    keep: options.keep,
+    aliveFor: options.orphans === "cancel"
+      ? options.orphanAfter ?? 30_000
+      : undefined,
+    observer: options.observer,
+    report,
+  };
+}
+
+/** Who is told of trouble that belongs to no task. */
+export function reporter(
+  onError: ((error: Error) => void) | undefined,
+): (error: Error) => void {
+  if (onError === undefined) return printError;
+  return (error) => {
+    try {
+      onError(error);
+    } catch (thrown) {
+      // It is called from where nobody could catch it.
+      console.error("ClusterRunner: onError threw:", thrown);
+    }
+  };
+}
+
+function printError(error: Error): void {
+  const isConnection = /ECONN|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT/.test(
+    error.message,
+  );
+  console.error(
+    `ClusterRunner: ${error.message}${
+      isConnection
+        ? `. It tries again until Redis is there. ${HOW_TO_GET_REDIS}`
+        : ""
+    }`,
+  );
+}

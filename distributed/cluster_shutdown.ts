@@ -1,0 +1,118 @@
+/**
+ * Ending a ClusterRunner: let what was accepted finish wherever it runs, cancel what takes too
+ * long, say what was cancelled; then stop the workers and close the connections.
+ *
+ *     waiting ──all has ended──────────────────────────────────▶ closing ──▶ done
+ *        └──time is up──▶ cut off ──all has ended, or grace is over──▲
+ *
+ * @module
+ */
+import type {
+  ShutdownOptions,
+  ShutdownReport,
+} from "@specify/async-core/runner";
+import type { Admission } from "./admission.ts";
+import { aborted } from "./batch.ts";
+import * as check from "./check.ts";
+import { infoOf } from "./observe.ts";
+import { isUnsettled } from "./open_tasks.ts";
+import type { Submitter } from "./submitter.ts";
+
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** What is shut down. */
+export interface ShutdownTarget {
+  readonly admission: Admission;
+  readonly tasks: Submitter;
+  /** Stops the workers; with `isHurried`, without waiting for what they run. */
+  stopWorkers(isHurried: boolean): Promise<unknown>;
+  /** Closes everything. */
+  close(): Promise<void>;
+}
+
+/** Checks the options before anything is ended. */
+export function checkShutdownOptions(options: ShutdownOptions): void {
+  check.object("options", options);
+  const { wait, timeout, grace } = options;
+  if (wait !== undefined) check.boolean("wait", wait);
+  if (timeout !== undefined) check.duration("timeout", timeout);
+  if (grace !== undefined) check.duration("grace", grace);
+}
+
+/** One shutdown, which later calls may hurry. */
+export class ClusterShutdown {
+  readonly report: Promise<ShutdownReport>;
+  readonly #target: ShutdownTarget;
+  readonly #hurry = new AbortController();
+  readonly #late = new AbortController();
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  #grace = Infinity;
+
+  constructor(target: ShutdownTarget, options: ShutdownOptions) {
+    this.#target = target;
+    this.apply(options);
+    this.report = this.#run().finally(() => {
+      for (const timer of this.#timers) clearTimeout(timer);
+    });
+  }
+
+  /** The most impatient options win. */
+  apply(options: ShutdownOptions): void {
+    const { wait = true, timeout = Infinity, grace = 1000 } = options;
+    this.#grace = Math.min(this.#grace, grace);
+    if (!wait) this.#hurry.abort();
+    else this.#after(timeout, this.#hurry);
+    if (this.#hurry.signal.aborted) this.#after(this.#grace, this.#late);
+  }
+
+  #after(milliseconds: number, controller: AbortController): void {
+    if (milliseconds > LONGEST_TIMER) return;
+    this.#timers.push(setTimeout(() => controller.abort(), milliseconds));
+  }
+
+  async #run(): Promise<ShutdownReport> {
+    const { tasks, admission } = this.#target;
+    const report: ShutdownReport = { cancelled: [], unfinished: [] };
+    if (!await this.#isOverBefore(this.#hurry.signal)) {
+      const handles = tasks.handles().filter(isUnsettled);
+      const reason = aborted(
+        "The runner was shut down before this task had ended",
+      );
+      this.#after(this.#grace, this.#late);
+      admission.cutOff(reason, false);
+      for (const handle of handles) handle.cancel(reason);
+      report.cancelled = handles.map(infoOf);
+      if (!await this.#isOverBefore(this.#late.signal)) {
+        report.unfinished = tasks.handles().map(infoOf);
+      }
+    }
+    const { signal } = this.#hurry;
+    // Those of its patience that are left hold for the workers, too.
+    const hurry = () => {
+      this.#target.stopWorkers(true).catch(() => {});
+    };
+    signal.addEventListener("abort", hurry, { once: true });
+    try {
+      await this.#target.stopWorkers(signal.aborted);
+    } finally {
+      signal.removeEventListener("abort", hurry);
+      await this.#target.close();
+    }
+    return report;
+  }
+
+  /** Whether everything ends before the signal aborts. */
+  async #isOverBefore(signal: AbortSignal): Promise<boolean> {
+    const { tasks, admission } = this.#target;
+    try {
+      await tasks.when(
+        () => tasks.size === 0 && admission.works.size === 0,
+        signal,
+      );
+      return true;
+    } catch {
+      // Aborted: time is up.
+      return false;
+    }
+  }
+}

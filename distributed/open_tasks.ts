@@ -1,0 +1,105 @@
+/**
+ * The tasks of this process that have not ended where they run, by id.
+ *
+ * @module
+ */
+import type { ClusterHandle } from "./cluster_handle.ts";
+import type { Parcel } from "./parcel.ts";
+
+/** One task, and who waits for it here. */
+export interface OpenTask {
+  readonly id: string;
+  /** In the order in which they were made; never empty. */
+  readonly handles: ClusterHandle<unknown>[];
+  /** Submits of the same id that wait until this task, which was given up, is out of the way. */
+  readonly next: Parcel[];
+}
+
+interface Waiter {
+  readonly isDue: () => boolean;
+  readonly wake: () => void;
+}
+
+/** Whether a handle has no outcome yet. */
+export function isUnsettled(handle: ClusterHandle<unknown>): boolean {
+  return handle.state === "queued" || handle.state === "running";
+}
+
+/** Whether nobody here waits for a task any more: it was cancelled, or its time is up. */
+export function isGivenUp(task: OpenTask): boolean {
+  return !task.handles.some(isUnsettled);
+}
+
+/** The tasks, and those who wait for there to be fewer. */
+export class OpenTasks {
+  // Invariant: a handle is in the task of its id here exactly until `hasEnded`, settled or not;
+  // or its parcel is in that task's `next`.
+  readonly #tasks = new Map<string, OpenTask>();
+  readonly #waiters = new Set<Waiter>();
+
+  /** How many tasks there are. */
+  get size(): number {
+    return this.#tasks.size;
+  }
+
+  get(id: string): OpenTask | undefined {
+    return this.#tasks.get(id);
+  }
+
+  [Symbol.iterator](): IterableIterator<OpenTask> {
+    return this.#tasks.values();
+  }
+
+  /** Adds a handle to the task of its id. */
+  add(handle: ClusterHandle<unknown>): void {
+    const task = this.#tasks.get(handle.id);
+    if (task !== undefined) task.handles.push(handle);
+    else {
+      this.#tasks.set(handle.id, {
+        id: handle.id,
+        handles: [handle],
+        next: [],
+      });
+    }
+  }
+
+  /** Takes a task out. Call `changed` when that has had its consequences. */
+  delete(id: string): void {
+    this.#tasks.delete(id);
+  }
+
+  /** All handles, in the order of their tasks. */
+  handles(): ClusterHandle<unknown>[] {
+    return [...this].flatMap(({ handles, next }) => [
+      ...handles,
+      ...next.map(({ handle }) => handle),
+    ]);
+  }
+
+  /** Wakes those whose time has come. */
+  changed(): void {
+    for (const waiter of this.#waiters) if (waiter.isDue()) waiter.wake();
+  }
+
+  /** Resolves when `isDue`; rejects with the reason of `signal`. */
+  when(isDue: () => boolean, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (isDue()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#waiters.delete(waiter);
+        reject(signal?.reason);
+      };
+      const waiter: Waiter = {
+        isDue,
+        wake: () => {
+          this.#waiters.delete(waiter);
+          signal?.removeEventListener("abort", abort);
+          resolve();
+        },
+      };
+      this.#waiters.add(waiter);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+}

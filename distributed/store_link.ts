@@ -1,0 +1,75 @@
+/**
+ * How a submitter stays in touch with the store: it listens from before its first task on, knows
+ * how the store's clock runs, and says that it lives where its tasks depend on that.
+ *
+ * @module
+ */
+import { storeTimeOffset } from "./clock.ts";
+import type { Engine, EngineListener } from "./engine.ts";
+
+/** What a link is made with. */
+export interface StoreLinkOptions {
+  readonly listener: EngineListener;
+  /** Tasks end with their submitter: it says that it lives, for so many milliseconds each time. */
+  readonly aliveFor: number | undefined;
+  readonly failed: (error: unknown) => void;
+}
+
+/** One submitter's link to the store. */
+export class StoreLink {
+  /** The name under which it says that it lives, if it does. */
+  readonly owner: string | undefined;
+  /** The store's clock, in milliseconds since 1970, minus `performance.now()`. */
+  toStoreTime = 0;
+  readonly #engine: Engine;
+  readonly #options: StoreLinkOptions;
+  #opening: Promise<void> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #isClosed = false;
+
+  constructor(engine: Engine, options: StoreLinkOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.owner = options.aliveFor === undefined
+      ? undefined
+      : crypto.randomUUID();
+  }
+
+  /** Once: resolves when no event can be missed any more. After a failure it tries again. */
+  open(): Promise<void> {
+    return this.#opening ??= this.#open().catch((error) => {
+      this.#opening = undefined;
+      throw error;
+    });
+  }
+
+  async #open(): Promise<void> {
+    const { listener, aliveFor } = this.#options;
+    await Promise.all([
+      this.readClock(),
+      this.#engine.listen(listener),
+      this.#beat(),
+    ]);
+    if (aliveFor === undefined || this.#isClosed) return;
+    this.#timer = setInterval(
+      () => this.#beat().catch(this.#options.failed),
+      aliveFor / 3,
+    );
+  }
+
+  /** Clocks drift: to be called now and then. */
+  async readClock(): Promise<void> {
+    this.toStoreTime = await storeTimeOffset(this.#engine);
+  }
+
+  async #beat(): Promise<void> {
+    const { aliveFor } = this.#options;
+    if (this.owner === undefined || aliveFor === undefined) return;
+    await this.#engine.beat(this.owner, aliveFor);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+  }
+}
