@@ -11,6 +11,7 @@ import {
   CircuitBreaker,
 } from "../../http/mod.ts";
 import { AsyncRunner, TaskPriority, TaskScheduler } from "../../runner/mod.ts";
+import { heapUsed } from "../support/heap.ts";
 import { serve } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -44,13 +45,20 @@ Deno.test("asyncBatchRequests() keeps the order, whatever ends first", async () 
     urls(30),
   );
   const unordered: string[] = [];
+  const others = Promise.withResolvers<void>();
+  await using held = fakeClient(async (url) => {
+    if (url === "http://h/0") await others.promise;
+    return new Response(url);
+  });
   for await (
     const text of asyncBatchRequests(urls(5), {
-      client,
+      client: held,
       ordered: false,
       map: (response) => response.text(),
     })
-  ) unordered.push(text);
+  ) {
+    if (unordered.push(text) === 4) others.resolve();
+  }
   assertEquals(unordered.length, 5);
   assertEquals(unordered.at(-1), "http://h/0");
 });
@@ -61,9 +69,12 @@ testWith(
   async () => {
     let open = 0;
     let most = 0;
+    const four = Promise.withResolvers<void>();
     await using server = serve(async (request) => {
       most = Math.max(most, ++open);
+      if (open === 4) four.resolve();
       const text = await request.text();
+      await four.promise;
       await new Promise((resolve) => setTimeout(resolve, 1));
       open--;
       return new Response(`${request.method} ${text}`);
@@ -150,7 +161,7 @@ Deno.test("asyncBatchRequests() takes 100,000 addresses from a generator in boun
       }
     }
   }
-  const before = Deno.memoryUsage().heapUsed;
+  const before = heapUsed();
   let peak = 0;
   for await (
     const status of asyncBatchRequests(generate(), {
@@ -162,7 +173,7 @@ Deno.test("asyncBatchRequests() takes 100,000 addresses from a generator in boun
     assertEquals(status, 200);
     ahead = Math.max(ahead, made - ++taken);
     if (taken % 5000 === 0) {
-      peak = Math.max(peak, Deno.memoryUsage().heapUsed - before);
+      peak = Math.max(peak, heapUsed() - before);
     }
   }
   assertEquals(taken, 100_000);

@@ -1,4 +1,5 @@
 import { fromFileUrl } from "@std/path";
+import { TextLineStream } from "@std/streams";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AsyncRunner } from "../../runner/mod.ts";
 import {
@@ -562,13 +563,14 @@ testWith(
           stdout: "piped",
           stderr: "inherit",
         }).spawn();
-        let last = "";
+        let last = "0";
         let repeated = 0;
         for await (
-          const text of child.stdout.pipeThrough(new TextDecoderStream())
+          const line of child.stdout.pipeThrough(new TextDecoderStream())
+            .pipeThrough(new TextLineStream())
         ) {
-          repeated = text === last && text.trim() !== "0" ? repeated + 1 : 0;
-          last = text;
+          repeated = line === last && line !== "0" ? repeated + 1 : 0;
+          last = line;
           if (repeated > 3) break;
         }
         child.kill("SIGKILL");

@@ -40,7 +40,7 @@ Deno.test("AsyncHTTPClient with hedge does not wait for the connection that its 
   await using client = new AsyncHTTPClient({
     hedge: { delay: 5 },
     maxConnections: 1,
-    timeout: { attempt: Infinity, total: 5_000 },
+    timeout: { attempt: Infinity, total: 30_000 },
     fetch: async () => {
       calls++;
       await new Promise((resolve) => setTimeout(resolve, 30));
@@ -54,19 +54,30 @@ Deno.test("AsyncHTTPClient with hedge does not wait for the connection that its 
 });
 
 Deno.test("AsyncHTTPClient.close() ends when a hedged call was aborted with an answer in reserve", async () => {
+  using clock = new FakeClock();
+  let calls = 0;
+  const second = Promise.withResolvers<void>();
   const client = new AsyncHTTPClient({
     hedge: { delay: 5 },
     timeout: { attempt: Infinity, total: 60 },
-    fetch: (() => {
-      let calls = 0;
-      return async () => {
-        if (++calls > 1) return await new Promise<Response>(() => {});
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return new Response("busy", { status: 503 });
-      };
-    })(),
+    fetch: async () => {
+      if (++calls > 1) {
+        second.resolve();
+        return await new Promise<Response>(() => {});
+      }
+      await second.promise;
+      return new Response("busy", { status: 503 });
+    },
   });
-  await assertRejects(() => client.get("http://h/").text(), Error, "total");
+  const rejected = assertRejects(
+    () => client.get("http://h/").text(),
+    Error,
+    "total",
+  );
+  await clock.tick(5);
+  assertEquals(calls, 2);
+  await clock.tick(55);
+  await rejected;
   await client.close();
   assertEquals(client.stats.calls, 0);
 });

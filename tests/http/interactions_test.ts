@@ -43,14 +43,18 @@ function never(signal: AbortSignal): Promise<Response> {
 }
 
 Deno.test("a hedged call gives back an answer kept in reserve when it is aborted", async () => {
+  const second = Promise.withResolvers<void>();
   await using client = new AsyncHTTPClient({
     hedge: { delay: 1 },
     maxConnections: 2,
     fetch: answers(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await second.promise;
       kept.resolve();
       return new Response(endless(), { status: 503 });
-    }, never),
+    }, (signal) => {
+      second.resolve();
+      return never(signal);
+    }),
   });
   const kept = Promise.withResolvers<void>();
   const caller = new AbortController();

@@ -11,6 +11,7 @@ import {
   RedirectError,
   RetryError,
 } from "../../http/mod.ts";
+import { heapUsed } from "../support/heap.ts";
 import { serve, serveRaw } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -189,7 +190,7 @@ testWith(
       );
     await burst(2);
     server.requests.length = 0;
-    const before = Deno.memoryUsage().heapUsed;
+    const before = heapUsed();
     await burst(20);
     assert(server.requests.length === 2000);
     for (let round = 0; round < 4; round++) {
@@ -197,10 +198,8 @@ testWith(
       await burst(20);
     }
     server.requests.length = 0;
-    assert(
-      Deno.memoryUsage().heapUsed - before < 60e6,
-      `${Deno.memoryUsage().heapUsed - before} bytes more`,
-    );
+    const more = heapUsed() - before;
+    assert(more < 60e6, `${more} bytes more`);
     assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
   },
 );

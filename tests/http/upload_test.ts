@@ -54,12 +54,18 @@ testWith(
       await using server = counting();
       let peak = 0;
       let last: UploadProgress | undefined;
-      const before = Deno.memoryUsage().rss;
+      const before = Deno.memoryUsage();
+      let heapPeak = 0;
       const response = await asyncUpload(server.url, path, {
         onProgress: (progress) => {
           last = progress;
           if (progress.sent % (1 << 26) === 0) {
-            peak = Math.max(peak, Deno.memoryUsage().rss - before);
+            const now = Deno.memoryUsage();
+            peak = Math.max(peak, now.rss - before.rss);
+            heapPeak = Math.max(
+              heapPeak,
+              now.heapUsed + now.external - before.heapUsed - before.external,
+            );
           }
         },
       });
@@ -75,7 +81,9 @@ testWith(
         2 ** 30,
         1,
       ]);
-      assert(peak < 250e6, `${peak} bytes more`);
+      assert(heapPeak < 250e6, `${heapPeak} bytes more in this thread`);
+      // The other tests of this process count as well.
+      assert(peak < 700e6, `${peak} bytes more`);
     }),
 );
 

@@ -17,12 +17,14 @@ import { WorkerPool } from "../../runner/worker_pool.ts";
 import { testWith } from "../support/permissions.ts";
 
 const module = new URL("./fixtures/offloaded.ts", import.meta.url);
+/** None ends for idleness while a busy machine stands still. */
+const idleTimeout = 600_000;
 
 testWith(
   ["read"],
   "WorkerPool.run() calls an exported function on another thread",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 2 });
+    await using pool = new WorkerPool({ maxWorkers: 2, idleTimeout });
     assertEquals(pool.size, 0, "workers are made when they are needed");
     assertEquals(await pool.run(module, "add", [1, 2]), 3);
     assertEquals(await pool.run(module.href, "later", [{ a: [1] }]), {
@@ -47,7 +49,7 @@ testWith(
   ["read"],
   "WorkerPool.run() ends an endless loop when the signal aborts, and heals",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const flag = new Int32Array(new SharedArrayBuffer(4));
     const controller = new AbortController();
     const endless = pool.run(module, "foreverAfter", [flag], {
@@ -67,7 +69,7 @@ testWith(
   ["read"],
   "WorkerPool.run() aborted while it waits for a worker leaves the workers alone",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const first = pool.run(module, "later", ["first"]);
     const controller = new AbortController();
     const second = pool.run(module, "add", [1, 1], {
@@ -89,7 +91,7 @@ testWith(
   ["read"],
   "WorkerPool.run() keeps an error's name, message, own fields, cause and remote stack",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const error = await assertRejects(
       () => pool.run(module, "failDeepInside", []),
       TypeError,
@@ -114,7 +116,7 @@ testWith(
   ["read"],
   "WorkerPool.run() keeps what is thrown when it is no ordinary error",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const thrown = (name: string, args: unknown[] = []) =>
       pool.run(module, name, args).then(
         () => assert(false, "it should have failed"),
@@ -147,7 +149,7 @@ testWith(
   ["read"],
   "WorkerPool.run() rejects the task of a worker that dies, and heals",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const deaths: [string, RegExp, RegExp | undefined][] = [
       ["closeItself", /ended itself by close\(\)/, undefined],
       ["exitItself", /ended itself by Deno\.exit\(3\)/, undefined],
@@ -171,7 +173,7 @@ testWith(
   ["read"],
   "WorkerPool.run() moves transferables both ways",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const { buffer } = new Uint8Array(1000);
     assertEquals(
       await pool.run(module, "lengthOf", [buffer], { transfer: [buffer] }),
@@ -188,7 +190,7 @@ testWith(
   ["read"],
   "WorkerPool.run() says clearly what cannot be called or sent",
   async () => {
-    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const missing = await assertRejects(
       () => pool.run(module, "subtract", []),
       OffloadError,
@@ -261,7 +263,7 @@ testWith(
   ["read"],
   "WorkerPool disposed of while workers are busy rejects their calls and ends them",
   async () => {
-    const pool = new WorkerPool({ maxWorkers: 1 });
+    const pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const busy = assertRejects(
       () => pool.run(module, "forever", []),
       DisposedError,

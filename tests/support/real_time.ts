@@ -1,0 +1,27 @@
+/**
+ * Waiting for real. A busy machine may stand still for a second at any point, so a test never takes
+ * it that something has happened because time has passed: it waits until it has.
+ *
+ * @module
+ */
+
+// From before any fake time.
+const { setTimeout: realSetTimeout } = globalThis;
+const realNow = performance.now.bind(performance);
+
+/** Lets real time pass, for what must not happen in it. Fake time does not matter. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => realSetTimeout(resolve, milliseconds));
+}
+
+/** Waits until `isSo`, which is asked every few milliseconds, and fails after a minute. */
+export async function until(
+  isSo: () => boolean,
+  what: string = `${isSo}`,
+): Promise<void> {
+  const deadline = realNow() + 60_000;
+  while (!isSo()) {
+    if (realNow() > deadline) throw new Error(`It has not come: ${what}`);
+    await pause(1);
+  }
+}
