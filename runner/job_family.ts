@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { abortError } from "../_internal/errors.ts";
 import { Ring } from "../_internal/ring.ts";
-import type { Job, JobExtras } from "./job.ts";
+import type { Job, JobCanceller, JobExtras } from "./job.ts";
 import { JobGroup } from "./job_group.ts";
 
 /** What only a task has that submitted children or shields work. */
@@ -21,6 +22,24 @@ export class JobFamily {
   /** Whether no child and no shielded work is left. */
   get hasEnded(): boolean {
     return this.children.isEmpty && this.shields.size === 0;
+  }
+
+  /**
+   * The function of `parent` has ended, but children or shielded work have not: no child outlives
+   * its parent, so the parent has not really ended either. Resolves when those have that there
+   * were; look at `hasEnded` again afterwards.
+   */
+  async endWith(parent: Job, canceller: JobCanceller): Promise<void> {
+    if (!this.children.isEmpty) {
+      this.children.cancel(
+        canceller,
+        abortError(
+          `Task ${parent.name} ended before this task, which it had submitted`,
+        ),
+      );
+      await this.children.whenEmpty();
+    }
+    await Promise.allSettled(this.shields);
   }
 
   /** Keeps the slot until `work` has ended. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isThenable } from "../_internal/thenable.ts";
 import {
   boolean,
   duration,
@@ -113,6 +114,19 @@ export function checkSchedulerOptions(options: SchedulerOptions): void {
     const listener = observer?.[name];
     if (listener !== undefined) functionNamed(`observer.${name}`, listener);
   }
+}
+
+/** Checks that a task is a function. */
+export function checkTask(value: unknown): void {
+  if (typeof value === "function") return;
+  const advice = isThenable(value)
+    ? " A promise has already started: pass a function that makes it, () => work()."
+    : "";
+  throw new TypeError(
+    `task must be a function (context) => value or promise, got ${
+      isThenable(value) ? "a promise" : String(value)
+    }.${advice}`,
+  );
 }
 
 /** Checks a level. */

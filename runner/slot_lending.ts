@@ -49,7 +49,6 @@ export class SlotLending {
     // A candidate comes out of its parent's family.
     const parent = borrowing.parent!;
     this.#lenders.delete(parent);
-    borrowing.slots = 0;
     borrowing.lender = parent;
     familyOf(this.#extrasOf(parent)).borrower = child;
   }

@@ -28,11 +28,15 @@ export interface StallOptions {
   report: (stall: StallReport) => void;
 }
 
+/** How many waiting tasks a report names. */
+const MOST_QUEUED = 100;
+
 /** What the watch asks its scheduler. */
 export interface StallSubject {
   /** Whether work waits that only a free slot would let start. */
   readonly hasBlockedWork: boolean;
-  describe(stalledFor: number): StallReport;
+  runningJobs(): TaskInfo[];
+  waitingJobs(): Iterable<TaskInfo>;
 }
 
 /** A timer that runs while work waits. */
@@ -85,9 +89,17 @@ export class StallWatch {
     }
     this.#reported = true;
     try {
-      this.#report(this.#subject.describe(stalledFor));
+      this.#report(this.#describe(stalledFor));
     } catch (error) {
       report("onStall.report threw", error);
     }
+  }
+
+  #describe(stalledFor: number): StallReport {
+    const queued: TaskInfo[] = [];
+    for (const job of this.#subject.waitingJobs()) {
+      if (queued.push(job) === MOST_QUEUED) break;
+    }
+    return { stalledFor, running: this.#subject.runningJobs(), queued };
   }
 }

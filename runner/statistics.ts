@@ -94,7 +94,25 @@ export class Statistics {
     (this.#run[priority] ??= new Histogram()).add(ran);
   }
 
-  byPriority(): LevelStatistics[] {
+  snapshot(
+    queued: number,
+    running: number,
+    maxConcurrent: number,
+  ): SchedulerStatistics {
+    const { submitted, succeeded, failed, cancelled } = this;
+    return {
+      queued,
+      running,
+      maxConcurrent,
+      submitted,
+      succeeded,
+      failed,
+      cancelled,
+      byPriority: this.#byPriority(),
+    };
+  }
+
+  #byPriority(): LevelStatistics[] {
     return Array.from({ length: LEVELS }, (_, level) => ({
       started: this.#started[level] ?? 0,
       wait: percentiles(this.#wait[level]),
