@@ -12,7 +12,7 @@ import { contextAccess } from "../_internal/async_context.ts";
 import { now } from "../_internal/clock.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { type ContextScheduler, JobContext } from "./context.ts";
-import { type Job, type JobCanceller, type JobExtras } from "./job.ts";
+import type { Job, JobCanceller, JobExtras } from "./job.ts";
 import { RateGate } from "./rate_gate.ts";
 import type { RateLimitOptions } from "./rate_limit.ts";
 import { SlotLending } from "./slot_lending.ts";

@@ -1,16 +1,16 @@
 /**
- * The mechanism behind TaskScheduler, AsyncRunner and their scopes: which jobs are let in, and
- * what becomes of them. Knows nothing of HTTP, files or streams, and nothing of the public
- * classes. Its parts: `Dispatcher` starts jobs, `Slots` has those that run, a `WaitingQueue` those
- * that wait, `QueueBound` turns away what is too much.
+ * The mechanism behind TaskScheduler, AsyncRunner and their scopes: lets jobs in, and joins the
+ * parts. A `WaitingQueue` has the jobs that wait and their order, `Slots` those that run,
+ * `Dispatcher` starts them, `Endings` gives them their outcome, `QueueBound` turns away what is too
+ * much, and `Changes` tells everybody. Knows nothing of HTTP, files or streams, and nothing of the
+ * public classes.
  *
  * What must always hold:
  * - A job that was accepted is in exactly one place: the waiting queue, the slots, or neither, and
  *   then it is settled. One that is being accepted is in none, and `end` may reach it there, since
  *   making room for it ends or starts others: it is then refused. Only `#accept` (to the queue),
- *   the dispatcher's start (queue to slots) and finish (slots to nowhere), and `end` (queue to
- *   nowhere) move it.
- * - A job is settled exactly once, by `#settle` or `refuse`, whose callers have seen it open.
+ *   the dispatcher (queue to slots, slots to nowhere) and `end` (queue to nowhere) move it.
+ * - A job is settled exactly once (see Endings).
  *
  * Everything happens synchronously in one thread; user code is only called where the state is
  * complete (task functions, abort listeners, observers), so whatever it calls back is safe.
@@ -25,22 +25,15 @@ import {
   refusalOf,
   type ScopeHost,
 } from "./admission.ts";
-import { Conditions } from "./conditions.ts";
+import { Changes } from "./changes.ts";
+import type { Conditions } from "./conditions.ts";
 import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
-import { CancelReasons, expiry } from "./end_reasons.ts";
-import {
-  ended,
-  isActive,
-  isOpen,
-  type Job,
-  JobExtras,
-  JobTiming,
-  settle,
-} from "./job.ts";
+import { expiry } from "./end_reasons.ts";
+import { Endings } from "./endings.ts";
+import { isActive, isOpen, type Job, JobExtras, JobTiming } from "./job.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
-import { Observers } from "./observers.ts";
 import { QueueBound } from "./queue_bound.ts";
 import {
   checkPriority,
@@ -52,18 +45,16 @@ import {
   takeSubmitOptions,
 } from "./scheduler_options.ts";
 import { Slots } from "./slots.ts";
-import { StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
 import { type ServingScheduler, TaskServices } from "./task_services.ts";
 import { taskTelemetry } from "./task_telemetry.ts";
 import { type Timeline, TimelineRecorder } from "./timeline.ts";
-import type { SubmitOptions, TaskState } from "./types.ts";
+import type { SubmitOptions } from "./types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 
 /** Lets jobs in, and gives each of them its end. */
 export class SchedulerCore
   implements ScopeHost, DispatchingScheduler, ServingScheduler {
-  readonly conditions: Conditions = new Conditions();
   /** Batches that submit as many as may run: told when the limit is changed. */
   readonly batches: Set<{ pump(): void }> = new Set();
   refusal: (() => unknown) | undefined = undefined;
@@ -79,11 +70,10 @@ export class SchedulerCore
   /** Aging and an adaptive limit look at every job's times. */
   readonly #timesAll: boolean;
   readonly #timeline: TimelineRecorder | undefined;
-  readonly #observers: Observers | undefined;
-  readonly #stall: StallWatch | undefined;
+  readonly #changes: Changes;
+  readonly #endings: Endings;
   readonly #statistics = new Statistics();
   readonly #contexts = contextAccess();
-  readonly #cancelReasons = new CancelReasons();
 
   constructor(options: SchedulerOptions) {
     checkSchedulerOptions(options);
@@ -119,13 +109,28 @@ export class SchedulerCore
     this.#timeline = options.timeline === undefined
       ? undefined
       : new TimelineRecorder(options.timeline);
-    const observers = [telemetry, this.#timeline, options.observer]
-      .filter((observer) => observer !== undefined);
-    if (observers.length > 0) this.#observers = new Observers(observers);
-    this.#stall = options.onStall && new StallWatch(options.onStall, this);
+    this.#changes = new Changes(
+      this.#bound,
+      [telemetry, this.#timeline, options.observer]
+        .filter((observer) => observer !== undefined),
+      options.onStall,
+      this,
+    );
+    this.#endings = new Endings({
+      queue: this.#queue,
+      slots: this.#slots,
+      dispatcher: this.#dispatcher,
+      statistics: this.#statistics,
+      changes: this.#changes,
+      extrasOf: this.extrasOf,
+    });
   }
 
   // --- What can be seen -------------------------------------------------------------------
+
+  get conditions(): Conditions {
+    return this.#changes.conditions;
+  }
 
   get size(): number {
     return this.#queue.size;
@@ -200,20 +205,20 @@ export class SchedulerCore
   setMaxConcurrent(value: number): void {
     this.#slots.limit = concurrency("maxConcurrent", value);
     for (const batch of [...this.batches]) batch.pump();
-    this.#changed();
+    this.#changes.moved();
     this.#dispatcher.schedule();
   }
 
   pause(): void {
     this.#dispatcher.pause();
-    this.#stall?.stop();
+    this.#changes.paused();
   }
 
   resume(): void {
     this.#dispatcher.resume();
-    this.#changed();
+    this.#changes.moved();
     this.#dispatcher.schedule();
-    this.#stall?.queueChanged();
+    this.#changes.queueChanged();
   }
 
   /** Cancels everything that waits now. */
@@ -260,13 +265,7 @@ export class SchedulerCore
 
   scopeEnded(scope: OpenScope): void {
     this.scopes.delete(scope);
-    this.#changed();
-  }
-
-  /** Something has changed that somebody may wait for. */
-  #changed(): void {
-    if (this.conditions.hasWaiters) this.conditions.check();
-    this.#bound.changed();
+    this.#changes.moved();
   }
 
   // --- Letting in -------------------------------------------------------------------------
@@ -317,9 +316,9 @@ export class SchedulerCore
     }
     this.#statistics.submitted++;
     this.#queue.push(job);
-    if (this.#observers !== undefined) this.#observers.tell("queued", job);
+    this.#changes.queued(job);
     if (this.#slots.hasFree) this.#dispatcher.schedule();
-    if (this.#stall !== undefined) this.#stall.queueChanged();
+    this.#changes.queueChanged();
   }
 
   /** Ends a job that cannot be accepted: after a shutdown, aborted or expired already. */
@@ -355,13 +354,6 @@ export class SchedulerCore
     return false;
   }
 
-  /** Ends a job that was never accepted. */
-  refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
-    job.extras?.release();
-    job.state = state;
-    job[settle](state, reason);
-  }
-
   // --- Starting, and what the dispatcher tells ----------------------------------------------
 
   /** A job has left the queue and has its slots: its function is called next. */
@@ -377,37 +369,7 @@ export class SchedulerCore
         );
       }
     }
-    if (this.#observers !== undefined) this.#observers.tell("started", job);
-    this.#changed();
-    if (this.#stall !== undefined) this.#stall.moved();
-  }
-
-  /** The function of a running job has really ended: its slots are free. */
-  finished(job: Job, failed: boolean, value: unknown): void {
-    const { extras, timing } = job;
-    if (extras !== undefined) {
-      if (extras.cutOff !== undefined) extras.cutOff.isActive = false;
-      extras.release();
-    }
-    if (timing !== undefined && timing.isSample) {
-      this.#measure(job, timing, failed);
-    }
-    if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
-    else job[ended]?.(failed, value);
-    extras?.group?.delete(job);
-    if (this.#observers !== undefined) this.#observers.tell("ended", job);
-    this.#changed();
-    if (this.#stall !== undefined) this.#stall.moved();
-  }
-
-  #measure(job: Job, timing: JobTiming, failed: boolean): void {
-    const ran = now() - timing.startedAt;
-    this.#statistics.ended(job.priority, ran);
-    if (job.state === "failed") this.#slots.timedOut();
-    // A failure is often fast and says nothing about how long the work takes.
-    else if (!failed && job.state === "running") {
-      this.#slots.succeeded(job, ran);
-    }
+    this.#changes.started(job);
   }
 
   /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */
@@ -419,67 +381,26 @@ export class SchedulerCore
     this.#dispatcher.lend(parent, job);
   }
 
-  // --- Ending -----------------------------------------------------------------------------
+  // --- Ending (see Endings) -----------------------------------------------------------------
 
-  #settle(job: Job, state: TaskState, value: unknown): void {
-    job.state = state;
-    const statistics = this.#statistics;
-    if (state === "succeeded") statistics.succeeded++;
-    else if (state === "failed") statistics.failed++;
-    else statistics.cancelled++;
-    job[settle](state, value);
-    if (this.#observers !== undefined) {
-      this.#observers.tell(
-        "settled",
-        job,
-        state === "succeeded" ? undefined : value,
-      );
-    }
+  finished(job: Job, failed: boolean, value: unknown): void {
+    this.#endings.finish(job, failed, value);
   }
 
-  /** Cancels a job for its owner. */
+  refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
+    this.#endings.refuse(job, state, reason);
+  }
+
   cancel(job: Job, reason: unknown): void {
-    if (!isOpen(job)) return;
-    this.end(
-      job,
-      "cancelled",
-      reason === undefined ? this.#cancelReasons.reasonFor(job) : reason,
-    );
+    this.#endings.cancel(job, reason);
   }
 
-  /** A time limit of the job has run out. */
   expire(job: Job): void {
-    this.end(job, "failed", expiry(job, this.extrasOf(job)));
+    this.#endings.expire(job);
   }
 
-  /**
-   * Gives a job an outcome before its function has ended. Queued: it leaves the queue and never
-   * starts. Running: its signal aborts, and its slots stay taken until the function has ended.
-   * Settled: nothing.
-   */
   end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
-    if (!isOpen(job)) return;
-    const { extras } = job;
-    const wasQueued = job.state === "queued";
-    if (wasQueued && !this.#queue.has(job)) {
-      return this.refuse(job, state, reason);
-    }
-    // Made while the job counts as running, since only then they know of its slot.
-    const running = wasQueued ? undefined : this.extrasOf(job);
-    if (wasQueued) this.#queue.remove(job);
-    extras?.release();
-    if (running !== undefined) running.cutOff = { reason, isActive: true };
-    // From here on the job is settled for everybody, also for whom it is told below.
-    this.#settle(job, state, reason);
-    if (running === undefined) {
-      extras?.group?.delete(job);
-      this.#changed();
-      this.#dispatcher.queueShrank();
-      if (this.#stall !== undefined) this.#stall.queueChanged();
-      return;
-    }
-    running.controller?.abort(reason);
-    running.family?.children.cancel(this, reason);
+    this.#endings.end(job, state, reason);
   }
 
   readonly extrasOf: (job: Job) => JobExtras = (job) => {
