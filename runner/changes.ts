@@ -8,7 +8,7 @@
 import { Conditions } from "./conditions.ts";
 import type { Job } from "./job.ts";
 import { Observers } from "./observers.ts";
-import type { QueueBound } from "./queue_bound.ts";
+import type { ReadyGate } from "./ready_gate.ts";
 import {
   type StallOptions,
   type StallSubject,
@@ -19,17 +19,17 @@ import type { TaskObserver } from "./types.ts";
 /** Tells the listeners of one scheduler. */
 export class Changes {
   readonly conditions: Conditions = new Conditions();
-  readonly #bound: QueueBound;
+  readonly #gate: ReadyGate;
   readonly #observers: Observers | undefined;
   readonly #stall: StallWatch | undefined;
 
   constructor(
-    bound: QueueBound,
+    gate: ReadyGate,
     observers: readonly TaskObserver[],
     stall: StallOptions | undefined,
     subject: StallSubject,
   ) {
-    this.#bound = bound;
+    this.#gate = gate;
     this.#observers = observers.length === 0
       ? undefined
       : new Observers(observers);
@@ -65,7 +65,7 @@ export class Changes {
   /** Something has changed that somebody may wait for. */
   moved(): void {
     if (this.conditions.hasWaiters) this.conditions.check();
-    this.#bound.changed();
+    if (this.#gate.hasWaiters) this.#gate.check();
   }
 
   /** Jobs wait that did not, or no longer; none has been started. */

@@ -12,7 +12,8 @@ import { contextAccess } from "../_internal/async_context.ts";
 import { now } from "../_internal/clock.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { type ContextScheduler, JobContext } from "./context.ts";
-import type { Job, JobCanceller, JobExtras } from "./job.ts";
+import type { Endings } from "./endings.ts";
+import type { Job, JobExtras } from "./job.ts";
 import { RateGate } from "./rate_gate.ts";
 import type { RateLimitOptions } from "./rate_limit.ts";
 import { SlotLending } from "./slot_lending.ts";
@@ -21,14 +22,12 @@ import type { TaskTelemetry } from "./task_telemetry.ts";
 import { TurnBudget } from "./turn_budget.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
 
-/** What the dispatcher tells its scheduler. */
-export interface DispatchingScheduler extends JobCanceller {
+/** What the dispatcher needs of its scheduler. */
+export interface DispatchingScheduler {
   /** The extras of a job, made when it has none. */
   readonly extrasOf: (job: Job) => JobExtras;
   /** A job has left the queue and has its slots: its function is called next. */
   started(job: Job): void;
-  /** The function of a job has really ended, its children and shielded work included. */
-  finished(job: Job, failed: boolean, value: unknown): void;
 }
 
 /** Takes jobs from the queue as slots, the rate limit and the event loop allow. */
@@ -41,6 +40,7 @@ export class Dispatcher {
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
   readonly #scheduler: DispatchingScheduler;
+  readonly #endings: Endings;
   readonly #services: ContextScheduler;
   readonly #telemetry: TaskTelemetry | undefined;
   readonly #rate: RateGate | undefined;
@@ -55,6 +55,7 @@ export class Dispatcher {
     queue: WaitingQueue,
     slots: Slots,
     scheduler: DispatchingScheduler,
+    endings: Endings,
     services: ContextScheduler,
     { telemetry, rateLimit, paused }: {
       telemetry: TaskTelemetry | undefined;
@@ -65,6 +66,7 @@ export class Dispatcher {
     this.#queue = queue;
     this.#slots = slots;
     this.#scheduler = scheduler;
+    this.#endings = endings;
     this.#services = services;
     this.#telemetry = telemetry;
     this.#rate = rateLimit && new RateGate(rateLimit, () => this.schedule());
@@ -168,7 +170,7 @@ export class Dispatcher {
       }
       const family = job.extras?.family;
       while (family !== undefined && !family.hasEnded) {
-        await family.endWith(job, this.#scheduler);
+        await family.endWith(job, this.#endings);
       }
       this.#isHandingOver = true;
       this.#finish(job, failed, value);
@@ -181,9 +183,12 @@ export class Dispatcher {
   #finish(job: Job, failed: boolean, value: unknown): void {
     // No child of the job is left, so nobody runs in its slots.
     this.#slots.giveBack(job);
-    if (job.extras !== undefined) this.#lending.giveBack(job.extras);
-    this.#queue.ended(job);
-    this.#scheduler.finished(job, failed, value);
+    if (job.extras !== undefined) {
+      this.#lending.giveBack(job.extras);
+      // Only a key is of interest here, and a job without extras has none.
+      this.#queue.ended(job);
+    }
+    this.#endings.finish(job, failed, value);
   }
 
   /** Takes the next job that may start and gives it its slot; `undefined` when none may. */
@@ -237,7 +242,7 @@ export class Dispatcher {
    */
   #isLate(job: Job, { deadline }: JobExtras): boolean {
     if (deadline === Infinity || deadline > now()) return false;
-    this.#scheduler.expire(job);
+    this.#endings.expire(job);
     return true;
   }
 }

@@ -5,7 +5,6 @@
  */
 import { now } from "../_internal/clock.ts";
 import type { Changes } from "./changes.ts";
-import type { Dispatcher } from "./dispatcher.ts";
 import { CancelReasons, expiry } from "./end_reasons.ts";
 import {
   ended,
@@ -25,11 +24,12 @@ import type { WaitingQueue } from "./waiting_queue.ts";
 export interface EndingsOf {
   queue: WaitingQueue;
   slots: Slots;
-  dispatcher: Dispatcher;
   statistics: Statistics;
   changes: Changes;
   /** The extras of a job, made when it has none. */
   extrasOf: (job: Job) => JobExtras;
+  /** A job has left the queue without having been started. */
+  queueShrank: () => void;
 }
 
 /** Ends jobs. */
@@ -39,21 +39,21 @@ export class Endings implements JobCanceller {
   // whoever is told of the outcome finds everything as it then is.
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
-  readonly #dispatcher: Dispatcher;
   readonly #statistics: Statistics;
   readonly #changes: Changes;
   readonly #extrasOf: (job: Job) => JobExtras;
+  readonly #queueShrank: () => void;
   readonly #cancelReasons = new CancelReasons();
 
   constructor(
-    { queue, slots, dispatcher, statistics, changes, extrasOf }: EndingsOf,
+    { queue, slots, statistics, changes, extrasOf, queueShrank }: EndingsOf,
   ) {
     this.#queue = queue;
     this.#slots = slots;
-    this.#dispatcher = dispatcher;
     this.#statistics = statistics;
     this.#changes = changes;
     this.#extrasOf = extrasOf;
+    this.#queueShrank = queueShrank;
   }
 
   /** The function of a running job has really ended: its slots are free. */
@@ -133,7 +133,7 @@ export class Endings implements JobCanceller {
     this.#settle(job, state, reason);
     extras?.group?.delete(job);
     this.#changes.moved();
-    this.#dispatcher.queueShrank();
+    this.#queueShrank();
     this.#changes.queueChanged();
   }
 

@@ -9,7 +9,7 @@
 import type { Dispatcher } from "./dispatcher.ts";
 import { QueueFullError } from "./errors.ts";
 import { isOpen, type Job, type JobCanceller } from "./job.ts";
-import { ReadyGate } from "./ready_gate.ts";
+import type { ReadyGate } from "./ready_gate.ts";
 import { checkSignal, type OverflowPolicy } from "./scheduler_options.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
 
@@ -29,29 +29,31 @@ export class QueueBound {
   readonly #queue: WaitingQueue;
   readonly #dispatcher: Dispatcher;
   readonly #scheduler: BoundedScheduler;
-  readonly #gate = new ReadyGate(() => this.#room);
+  readonly #gate: ReadyGate;
 
   constructor(
     maxQueue: number,
     overflow: OverflowPolicy,
     queue: WaitingQueue,
     dispatcher: Dispatcher,
+    gate: ReadyGate,
     scheduler: BoundedScheduler,
   ) {
     this.#maxQueue = maxQueue;
     this.#overflow = overflow;
     this.#queue = queue;
     this.#dispatcher = dispatcher;
+    this.#gate = gate;
     this.#scheduler = scheduler;
   }
 
   /** How many more may be submitted before the queue is full. */
-  get #room(): number {
+  get room(): number {
     return this.#maxQueue - (this.#queue.size - this.#dispatcher.vacancy);
   }
 
   get isFull(): boolean {
-    return this.#queue.size >= this.#maxQueue && this.#room <= 0;
+    return this.#queue.size >= this.#maxQueue && this.room <= 0;
   }
 
   /** Whether a batch may submit one more now, without getting before those who wait for room. */
@@ -68,11 +70,6 @@ export class QueueBound {
   ready(signal: AbortSignal | undefined): Promise<void> {
     if (signal !== undefined) checkSignal("signal", signal);
     return this.#gate.wait(signal);
-  }
-
-  /** There may be more room than before. */
-  changed(): void {
-    if (this.#gate.hasWaiters) this.#gate.check();
   }
 
   /**

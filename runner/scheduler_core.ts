@@ -35,6 +35,7 @@ import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
 import { QueueBound } from "./queue_bound.ts";
+import { ReadyGate } from "./ready_gate.ts";
 import {
   checkPriority,
   checkSchedulerOptions,
@@ -86,12 +87,32 @@ export class SchedulerCore
     this.#queue = this.#keyed
       ? new KeyedQueue(maxPerKey, aging)
       : new LevelQueue(aging);
+    this.#timeline = options.timeline === undefined
+      ? undefined
+      : new TimelineRecorder(options.timeline);
     this.#timesAll = aging < Infinity || this.#slots.isAdaptive;
     const telemetry = taskTelemetry();
+    const gate = new ReadyGate(() => this.#bound.room);
+    this.#changes = new Changes(
+      gate,
+      [telemetry, this.#timeline, options.observer]
+        .filter((observer) => observer !== undefined),
+      options.onStall,
+      this,
+    );
+    this.#endings = new Endings({
+      queue: this.#queue,
+      slots: this.#slots,
+      statistics: this.#statistics,
+      changes: this.#changes,
+      extrasOf: this.extrasOf,
+      queueShrank: () => this.#dispatcher.queueShrank(),
+    });
     this.#dispatcher = new Dispatcher(
       this.#queue,
       this.#slots,
       this,
+      this.#endings,
       new TaskServices(this),
       {
         telemetry,
@@ -104,26 +125,9 @@ export class SchedulerCore
       options.overflow ?? "wait",
       this.#queue,
       this.#dispatcher,
+      gate,
       this,
     );
-    this.#timeline = options.timeline === undefined
-      ? undefined
-      : new TimelineRecorder(options.timeline);
-    this.#changes = new Changes(
-      this.#bound,
-      [telemetry, this.#timeline, options.observer]
-        .filter((observer) => observer !== undefined),
-      options.onStall,
-      this,
-    );
-    this.#endings = new Endings({
-      queue: this.#queue,
-      slots: this.#slots,
-      dispatcher: this.#dispatcher,
-      statistics: this.#statistics,
-      changes: this.#changes,
-      extrasOf: this.extrasOf,
-    });
   }
 
   // --- What can be seen -------------------------------------------------------------------
@@ -382,10 +386,6 @@ export class SchedulerCore
   }
 
   // --- Ending (see Endings) -----------------------------------------------------------------
-
-  finished(job: Job, failed: boolean, value: unknown): void {
-    this.#endings.finish(job, failed, value);
-  }
 
   refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
     this.#endings.refuse(job, state, reason);
