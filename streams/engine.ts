@@ -85,6 +85,7 @@ export class Run {
   #top: Frame | undefined = undefined;
   #origin: Origin<unknown>;
   #head: Push<unknown>;
+  readonly #sink: Push<unknown>;
   #started = false;
   #turn = 0;
   #isDriving = false;
@@ -118,7 +119,7 @@ export class Run {
     sink: (run: Run, level: number) => Push<unknown>,
   ) {
     this.#origin = origin;
-    let push = sink(this, operators.length);
+    let push = this.#sink = sink(this, operators.length);
     for (let level = operators.length - 1; level >= 0; level--) {
       // Within the array.
       push = operators[level]!(push, this, level);
@@ -209,6 +210,7 @@ export class Run {
       closeQuietly(frame, this.#reason);
       return;
     }
+    frame.isDirect = frame.kind === BATCH && frame.push === this.#sink;
     frame.below = this.#top;
     this.#top = frame;
   }
@@ -273,6 +275,21 @@ export class Run {
     this.#waitingFor = NOTHING;
     this.#isWaitingForFrame = false;
     this.drive();
+  }
+
+  /**
+   * The frame that has the next element of the stream at hand, if one has. Whoever takes that
+   * (`items[index++]`) has spared himself a `step`.
+   */
+  direct(): Frame | undefined {
+    const frame = this.#top;
+    if (
+      frame === undefined || !frame.isDirect || this.#isDriving ||
+      frame.level < this.stopLevel || this.#countdown <= 0 ||
+      frame.index >= frame.items.length
+    ) return undefined;
+    this.#countdown--;
+    return frame;
   }
 
   /** `advance` for one who does not go on with `drive` in any case. */

@@ -31,6 +31,8 @@ export class Frame {
   /** An array's elements, or the present batch. */
   items: readonly unknown[];
   index = 0;
+  /** Whether its elements are the stream's: nothing comes between it and the consumer. */
+  isDirect = false;
   below: Frame | undefined = undefined;
 
   constructor(

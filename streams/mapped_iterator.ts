@@ -47,20 +47,26 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     if (this.#outstanding > 0) return this.#queue();
     if (this.#isOver) return Promise.resolve(DONE);
     try {
-      const reading = new Reading<T>(this);
-      const result = this.#source.ask(reading);
-      if (result === undefined) {
-        this.#outstanding++;
-        return this.#last = new Promise((resolve, reject) => {
-          reading.answer = resolve;
-          reading.fail = reject;
-        });
+      const frame = this.#source.direct();
+      let value;
+      if (frame !== undefined) value = frame.items[frame.index++];
+      else {
+        const reading = new Reading<T>(this);
+        const result = this.#source.ask(reading);
+        if (result === undefined) {
+          this.#outstanding++;
+          return this.#last = new Promise((resolve, reject) => {
+            reading.answer = resolve;
+            reading.fail = reject;
+          });
+        }
+        if (result.done) {
+          this.#isOver = true;
+          return Promise.resolve(DONE);
+        }
+        value = result.value;
       }
-      if (result.done) {
-        this.#isOver = true;
-        return Promise.resolve(DONE);
-      }
-      const mapped = this.#map(result.value, 0);
+      const mapped = this.#map(value, 0);
       return isThenable(mapped)
         ? this.#last = this.#track(this.#mapping(mapped))
         : Promise.resolve({ done: false, value: mapped as T });

@@ -7,6 +7,7 @@
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
+import type { Frame } from "./frame.ts";
 
 /** Somebody who waits for an element: told once, later. */
 export interface Waiter<T> {
@@ -50,6 +51,13 @@ export class PullIterator<T>
   }
 
   next(): Promise<IteratorResult<T>> {
+    const frame = this.#run.direct();
+    if (frame !== undefined) {
+      return Promise.resolve({
+        done: false,
+        value: frame.items[frame.index++] as T,
+      });
+    }
     try {
       const result = this.pull();
       return result instanceof Promise ? result : Promise.resolve(result);
@@ -73,6 +81,11 @@ export class PullIterator<T>
       this.#waiting = { resolve, reject };
       this.#go(wait);
     });
+  }
+
+  /** See Run.direct. */
+  direct(): Frame | undefined {
+    return this.#run.direct();
   }
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
