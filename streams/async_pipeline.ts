@@ -7,16 +7,21 @@ import { now } from "../_internal/clock.ts";
 import { closesWhilePending } from "../_internal/iterators.ts";
 import { sleep } from "../_internal/sleep.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import { duration, integer, oneOf, show } from "../_internal/validate.ts";
+import {
+  boolean,
+  duration,
+  integer,
+  object,
+  oneOf,
+  show,
+} from "../_internal/validate.ts";
 import { AsyncQueue } from "./async_queue.ts";
 import { AsyncStream, ofIterator } from "./async_stream.ts";
 import type { PullableIterator } from "./engine.ts";
-import {
-  checkConcurrency,
-  type ConcurrencyOptions,
-} from "./operators/concurrent.ts";
+import type { ConcurrencyOptions } from "./operators/concurrent.ts";
 import type { Mapper } from "./operators/element.ts";
 import { isTransform, type TransformPair } from "./operators/web.ts";
+import { checkConcurrency } from "./options.ts";
 import { pipelineTracer, TracedRun } from "./pipeline_telemetry.ts";
 import { PLAN, type Plan } from "./plan.ts";
 import type { PullIterator } from "./pull_iterator.ts";
@@ -122,6 +127,19 @@ export class AsyncPipeline<In, Out = In> {
 
   /** An empty pipeline: what comes in goes out. */
   constructor(options: PipelineOptions = {}) {
+    object("options", options);
+    const { deadLetter, measure } = options;
+    if (
+      deadLetter !== undefined && typeof deadLetter !== "function" &&
+      !(deadLetter instanceof AsyncQueue)
+    ) {
+      throw new TypeError(
+        `deadLetter must be a function or an AsyncQueue, got ${
+          show(deadLetter)
+        }`,
+      );
+    }
+    if (measure !== undefined) boolean("measure", measure);
     this.#options = options;
   }
 
@@ -176,6 +194,9 @@ export class AsyncPipeline<In, Out = In> {
    * ```
    */
   compose<U>(other: AsyncPipeline<Out, U>): AsyncPipeline<In, U> {
+    if (!(other instanceof AsyncPipeline)) {
+      throw new TypeError(`other must be an AsyncPipeline, got ${show(other)}`);
+    }
     const composed = new AsyncPipeline<In, U>(this.#options);
     for (
       const { stage, options, name } of [...this.#entries, ...other.#entries]
@@ -365,6 +386,13 @@ export class AsyncPipeline<In, Out = In> {
   }
 }
 
+const ERROR_POLICIES: readonly ErrorPolicy[] = [
+  "fail",
+  "skip",
+  "retry",
+  "dead-letter",
+];
+
 const EACH_OPTIONS = [
   "concurrency",
   "ordered",
@@ -377,25 +405,21 @@ const EACH_OPTIONS = [
 ] as const;
 
 function checkOptions(stage: unknown, options: StageOptions): void {
-  if (eachOf(stage) === undefined) {
-    const given = EACH_OPTIONS.find((name) => options[name] !== undefined);
-    if (given !== undefined) {
-      throw new TypeError(
-        `The option ${given} needs a stage that treats each element by itself. ` +
-          "Make it with asyncMap() or asyncFilter(), or deal with it inside the stage.",
-      );
-    }
-    return;
-  }
   checkConcurrency(options);
-  if (options.onError !== undefined) {
-    oneOf("onError", options.onError, ["fail", "skip", "retry", "dead-letter"]);
+  const { name, onError, maxRetries, retryDelay } = options;
+  if (name !== undefined && typeof name !== "string") {
+    throw new TypeError(`name must be a string, got ${show(name)}`);
   }
-  if (options.maxRetries !== undefined) {
-    integer("maxRetries", options.maxRetries, 0);
-  }
-  if (options.retryDelay !== undefined) {
-    duration("retryDelay", options.retryDelay);
+  if (onError !== undefined) oneOf("onError", onError, ERROR_POLICIES);
+  if (maxRetries !== undefined) integer("maxRetries", maxRetries, 0);
+  if (retryDelay !== undefined) duration("retryDelay", retryDelay);
+  if (eachOf(stage) !== undefined) return;
+  const given = EACH_OPTIONS.find((name) => options[name] !== undefined);
+  if (given !== undefined) {
+    throw new TypeError(
+      `The option ${given} needs a stage that treats each element by itself. ` +
+        "Make it with asyncMap() or asyncFilter(), or deal with it inside the stage.",
+    );
   }
 }
 

@@ -6,10 +6,11 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
-import { integerOrInfinity } from "../_internal/validate.ts";
+import { integerOrInfinity, object } from "../_internal/validate.ts";
 import { AsyncStream } from "./async_stream.ts";
 import type { PullableIterator } from "./engine.ts";
 import { QueueClosedError } from "./errors.ts";
+import { checkSignalOption } from "./options.ts";
 import { OPEN } from "./source.ts";
 import { Line, Waiter } from "./waiters.ts";
 
@@ -72,7 +73,9 @@ export class AsyncQueue<T>
    *
    * @throws {RangeError} When `maxSize` is no non-negative integer or Infinity. */
   constructor(options: AsyncQueueOptions = {}) {
-    this.maxSize = integerOrInfinity("maxSize", options.maxSize ?? Infinity, 0);
+    object("options", options);
+    const { maxSize = Infinity } = options;
+    this.maxSize = integerOrInfinity("maxSize", maxSize, 0);
   }
 
   /** How many items are buffered. Those of waiting puts do not count. */
@@ -116,6 +119,8 @@ export class AsyncQueue<T>
    * ```
    */
   put(item: T, options?: QueueWaitOptions): Promise<void> {
+    const wrong = options === undefined ? undefined : rejectWrong(options);
+    if (wrong !== undefined) return wrong;
     if (this.#isClosed) return Promise.reject(this.#refusal("put()"));
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -156,6 +161,8 @@ export class AsyncQueue<T>
    * ```
    */
   get(options?: QueueWaitOptions): Promise<T> {
+    const wrong = options === undefined ? undefined : rejectWrong(options);
+    if (wrong !== undefined) return wrong;
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#hasItem()) return Promise.resolve(this.#take());
@@ -404,6 +411,16 @@ export class AsyncQueue<T>
     wait: (waiter) => this.#gets.push(waiter),
     hasReason: () => this.#reason !== undefined,
   };
+}
+
+/** A rejection that says what is wrong with the options of a put or get. */
+function rejectWrong(options: QueueWaitOptions): Promise<never> | undefined {
+  try {
+    checkSignalOption(options);
+    return undefined;
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 interface QueueReader<T> {

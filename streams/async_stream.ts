@@ -6,13 +6,17 @@
  */
 import { isThenable } from "../_internal/thenable.ts";
 import {
+  boolean,
   duration,
   finiteDuration,
   functionNamed,
   integer,
   integerOrInfinity,
+  object,
   oneOf,
+  show,
 } from "../_internal/validate.ts";
+import { checkSignal } from "../runner/scheduler_options.ts";
 import type { BatchSource, Operator, PullableIterator } from "./engine.ts";
 import {
   type EventEmitterLike,
@@ -28,7 +32,6 @@ import {
   zip,
 } from "./operators/combine.ts";
 import {
-  checkConcurrency,
   type ConcurrencyOptions,
   concurrentMap,
   isConcurrent,
@@ -49,7 +52,7 @@ import { flatMap } from "./operators/flatten.ts";
 import {
   batch,
   batchBytes,
-  bytesOf,
+  bytesOf as sizeOf,
   type PartialBatch,
   window,
 } from "./operators/group.ts";
@@ -79,7 +82,19 @@ import {
   timedBatch,
   windowTime,
 } from "./operators/time.ts";
-import { openStage, through, type TransformPair } from "./operators/web.ts";
+import {
+  isTransform,
+  openStage,
+  through,
+  type TransformPair,
+} from "./operators/web.ts";
+import {
+  checkConcurrency,
+  countNamed,
+  numberNamed,
+  optionalFunction,
+  takeBuffer,
+} from "./options.ts";
 import { PLAN, Plan } from "./plan.ts";
 import {
   BatchOrigin,
@@ -106,7 +121,7 @@ export interface TimedBatchOptions extends BatchOptions {
 /** How `batchBytes` measures. */
 export interface BatchBytesOptions<T> extends BatchOptions {
   /** The size of a chunk. @default {byteLength, or the UTF-8 length of a string} */
-  bytesOf?: ((value: T) => number) | undefined;
+  bytesOf?: ((value: T) => number | PromiseLike<number>) | undefined;
 }
 
 /** What `window` does at the end. */
@@ -114,6 +129,16 @@ export interface WindowOptions {
   /** Whether the windows at the end that are shorter than `size` are passed on. @default {false} */
   partial?: boolean | undefined;
 }
+
+const PARTIAL: readonly PartialBatch[] = ["deliver", "drop"];
+const DROPPING: readonly StreamOverflow[] = [
+  "drop-oldest",
+  "drop-newest",
+  "error",
+];
+const SHARING: readonly SharedOverflow[] = ["wait", ...DROPPING];
+const SHARED = { buffer: 16, overflow: "wait" } as const;
+const GROUPED = { buffer: 64, overflow: "error" } as const;
 
 /**
  * A sequence of elements over time: lazy, pulled by its consumer, composable.
@@ -227,7 +252,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   /**
    * The numbers from `start` up to, not including, `end`, in steps of `step`.
    *
-   * @throws {RangeError} When `step` is 0 or an argument is NaN.
+   * @throws {RangeError} When `step` is 0, or an argument is NaN, or `start` or `step` infinite.
    * @example
    * ```ts
    * import { AsyncStream } from "@specify/async-core";
@@ -241,13 +266,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     end: number = Infinity,
     step = 1,
   ): AsyncStream<number> {
-    if (
-      step === 0 || Number.isNaN(start) || Number.isNaN(end) ||
-      Number.isNaN(step)
-    ) {
-      throw new RangeError(
-        `range() needs numbers and a step that is not 0, got start ${start}, end ${end}, step ${step}`,
-      );
+    numberNamed("start", start);
+    numberNamed("end", end, true);
+    if (numberNamed("step", step) === 0) {
+      throw new RangeError("step must not be 0, got 0");
     }
     return new AsyncStream<number>(() => rangeIterator(start, end, step));
   }
@@ -275,6 +297,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * `overflow` decides. Never ends by itself; the listener is removed when the reading ends.
    *
    * @throws {RangeError} When `buffer` is no positive integer or Infinity.
+   * @throws {TypeError} When `target` has no events.
    * @example
    * ```ts
    * import { AsyncStream } from "@specify/async-core";
@@ -291,9 +314,19 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     type: string,
     options: EventOptions = {},
   ): AsyncStream<E> {
-    const { buffer = 1024, overflow = "error" } = options;
-    integerOrInfinity("buffer", buffer, 1);
-    oneOf("overflow", overflow, ["drop-oldest", "drop-newest", "error"]);
+    const { buffer, overflow } = takeBuffer(
+      options,
+      { buffer: 1024, overflow: "error" },
+      DROPPING,
+    );
+    if (typeof type !== "string") {
+      throw new TypeError(`type must be a string, got ${show(type)}`);
+    }
+    if (!(target instanceof EventTarget)) {
+      object("target", target, "an EventTarget or ");
+      functionNamed("target.on", target.on);
+      functionNamed("target.off", target.off);
+    }
     return ofIterator(
       () => fromEvents<E>(target, type, buffer, overflow),
       true,
@@ -486,7 +519,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   enumerate(start = 0): AsyncStream<[number, T]> {
-    return this.#then(enumerate<T>(start));
+    return this.#then(enumerate<T>(numberNamed("start", start)));
   }
 
   /**
@@ -514,6 +547,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   distinct(key?: Mapper<T, unknown>): AsyncStream<T> {
+    optionalFunction("key", key);
     return this.#then(distinct(key));
   }
 
@@ -528,6 +562,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   distinctUntilChanged(key?: Mapper<T, unknown>): AsyncStream<T> {
+    optionalFunction("key", key);
     return this.#then(distinctUntilChanged(key));
   }
 
@@ -615,9 +650,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    */
   batch(size: number, options: TimedBatchOptions = {}): AsyncStream<T[]> {
     integer("size", size, 1);
+    object("options", options);
     const { timeout = Infinity, onError = "deliver" } = options;
     duration("timeout", timeout);
-    oneOf("onError", onError, ["deliver", "drop"]);
+    oneOf("onError", onError, PARTIAL);
     return timeout === Infinity
       ? this.#then(batch<T>(size, onError))
       : this.#over((plan) => timedBatch(plan, size, timeout, onError));
@@ -641,13 +677,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     options: BatchBytesOptions<T> = {},
   ): AsyncStream<T[]> {
     integer("limit", limit, 1);
-    return this.#then(
-      batchBytes<T>(
-        limit,
-        options.bytesOf ?? bytesOf,
-        options.onError ?? "deliver",
-      ),
-    );
+    object("options", options);
+    const { bytesOf = sizeOf, onError = "deliver" } = options;
+    functionNamed("bytesOf", bytesOf);
+    oneOf("onError", onError, PARTIAL);
+    return this.#then(batchBytes<T>(limit, bytesOf, onError));
   }
 
   /**
@@ -676,7 +710,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   ): AsyncStream<T[]> {
     integer("size", size, 1);
     integer("step", step, 1);
-    return this.#then(window<T>(size, step, options.partial ?? false));
+    object("options", options);
+    const { partial = false } = options;
+    boolean("partial", partial);
+    return this.#then(window<T>(size, step, partial));
   }
 
   /**
@@ -810,7 +847,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     : N extends 3 ? [AsyncStream<T>, AsyncStream<T>, AsyncStream<T>]
     : AsyncStream<T>[] {
     integer("count", count, 1);
-    const { buffer, overflow } = checkShared(options);
+    const { buffer, overflow } = takeBuffer(options, SHARED, SHARING);
     return tee(this[PLAN], count, buffer, overflow)
       .map((open) => ofIterator(open, false)) as ReturnType<
         typeof this.tee<N>
@@ -833,7 +870,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   broadcast(options: ShareOptions = {}): AsyncStream<T> {
-    const { buffer, overflow } = checkShared(options);
+    const { buffer, overflow } = takeBuffer(options, SHARED, SHARING);
     return ofIterator(
       broadcast(this[PLAN], buffer, overflow),
       this[PLAN].origin.isRepeatable,
@@ -865,7 +902,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     options: GroupOptions = {},
   ): AsyncStream<[K, AsyncStream<T>]> {
     functionNamed("keyOf", keyOf);
-    const { buffer, overflow } = checkGroups(options);
+    const { buffer, overflow } = takeBuffer(options, GROUPED, DROPPING);
     return this.#keyed(keyOf).#over((plan) =>
       groupBy(plan, buffer, overflow, (open) => ofIterator(open, false))
     );
@@ -888,7 +925,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     options: GroupOptions = {},
   ): [AsyncStream<T>, AsyncStream<T>] {
     functionNamed("predicate", predicate);
-    const { buffer, overflow } = checkGroups(options);
+    const { buffer, overflow } = takeBuffer(options, GROUPED, DROPPING);
     const passes: Mapper<T, boolean> = (value, index) => {
       const passes = predicate(value, index);
       return isThenable(passes) ? passes.then(Boolean) : Boolean(passes);
@@ -1035,9 +1072,15 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   retry(options: RetryOptions = {}): AsyncStream<T> {
-    if (options.maxRetries !== undefined) {
-      integerOrInfinity("maxRetries", options.maxRetries, 0);
+    object("options", options);
+    const { maxRetries, delay, retryOn } = options;
+    if (maxRetries !== undefined) {
+      integerOrInfinity("maxRetries", maxRetries, 0);
     }
+    if (delay !== undefined && typeof delay !== "function") {
+      duration("delay", delay);
+    }
+    optionalFunction("retryOn", retryOn);
     if (!this[PLAN].origin.isRepeatable) {
       throw new TypeError(
         "retry() needs a stream that can be read again, and this one's source can be read once. " +
@@ -1109,6 +1152,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   ): AsyncStream<U> {
     const plan = this[PLAN];
     if (typeof stage !== "function") {
+      if (!isTransform(stage)) {
+        throw new TypeError(
+          `stage must be a TransformStream or a function, got ${show(stage)}`,
+        );
+      }
       return ofIterator(() => through(plan, stage), false);
     }
     return new AsyncStream<U>(() => openStage(plan, stage(this)));
@@ -1127,11 +1175,16 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(written); // [1, 2]
    * ```
    */
-  pipeTo(
+  async pipeTo(
     writable: WritableStream<T>,
     options?: StreamPipeOptions,
   ): Promise<void> {
-    return toReadable(this[PLAN]).pipeTo(writable, options);
+    if (!(writable instanceof WritableStream)) {
+      throw new TypeError(
+        `writable must be a WritableStream, got ${show(writable)}`,
+      );
+    }
+    await toReadable(this[PLAN]).pipeTo(writable, options);
   }
 
   // Cancellation
@@ -1150,6 +1203,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   abortable(signal: AbortSignal): AsyncStream<T> {
+    checkSignal("signal", signal);
     return this.#then<T>((next, run) => {
       run.abortOn(signal);
       return next;
@@ -1366,6 +1420,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     options?: TerminalOptions,
   ): Promise<Map<K, V>> {
     functionNamed("keyOf", keyOf);
+    optionalFunction("valueOf", valueOf);
     return await terminals.toMap(this[PLAN], keyOf, valueOf, options);
   }
 
@@ -1393,8 +1448,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.of("a", "b").join("-")); // "a-b"
    * ```
    */
-  join(separator = ",", options?: TerminalOptions): Promise<string> {
-    return terminals.join(this[PLAN], separator, options);
+  async join(separator = ",", options?: TerminalOptions): Promise<string> {
+    if (typeof separator !== "string") {
+      throw new TypeError(`separator must be a string, got ${show(separator)}`);
+    }
+    return await terminals.join(this[PLAN], separator, options);
   }
 
   /**
@@ -1479,30 +1537,6 @@ export function ofIterator<T>(
   isRepeatable: boolean,
 ): AsyncStream<T> {
   return ofPlan(Plan.of(new IteratorOrigin(open, isRepeatable)));
-}
-
-function checkShared(
-  { buffer = 16, overflow = "wait" }: ShareOptions,
-): { buffer: number; overflow: SharedOverflow } {
-  integerOrInfinity("buffer", buffer, 1);
-  oneOf("overflow", overflow, ["wait", "drop-oldest", "drop-newest", "error"]);
-  return { buffer, overflow };
-}
-
-function checkGroups(
-  { buffer = 64, overflow = "error" }: GroupOptions,
-): { buffer: number; overflow: StreamOverflow } {
-  integerOrInfinity("buffer", buffer, 1);
-  oneOf("overflow", overflow, ["drop-oldest", "drop-newest", "error"]);
-  return { buffer, overflow };
-}
-
-/** A number of elements as the iterator helpers take it: whole part of a number from 0 on. */
-function countNamed(name: string, value: number): number {
-  if (typeof value === "number" && value > -1) return Math.trunc(value);
-  throw new RangeError(
-    `${name} must be a non-negative number of elements, got ${String(value)}`,
-  );
 }
 
 function rangeIterator(

@@ -208,18 +208,26 @@ export class BatchOrigin<T> implements Origin<T> {
 
   open(run: Run, level: number, push: Push<T>): Wait {
     const source = this.#open();
-    if (!isThenable(source)) {
-      run.enterBatches(level, push, source);
-      return undefined;
+    if (isThenable(source)) {
+      return Promise.resolve(source as PromiseLike<BatchSource<T>>)
+        .then((source) => run.enterBatches(level, push, checkBatches(source)));
     }
-    return (source as PromiseLike<BatchSource<T>>).then((source) => {
-      run.enterBatches(level, push, source);
-    });
+    run.enterBatches(level, push, checkBatches(source));
+    return undefined;
   }
 
   discard(): Wait {
     return undefined;
   }
+}
+
+function checkBatches<T>(source: BatchSource<T>): BatchSource<T> {
+  if (typeof source?.pull === "function") return source;
+  throw new TypeError(
+    `fromBatches() needs a function that returns an object with a pull method, got ${
+      show(source)
+    }`,
+  );
 }
 
 /** Reads a ReadableStream. Unlike its own iterator it can be cancelled while a read is pending. */

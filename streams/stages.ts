@@ -14,6 +14,7 @@ import {
 import type { ConcurrencyOptions } from "./operators/concurrent.ts";
 import type { Mapper, Predicate } from "./operators/element.ts";
 import type { TransformPair } from "./operators/web.ts";
+import { checkConcurrency } from "./options.ts";
 import type { StreamSource } from "./source.ts";
 
 /** A stage as a function: from a stream to what becomes of it, or to a TransformStream for it. */
@@ -57,6 +58,7 @@ export function asyncMap<T, U>(
   options?: ConcurrencyOptions,
 ): StreamStage<T, U> {
   functionNamed("fn", fn);
+  checkConcurrency(options);
   const each: Each<T, U> = { fn, options };
   return Object.assign(
     (source: StreamSource<T>) => AsyncStream.from(source).map(fn, options),
@@ -80,6 +82,7 @@ export function asyncFilter<T>(
   options?: ConcurrencyOptions,
 ): StreamStage<T, T> {
   functionNamed("predicate", predicate);
+  checkConcurrency(options);
   const each: Each<T, T> = {
     fn: (value, index) => {
       const passes = predicate(value, index);

@@ -7,6 +7,7 @@
 import { isThenable } from "../_internal/thenable.ts";
 import type { Push, Run, Wait } from "./engine.ts";
 import { later, type Mapper, type Predicate } from "./operators/element.ts";
+import { checkSignalOption } from "./options.ts";
 import type { Plan } from "./plan.ts";
 
 /** What every terminal takes. */
@@ -16,14 +17,15 @@ export interface TerminalOptions {
 }
 
 /** Runs `plan` into `sink`. */
-export function consume<T>(
+export async function consume<T>(
   plan: Plan<T>,
   sink: (run: Run, level: number) => Push<T>,
   options: TerminalOptions | undefined,
 ): Promise<void> {
+  checkSignalOption(options);
   const run = plan.run(sink);
   if (options?.signal !== undefined) run.abortOn(options.signal);
-  return run.complete();
+  await run.complete();
 }
 
 /** All elements. */

@@ -5,7 +5,7 @@
  */
 import { report } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import { integer } from "../_internal/validate.ts";
+import { integerOrInfinity, object, oneOf } from "../_internal/validate.ts";
 import type { Plan } from "./plan.ts";
 
 /** How a stream becomes a ReadableStream. */
@@ -22,10 +22,13 @@ export interface ReadableOptions {
  */
 export function toReadable<T>(
   plan: Plan<T>,
-  { highWaterMark = 0, type }: ReadableOptions = {},
+  options: ReadableOptions = {},
   failedToClose?: (error: unknown) => void,
 ): ReadableStream<T> {
-  integer("highWaterMark", highWaterMark, 0);
+  object("options", options);
+  const { highWaterMark = 0, type } = options;
+  integerOrInfinity("highWaterMark", highWaterMark, 0);
+  if (type !== undefined) oneOf("type", type, ["bytes"]);
   const iterator = plan.iterate();
   type Controller =
     | ReadableStreamDefaultController<unknown>

@@ -4,7 +4,6 @@
  * @module
  */
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
-import { integerOrInfinity } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { SubmitOptions, TaskRunner } from "../../runner/types.ts";
 import type { PullableIterator } from "../engine.ts";
@@ -33,15 +32,6 @@ export interface ConcurrencyOptions {
 export function isConcurrent(options: ConcurrencyOptions | undefined): boolean {
   return options !== undefined &&
     ((options.concurrency ?? 1) !== 1 || options.runner !== undefined);
-}
-
-/** Checks the options at the call that gives them. */
-export function checkConcurrency(
-  options: ConcurrencyOptions | undefined,
-): void {
-  if (options?.concurrency !== undefined) {
-    integerOrInfinity("concurrency", options.concurrency, 1);
-  }
 }
 
 /** fn over a plan, `concurrency` calls at a time. */

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { isThenable } from "../../_internal/thenable.ts";
+import { wrong } from "../../_internal/validate.ts";
+import { later } from "./element.ts";
 import type { Operator, Push, Run, Wait } from "../engine.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
@@ -62,15 +65,22 @@ export function batch<T>(
 /** Arrays of chunks that together have at most `limit` bytes, or of one chunk that has more. */
 export function batchBytes<T>(
   limit: number,
-  bytesOf: (value: T) => number,
+  bytesOf: (value: T) => number | PromiseLike<number>,
   partial: PartialBatch,
 ): Operator<T, T[]> {
   return (next, run, level) => {
     let items: T[] = [];
     let bytes = 0;
     const emit = outlet(next, run, level, partial, () => items);
-    return (value) => {
-      const size = bytesOf(value);
+    const add = (value: T, size: number): Wait => {
+      if (typeof size !== "number" || !(size >= 0)) {
+        throw wrong(
+          "What bytesOf returns",
+          "a non-negative number",
+          size,
+          typeof size === "number",
+        );
+      }
       const full = items;
       if (full.length > 0 && bytes + size > limit) {
         // Kept for the next push even if it is full: only one batch may go out at a time.
@@ -84,6 +94,17 @@ export function batchBytes<T>(
       items = [];
       bytes = 0;
       return emit(full);
+    };
+    return (value) => {
+      const size = bytesOf(value);
+      return isThenable(size)
+        ? later(
+          run,
+          level,
+          size as PromiseLike<number>,
+          (size) => add(value, size),
+        )
+        : add(value, size as number);
     };
   };
 }

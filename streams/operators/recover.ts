@@ -13,6 +13,7 @@ import {
 } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
+import { duration as durationNamed } from "../../_internal/validate.ts";
 import type { PullableIterator } from "../engine.ts";
 import { StreamConsumedError } from "../errors.ts";
 import { Pace } from "../pace.ts";
@@ -131,9 +132,14 @@ export interface RetryOptions {
   /** How often it starts over after a failure. @default {3} */
   maxRetries?: number | undefined;
   /** Milliseconds before a new attempt, or a function of its number, from 1. @default {0} */
-  delay?: number | ((attempt: number, error: unknown) => number) | undefined;
+  delay?:
+    | number
+    | ((attempt: number, error: unknown) => number | PromiseLike<number>)
+    | undefined;
   /** Whether this failure is worth a new attempt. @default {() => true} */
-  retryOn?: ((error: unknown, attempt: number) => boolean) | undefined;
+  retryOn?:
+    | ((error: unknown, attempt: number) => boolean | PromiseLike<boolean>)
+    | undefined;
 }
 
 /** See AsyncStream.retry. */
@@ -152,10 +158,12 @@ export function retry<T>(
     }
     attempt++;
     previous = error;
-    if (attempt > maxRetries || retryOn?.(error, attempt) === false) {
-      throw error;
-    }
-    const pause = typeof delay === "number" ? delay : delay(attempt, error);
+    if (
+      attempt > maxRetries || await retryOn?.(error, attempt) === false
+    ) throw error;
+    const pause = typeof delay === "number"
+      ? delay
+      : durationNamed("delay", await delay(attempt, error));
     if (pause > 0) await sleep(pause, signal);
     // Attempts that fail at once, without a pause, must not keep the event loop.
     else await pace.look(1);
