@@ -4,6 +4,15 @@
  *
  * @module
  */
+export { TaskPriority } from "../runner/priority.ts";
+export type {
+  SubmitOptions,
+  Task,
+  TaskContext,
+  TaskHandle,
+  TaskRunner,
+  TaskState,
+} from "../runner/types.ts";
 export {
   AsyncPipeline,
   type DeadLetter,
