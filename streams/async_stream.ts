@@ -124,6 +124,12 @@ export interface BatchBytesOptions<T> extends BatchOptions {
   bytesOf?: ((value: T) => number | PromiseLike<number>) | undefined;
 }
 
+/** How far `delay` reads ahead. */
+export interface DelayOptions {
+  /** Most values that may be under way at a time. @default {1024} */
+  buffer?: number | undefined;
+}
+
 /** What `window` does at the end. */
 export interface WindowOptions {
   /** Whether the windows at the end that are shorter than `size` are passed on. @default {false} */
@@ -1019,18 +1025,34 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   }
 
   /**
-   * Each value `period` milliseconds after it was read; the next one is read after that.
+   * Each value `period` milliseconds after it was read, in order and as far apart as they came:
+   * what comes at once leaves at once. The end and a failure come after the last value. With 0
+   * nothing changes.
    *
+   * ```text
+   * source    1-2------3 |
+   * delay     ----1-2------3 |
+   * ```
+   * Up to `buffer` values are under way at a time; then, and while one that is due waits to be
+   * taken, nothing more is read.
+   *
+   * @throws {RangeError} When `period` is negative or NaN, or `buffer` no positive integer or Infinity.
    * @example
    * ```ts
    * import { AsyncStream } from "@specify/async-core";
    *
-   * console.log(await AsyncStream.of(1, 2).delay(5).collect()); // [1, 2]
+   * // 5 ms in all, not 5 ms each.
+   * console.log(await AsyncStream.of(1, 2, 3).delay(5).collect()); // [1, 2, 3]
    * ```
    */
-  delay(period: number): AsyncStream<T> {
+  delay(period: number, options: DelayOptions = {}): AsyncStream<T> {
     duration("period", period);
-    return this.#over((plan) => delay(plan, period));
+    object("options", options);
+    const { buffer = 1024 } = options;
+    integerOrInfinity("buffer", buffer, 1);
+    return period === 0
+      ? this
+      : this.#over((plan) => delay(plan, period, buffer));
   }
 
   // Operators on failures and ends

@@ -31,6 +31,7 @@ export {
   AsyncStream,
   type BatchBytesOptions,
   type BatchOptions,
+  type DelayOptions,
   type TimedBatchOptions,
   type WindowOptions,
 } from "./async_stream.ts";

@@ -6,6 +6,7 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
+import { Ring } from "../../_internal/ring.ts";
 import type { Operator, PullableIterator, Wait } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
@@ -259,31 +260,32 @@ export function sample<T>(
   return new Sample(plan, period).relay;
 }
 
+// Invariants: `line` holds the values that were read and are not due yet, in order, each with the
+// time at which it is; all wait equally long, so the first is due first, and the timer is set for
+// it. What is due goes to the relay. Nothing is read while that has something, or while the line
+// has `buffer` values.
 /** Each value some time after it was read. */
 class Delay<T> extends Timed<T, T> {
   readonly #duration: number;
-  #waiting: { value: T } | undefined = undefined;
+  readonly #buffer: number;
+  readonly #line = new Ring<{ value: T; time: number }>();
+  /** The end, or the failure, that comes after the values in the line. */
   #then: (() => void) | undefined = undefined;
 
-  constructor(plan: Plan<T>, duration: number) {
+  constructor(plan: Plan<T>, duration: number, buffer: number) {
     super(plan);
     this.#duration = duration;
+    this.#buffer = buffer;
   }
-
-  override taken(): void {}
 
   override wants(): boolean {
-    return this.relay.isAwaited && this.#waiting === undefined;
-  }
-
-  override demand(): void {
-    // Not `flow`: the pull that asks is not registered yet.
-    if (this.#waiting === undefined) this.upstream.read();
+    return this.relay.size === 0 && this.#line.size < this.#buffer;
   }
 
   override arrived(value: T): void {
-    this.#waiting = { value };
-    this.timer.set(now() + this.#duration);
+    const time = now() + this.#duration;
+    this.#line.push({ value, time });
+    if (this.#line.size === 1) this.timer.set(time);
   }
 
   override ended(): void {
@@ -294,16 +296,30 @@ class Delay<T> extends Timed<T, T> {
     this.#after(() => super.failed(error));
   }
 
-  protected override ring(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting !== undefined) this.relay.push(waiting.value);
-    this.#then?.();
+  override close(reason: unknown): Wait {
+    this.#line.clear();
+    return super.close(reason);
   }
 
-  /** At once, or after the value that still waits. */
+  protected override ring(): void {
+    const time = now();
+    let first = this.#line.at(0);
+    for (
+      ;
+      first !== undefined && first.time <= time;
+      first = this.#line.at(0)
+    ) {
+      this.#line.shift();
+      this.relay.push(first.value);
+    }
+    if (first !== undefined) this.timer.set(first.time);
+    else this.#then?.();
+    this.upstream.flow();
+  }
+
+  /** At once, or after the values that still wait. */
   #after(then: () => void): void {
-    if (this.#waiting === undefined) then();
+    if (this.#line.size === 0) then();
     else this.#then = then;
   }
 }
@@ -312,8 +328,9 @@ class Delay<T> extends Timed<T, T> {
 export function delay<T>(
   plan: Plan<T>,
   duration: number,
+  buffer: number,
 ): PullableIterator<T> {
-  return new Delay(plan, duration).relay;
+  return new Delay(plan, duration, buffer).relay;
 }
 
 /** The first value, then none for some time, and so on. Needs no timer. */

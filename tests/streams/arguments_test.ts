@@ -31,6 +31,7 @@ const optionTakers: [string, (options: unknown) => unknown][] = [
   ["broadcast", (o) => stream().broadcast(bad(o))],
   ["groupBy", (o) => stream().groupBy(same, bad(o))],
   ["partition", (o) => stream().partition(Boolean, bad(o))],
+  ["delay", (o) => stream().delay(1, bad(o))],
   ["retry", (o) => stream().retry(bad(o))],
   ["toReadableStream", (o) => stream().toReadableStream(bad(o))],
   [
@@ -289,6 +290,7 @@ Deno.test("every number out of range and every unknown word is a RangeError that
     ["throttle", () => stream().throttle(NaN), /^period must .* NaN/],
     ["sample", () => stream().sample(0), /^period must .* 0/],
     ["delay", () => stream().delay(NaN), /^period must .* NaN/],
+    ["delay", () => stream().delay(1, { buffer: 0 }), /^buffer must .* 0/],
     ["timeout", () => stream().timeout(-1), /^limit must .* -1/],
     ["retry", () => stream().retry({ delay: NaN }), /^delay must .* NaN/],
     ["retry", () => stream().retry({ maxRetries: -1 }), /^maxRetries/],

@@ -235,13 +235,59 @@ Deno.test("AsyncStream.sample() gives the latest value at each tick, if there is
   await running;
 });
 
-Deno.test("AsyncStream.delay() shifts each value", async () => {
+Deno.test("AsyncStream.delay() shifts all values by the same time, however many come at once", async () => {
   using clock = new FakeClock();
-  const { seen, end } = record(clock, AsyncStream.of("a", "b").delay(10));
-  await clock.tick(10);
-  assertEquals(seen, [[10, "a"]]);
-  await clock.tick(10);
-  assertEquals([seen, end()], [[[10, "a"], [20, "b"]], "ended"]);
+  const { seen, end } = record(clock, AsyncStream.range(0, 100).delay(10));
+  await pass(clock, 9);
+  assertEquals([seen.length, end()], [0, undefined]);
+  await pass(clock, 1);
+  assertEquals(
+    [seen, end()],
+    [Array.from({ length: 100 }, (_, n) => [10, n]), "ended"],
+  );
+});
+
+Deno.test("AsyncStream.delay() keeps the distances, and gives the failure after the last value", async () => {
+  using clock = new FakeClock();
+  const queue = new AsyncQueue<string>();
+  const { seen, end } = record(clock, queue.stream().delay(10));
+  for (const [wait, value] of [[0, "a"], [3, "b"], [4, "c"]] as const) {
+    await pass(clock, wait);
+    queue.tryPut(value);
+  }
+  queue.close("broken");
+  await pass(clock, 9);
+  assertEquals([seen, end()], [[[10, "a"], [13, "b"]], undefined]);
+  await pass(clock, 1);
+  assertEquals(
+    [seen, end()],
+    [[[10, "a"], [13, "b"], [17, "c"]], "failed: broken"],
+  );
+});
+
+Deno.test("AsyncStream.delay() reads no more than its buffer ahead, and nothing while a due value waits", async () => {
+  using clock = new FakeClock();
+  let reads = 0;
+  const stream = AsyncStream.range(0).tap(() => reads++)
+    .delay(10, { buffer: 4 });
+  const iterator = stream[Symbol.asyncIterator]();
+  const first = iterator.next();
+  await pass(clock, 50);
+  assertEquals(await first, { done: false, value: 0 });
+  // Four under way at first; all were due at once, and three of them wait to be taken.
+  assertEquals(reads, 4);
+  for (const n of [1, 2, 3]) {
+    assertEquals(await iterator.next(), { done: false, value: n });
+  }
+  assertEquals(reads, 8);
+  await iterator.return?.();
+  await pass(clock, 50);
+  assertEquals(reads, 8);
+});
+
+Deno.test("AsyncStream.delay() of 0 changes nothing and waits for nothing", async () => {
+  using _ = new FakeClock();
+  assertEquals(await AsyncStream.of(1, 2).delay(0).collect(), [1, 2]);
 });
 
 Deno.test("AsyncStream.windowTime() gives what came in each stretch of time, none that is empty", async () => {
