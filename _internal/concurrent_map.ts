@@ -12,6 +12,7 @@ import {
   DONE,
   isAsyncIterable,
 } from "./iterators.ts";
+import { withResolvers } from "./resolvers.ts";
 import { Ring } from "./ring.ts";
 import { isThenable, isTrustedThenable } from "./thenable.ts";
 
@@ -87,8 +88,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   /** Set while the source's return() is pending. */
   #closing: Promise<void> | undefined = undefined;
   #closeError: { error: unknown } | undefined = undefined;
-  /** Called when nothing is in flight any more. */
-  #quiet: (() => void) | undefined = undefined;
+  /** Resolves when nothing is in flight any more; made when somebody waits for that. */
+  #quiet: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(
     source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
@@ -133,20 +134,29 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
 
   /** Stops: reads nothing more, waits for what is in flight, closes the source. */
   async return(reason?: unknown): Promise<IteratorResult<U>> {
-    if (this.#finished) return DONE;
+    if (this.#finished) {
+      // A second one tells nothing anew, but waits as the first does.
+      await this.#stillClosing();
+      return DONE;
+    }
     if (!this.#stopped) this.#reason = reason;
     this.#stopped = true;
     this.#finish();
     this.#answer();
     this.#closeSource();
-    if (this.#inFlight > 0) {
-      await new Promise<void>((resolve) => this.#quiet = resolve);
-    }
-    if (this.#closing !== undefined) await this.#closing;
+    await this.#stillClosing();
     const failure = this.#closeError;
     this.#closeError = undefined;
     if (failure !== undefined) throw failure.error;
     return DONE;
+  }
+
+  /** Waits for the calls in flight and for the source's closing. */
+  async #stillClosing(): Promise<void> {
+    if (this.#inFlight > 0) {
+      await (this.#quiet ??= withResolvers<void>()).promise;
+    }
+    if (this.#closing !== undefined) await this.#closing;
   }
 
   /** Stops with a failure that belongs to no element; it is delivered as one of the source. */
@@ -169,7 +179,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       this.#closeSource();
     }
     if (this.#finished) {
-      if (this.#inFlight === 0) this.#quiet?.();
+      if (this.#inFlight === 0) this.#quiet?.resolve();
       return;
     }
     if (!this.#pumping) this.#answer();

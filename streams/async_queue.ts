@@ -13,6 +13,7 @@ import { QueueClosedError } from "./errors.ts";
 import { checkSignalOption } from "./options.ts";
 import { OPEN } from "./source.ts";
 import { Line, Waiter } from "./waiters.ts";
+import { nextOf } from "./wrapped.ts";
 
 /** How an AsyncQueue is made. */
 export interface AsyncQueueOptions {
@@ -448,12 +449,7 @@ class QueueIterator<T>
   }
 
   next(): Promise<IteratorResult<T>> {
-    try {
-      const result = this.pull();
-      return result instanceof Promise ? result : Promise.resolve(result);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return nextOf(this);
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {

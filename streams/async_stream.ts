@@ -1078,7 +1078,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   /**
    * Reads the source again from the beginning after a failure, up to `maxRetries` times. Values
    * that had come before are given again. Needs a stream that can be read again, so one made
-   * from a function (or a collection).
+   * from a function (or a collection). Only the stream's own source is looked at beforehand: when
+   * a function of an operator gives the same one-shot source each time, the second attempt fails
+   * with a StreamConsumedError that has the first failure as its `cause`.
    *
    * @throws {TypeError} When the stream cannot be read again.
    * @example

@@ -10,6 +10,7 @@ import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { Mapper } from "./operators/element.ts";
 import type { PullIterator, Waiter } from "./pull_iterator.ts";
+import { Closing } from "./wrapped.ts";
 
 type Answer<T> = Promise<IteratorResult<T>>;
 
@@ -29,6 +30,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   #last: Answer<T> | undefined = undefined;
   #outstanding = 0;
   #isOver = false;
+  readonly #closing = new Closing();
 
   constructor(
     source: PullIterator<unknown>,
@@ -76,11 +78,17 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   }
 
   async return(reason?: unknown): Answer<T> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
+    if (this.#isOver) await this.#closing.ended;
+    else {
+      this.#isOver = true;
+      await this.#closing.begin(this.#close(reason));
+    }
+    return DONE;
+  }
+
+  async #close(reason: unknown): Promise<void> {
     await this.#source.return(reason);
     await Promise.allSettled(this.#inFlight);
-    return DONE;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -187,10 +195,9 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   /** Closes the source (which knows whether it failed by itself), waits for the rest, and fails. */
   async #fail(error: unknown): Promise<never> {
     this.#isOver = true;
-    await this.#source.return(error).catch((second) =>
+    await this.#closing.begin(this.#close(error)).catch((second) =>
       report("A stream's source failed to close", second)
     );
-    await Promise.allSettled(this.#inFlight);
     throw error;
   }
 }

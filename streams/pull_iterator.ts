@@ -8,6 +8,7 @@ import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
 import type { Frame } from "./frame.ts";
+import { nextOf } from "./wrapped.ts";
 
 /** Somebody who waits for an element: told once, later. */
 export interface Waiter<T> {
@@ -58,12 +59,7 @@ export class PullIterator<T>
         value: frame.items[frame.index++] as T,
       });
     }
-    try {
-      const result = this.pull();
-      return result instanceof Promise ? result : Promise.resolve(result);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return nextOf(this);
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {

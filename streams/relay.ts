@@ -7,6 +7,7 @@
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { PullableIterator, Wait } from "./types.ts";
+import { Closing, nextOf } from "./wrapped.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {
@@ -30,6 +31,7 @@ export class Relay<T> implements PullableIterator<T> {
   #reject: ((error: unknown) => void) | undefined = undefined;
   #isOver = false;
   #failure: { error: unknown } | undefined = undefined;
+  readonly #closing = new Closing();
 
   constructor(source: RelaySource) {
     this.#source = source;
@@ -73,21 +75,17 @@ export class Relay<T> implements PullableIterator<T> {
     this.#settle();
   }
 
-  /** A failure, after the elements that were pushed before. */
-  fail(error: unknown): void {
-    if (this.#isOver) return;
+  /** A failure, after the elements that were pushed before. False: nobody will hear of it. */
+  fail(error: unknown): boolean {
+    if (this.#isOver) return false;
     this.#isOver = true;
     this.#failure = { error };
     this.#settle();
+    return true;
   }
 
   next(): Promise<IteratorResult<T>> {
-    try {
-      const result = this.pull();
-      return result instanceof Promise ? result : Promise.resolve(result);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return nextOf(this);
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
@@ -105,16 +103,20 @@ export class Relay<T> implements PullableIterator<T> {
   }
 
   async return(reason?: unknown): Promise<IteratorResult<T>> {
+    this.#items.clear();
     if (this.#isOver) {
-      this.#items.clear();
       this.#failure = undefined;
+      await this.#closing.ended;
       return DONE;
     }
     this.#isOver = true;
-    this.#items.clear();
     this.#settle();
-    await this.#source.close(reason);
+    await this.#closing.begin(this.#close(reason));
     return DONE;
+  }
+
+  async #close(reason: unknown): Promise<void> {
+    await this.#source.close(reason);
   }
 
   #ending(): IteratorResult<T> {

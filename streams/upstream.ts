@@ -12,6 +12,7 @@ import {
 } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { Wait } from "./types.ts";
+import { Closing } from "./wrapped.ts";
 
 /** Told what a read brought, during the read or later. Must not throw. */
 export interface UpstreamReader<T> {
@@ -37,6 +38,7 @@ export class Upstream<T> {
   #isOver = false;
   #reason: unknown = undefined;
   #closesOnWake = false;
+  readonly #closing = new Closing();
 
   constructor(iterator: AnyIterator<T>, reader: UpstreamReader<T>) {
     this.#iterator = iterator;
@@ -88,9 +90,9 @@ export class Upstream<T> {
     this.#isFlowing = false;
   }
 
-  /** Closes the source unless it is over. */
+  /** Closes the source unless it is over. Waits for a closing that is under way. */
   close(reason?: unknown): Wait {
-    if (this.#isOver) return undefined;
+    if (this.#isOver) return this.#closing.ended;
     this.#isOver = true;
     this.#reason = reason;
     if (this.#isPending && this.#iterator[closesWhilePending] !== true) {
@@ -98,7 +100,9 @@ export class Upstream<T> {
       return undefined;
     }
     const closed = this.#iterator.return?.(reason);
-    return isThenable(closed) ? closed : undefined;
+    return isThenable(closed)
+      ? this.#closing.begin(Promise.resolve(closed))
+      : undefined;
   }
 
   readonly #settled = (result: IteratorResult<T>): void => {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { isAbortReason } from "../../_internal/abort.ts";
+import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
 import type { Origin, PullableIterator, Push, Run, Wait } from "../engine.ts";
 import { Relay, type RelaySource } from "../relay.ts";
@@ -36,6 +38,13 @@ function openAll<T>(
     throw error;
   }
   return upstreams;
+}
+
+/** Fails the relay; if its consumer has left in the meantime the failure is reported. */
+function tell(relay: { fail(error: unknown): boolean }, error: unknown): void {
+  if (!relay.fail(error) && !isAbortReason(error)) {
+    report("A stream's source failed after it had been stopped", error);
+  }
 }
 
 /** Closes sources when the consumer stops. */
@@ -115,7 +124,7 @@ class Merge<T> implements RelaySource, UpstreamReader<T> {
   async #fail(error: unknown): Promise<void> {
     const upstreams = this.#upstreams ?? [];
     this.#errors.push(...await closeAll(upstreams, error));
-    this.relay.fail(combined(this.#errors, "Several merged sources failed"));
+    tell(this.relay, combined(this.#errors, "Several merged sources failed"));
   }
 }
 
@@ -239,12 +248,12 @@ class Zip implements RelaySource, UpstreamReader<unknown> {
   async ended(): Promise<void> {
     const errors = await closeAll(this.#upstreams ?? []);
     if (errors.length === 0) this.relay.end();
-    else this.relay.fail(combined(errors, "Several sources failed to close"));
+    else tell(this.relay, combined(errors, "Several sources failed to close"));
   }
 
   async failed(error: unknown): Promise<void> {
     await closeLost(this.#upstreams ?? [], error);
-    this.relay.fail(error);
+    tell(this.relay, error);
   }
 
   close(reason: unknown): Wait {

@@ -6,11 +6,7 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { report, timeoutError } from "../../_internal/errors.ts";
-import {
-  type AnyIterator,
-  closesWhilePending,
-  DONE,
-} from "../../_internal/iterators.ts";
+import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { duration as durationNamed } from "../../_internal/validate.ts";
@@ -22,17 +18,14 @@ import type { PullIterator } from "../pull_iterator.ts";
 import { openIterator, type StreamSource } from "../source.ts";
 import { Timer } from "../timer.ts";
 import { closeNow } from "../upstream.ts";
-
-type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
+import { type Pulled, Wrapped } from "../wrapped.ts";
 
 // Invariant: `current` is the iterator that is being read; `replace` is pending only after it has
 // failed, so it needs no closing then. return() before the replacement is there: it is closed
 // when it comes.
 /** An iterator that goes on with another one after a failure. */
-class Replacing<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
+class Replacing<T> extends Wrapped<T> {
   #current: AnyIterator<T>;
-  #isOver = false;
   /** Aborts the waiting between two attempts. */
   readonly #stopping = new AbortController();
   readonly #replace: (
@@ -45,20 +38,13 @@ class Replacing<T> implements PullableIterator<T> {
     first: AnyIterator<T>,
     replace: (error: unknown, signal: AbortSignal) => Promise<AnyIterator<T>>,
   ) {
+    super();
     this.#current = first;
     this.#replace = replace;
   }
 
-  next(): Promise<IteratorResult<T>> {
-    try {
-      return Promise.resolve(this.pull());
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  pull(): Pulled<T> {
-    if (this.#isOver) return DONE;
+  override pull(): Pulled<T> {
+    if (this.isOver) return DONE;
     let result;
     try {
       result = this.#read();
@@ -75,29 +61,26 @@ class Replacing<T> implements PullableIterator<T> {
     return current.pull === undefined ? current.next() : current.pull();
   }
 
-  async return(reason?: unknown): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
+  protected override async close(reason: unknown): Promise<void> {
     this.#stopping.abort(reason);
     const current = this.#current;
     await current.return?.(reason);
-    return DONE;
   }
 
   /** A loop, however often a replacement fails in its turn. */
   async #recover(error: unknown): Promise<IteratorResult<T>> {
-    while (!this.#isOver) {
+    while (!this.isOver) {
       // It failed by itself: from now on there is nothing to close, until the next one is there.
       this.#current = NOTHING_LEFT;
       let replacement;
       try {
         replacement = await this.#replace(error, this.#stopping.signal);
       } catch (error) {
-        if (this.#isOver) return DONE;
-        this.#isOver = true;
+        if (this.isOver) return DONE;
+        this.isOver = true;
         throw error;
       }
-      if (this.#isOver) {
+      if (this.isOver) {
         closeNow(() => replacement.return?.());
         return DONE;
       }
@@ -172,27 +155,18 @@ export function retry<T>(
 }
 
 /** Calls fn once, after the end, the failure or the closing of the stream. */
-class Finalizing<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
+class Finalizing<T> extends Wrapped<T> {
   readonly #upstream: PullIterator<T>;
   readonly #fn: () => unknown;
-  #isOver = false;
 
   constructor(upstream: PullIterator<T>, fn: () => unknown) {
+    super();
     this.#upstream = upstream;
     this.#fn = fn;
   }
 
-  next(): Promise<IteratorResult<T>> {
-    try {
-      return Promise.resolve(this.pull());
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  pull(): Pulled<T> {
-    if (this.#isOver) return DONE;
+  override pull(): Pulled<T> {
+    if (this.isOver) return DONE;
     let result;
     try {
       result = this.#upstream.pull();
@@ -206,29 +180,32 @@ class Finalizing<T> implements PullableIterator<T> {
     );
   }
 
-  async return(reason?: unknown): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
+  protected override async close(reason: unknown): Promise<void> {
     try {
       await this.#upstream.return(reason);
     } catch (error) {
       await this.#failing(error);
     }
     await this.#fn();
-    return DONE;
   }
 
   async #ended(): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
-    await this.#fn();
+    if (!this.isOver) {
+      this.isOver = true;
+      await this.closing.begin(this.#call());
+    }
     return DONE;
   }
 
   async #failed(error: unknown): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
-    return await this.#failing(error);
+    if (this.isOver) return DONE;
+    this.isOver = true;
+    await this.closing.begin(this.#failing(error));
+    return DONE;
+  }
+
+  async #call(): Promise<void> {
+    await this.#fn();
   }
 
   async #failing(error: unknown): Promise<never> {
@@ -251,29 +228,20 @@ export function finalize<T>(
 
 // Invariant: the timer is set exactly while a read is pending, and `expire` fails that read.
 /** Fails when the next element takes too long. */
-class Timing<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
+class Timing<T> extends Wrapped<T> {
   readonly #upstream: PullIterator<T>;
   readonly #duration: number;
-  #isOver = false;
   #expire: ((error: unknown) => void) | undefined = undefined;
   readonly #timer = new Timer(() => this.#timeUp());
 
   constructor(upstream: PullIterator<T>, duration: number) {
+    super();
     this.#upstream = upstream;
     this.#duration = duration;
   }
 
-  next(): Promise<IteratorResult<T>> {
-    try {
-      return Promise.resolve(this.pull());
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  pull(): Pulled<T> {
-    if (this.#isOver) return DONE;
+  override pull(): Pulled<T> {
+    if (this.isOver) return DONE;
     let result;
     try {
       result = this.#upstream.pull();
@@ -286,16 +254,13 @@ class Timing<T> implements PullableIterator<T> {
     return result;
   }
 
-  async return(reason?: unknown): Promise<IteratorResult<T>> {
-    if (this.#isOver) return DONE;
-    this.#isOver = true;
+  protected override async close(reason: unknown): Promise<void> {
     this.#timer.clear();
     await this.#upstream.return(reason);
-    return DONE;
   }
 
   #timeUp(): void {
-    this.#isOver = true;
+    this.isOver = true;
     const error = timeoutError(
       `The next element did not come within ${this.#duration} ms. The source was closed.`,
     );

@@ -1,5 +1,6 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { AsyncStream } from "../../streams/mod.ts";
+import { AsyncRunner } from "../../runner/mod.ts";
+import { AsyncPipeline, AsyncStream } from "../../streams/mod.ts";
 import {
   asyncProbe,
   failureOf,
@@ -432,4 +433,141 @@ Deno.test("AsyncStream leaves no listener on a signal that many streams share", 
     for await (const _ of AsyncStream.range(0).abortable(signal)) break;
   }
   assertEquals(listeners, 0);
+});
+
+/** Endless numbers whose closing ends when `release` is called. */
+function slowToClose() {
+  const closing = Promise.withResolvers<void>();
+  let number = 0;
+  return {
+    release: () => closing.resolve(),
+    closings: 0,
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: (): Promise<IteratorResult<number>> =>
+      Promise.resolve({ done: false, value: number++ }),
+    async return(): Promise<IteratorResult<number>> {
+      this.closings++;
+      await closing.promise;
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+const operations: Record<
+  string,
+  (stream: AsyncStream<number>) => AsyncStream<unknown>
+> = {
+  "no operator": (stream) => stream,
+  map: (stream) => stream.map((n) => n),
+  filter: (stream) => stream.filter(() => true),
+  finally: (stream) => stream.finally(() => {}),
+  catch: (stream) => stream.catch(() => []),
+  timeout: (stream) => stream.timeout(60_000),
+  merge: (stream) => stream.merge(AsyncStream.range(0)),
+  zip: (stream) => stream.zip(AsyncStream.range(0)),
+  groupBy: (stream) => stream.groupBy((n) => n),
+  pipeline: (stream) =>
+    new AsyncPipeline<number>().addStage((stage) => stage).stream(stream),
+};
+for (const [name, operate] of Object.entries(operations)) {
+  Deno.test(`return() of an iterator waits for the closing that an earlier one began: ${name}`, async () => {
+    const source = slowToClose();
+    const iterator = operate(AsyncStream.from(source))[Symbol.asyncIterator]();
+    await iterator.next();
+    const answers: string[] = [];
+    const returned = ["first", "second"].map((which) =>
+      iterator.return?.().then(() => answers.push(which))
+    );
+    await settle();
+    assertEquals([answers, source.closings], [[], 1]);
+    source.release();
+    await Promise.all(returned);
+    assertEquals([answers.toSorted(), source.closings], [
+      ["first", "second"],
+      1,
+    ]);
+  });
+}
+
+const endings: Record<
+  string,
+  (stream: AsyncStream<number>) => AsyncStream<unknown>
+> = {
+  "a failing mapper": (stream) =>
+    stream.map((n) => {
+      if (n === 1) throw "broken";
+      return n;
+    }),
+  "the end of a shorter source of zip()": (stream) =>
+    AsyncStream.of(1).zip(stream),
+};
+for (const [name, operate] of Object.entries(endings)) {
+  Deno.test(`return() of an iterator waits for the closing that has begun by ${name}`, async () => {
+    const source = slowToClose();
+    const iterator = operate(AsyncStream.from(source))[Symbol.asyncIterator]();
+    await iterator.next();
+    const answers: string[] = [];
+    const more = iterator.next().catch(() => {});
+    await settle();
+    assertEquals(source.closings, 1);
+    const returned = iterator.return?.().then(() => answers.push("returned"))
+      .catch(() => answers.push("failed"));
+    await settle();
+    assertEquals(answers, []);
+    source.release();
+    await Promise.all([returned, more]);
+    assertEquals([answers.length, source.closings], [1, 1]);
+  });
+}
+
+Deno.test("AsyncStream.merge() that is left while a failure closes its sources waits for that, and reports the failure", async () => {
+  const reported: unknown[] = [];
+  const { error: consoleError } = console;
+  console.error = (...values: unknown[]) => reported.push(values.at(-1));
+  try {
+    const source = slowToClose();
+    const breaking = Promise.withResolvers<void>();
+    const failing = async function* () {
+      yield -1;
+      await breaking.promise;
+      throw "broken";
+    };
+    const iterator = AsyncStream.from(source).merge(failing())
+      [Symbol.asyncIterator]();
+    for (let read = 0; read < 3; read++) await iterator.next();
+    breaking.resolve();
+    await settle();
+    assertEquals(source.closings, 1);
+    const answers: string[] = [];
+    const returned = iterator.return?.().then(() => answers.push("returned"));
+    await settle();
+    assertEquals(answers, []);
+    source.release();
+    await returned;
+    await settle();
+    assertEquals([answers, source.closings], [["returned"], 1]);
+  } finally {
+    console.error = consoleError;
+  }
+  assertEquals(reported, ["broken"]);
+});
+
+Deno.test("return() of a concurrent map waits for the calls in flight, the second time too", async () => {
+  const call = Promise.withResolvers<number>();
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  const iterator = runner.map([1, 2, 3], (n) => n === 1 ? n : call.promise, {
+    concurrency: 2,
+  })[Symbol.asyncIterator]();
+  assertEquals(await iterator.next(), { done: false, value: 1 });
+  const answers: string[] = [];
+  const returned = ["first", "second"].map((which) =>
+    iterator.return?.().then(() => answers.push(which))
+  );
+  await settle();
+  assertEquals(answers, []);
+  call.resolve(0);
+  await Promise.all(returned);
+  assertEquals(answers.toSorted(), ["first", "second"]);
 });
