@@ -1,9 +1,12 @@
 /**
  * One scheduler for everything: a tree walk, a stream's concurrent map, an HTTP batch, downloads
- * and CPU work on other threads share one runner, and with it one limit, one order of priorities
- * and one end.
+ * and CPU work on other threads share one runner, and with it one limit, one order of priorities,
+ * one end and one trace.
  *
  *     deno run --allow-read --allow-write --allow-net examples/one_scheduler.ts
+ *
+ * With `--timeline=<file>` it writes what ran when, for https://ui.perfetto.dev; with
+ * `OTEL_DENO=true` it exports its spans, all under one root.
  *
  * @module
  */
@@ -15,6 +18,8 @@ import {
   asyncRun,
   AsyncRunner,
   AsyncStream,
+  asyncWriteFile,
+  span,
   TaskPriority,
   walkAsync,
 } from "../mod.ts";
@@ -97,26 +102,35 @@ export async function doEverything(work: Work): Promise<Results> {
 }
 
 /** A large load in the background, and a small one that cannot wait. */
-async function main(signal: AbortSignal): Promise<void> {
+async function main(signal: AbortSignal, timeline?: string): Promise<void> {
   const gauge = new Gauge();
   const target = await Deno.makeTempDir();
   try {
     await using origin = serveOrigin();
     await using client = new AsyncHTTPClient();
-    await using runner = new AsyncRunner({ maxWorkers: 4, observer: gauge });
+    await using runner = new AsyncRunner({
+      maxWorkers: 4,
+      observer: gauge,
+      timeline: timeline === undefined ? undefined : 1_000,
+    });
     const tree = fromFileUrl(new URL("../runner", import.meta.url));
     const work = { runner, client, tree, origin: origin.url, signal };
     const began = performance.now();
-    const timed = async (count: number, priority: TaskPriority) => {
-      await Deno.mkdir(`${target}/${priority}`);
-      const into = { count, priority, target: `${target}/${priority}` };
-      await doEverything({ ...work, ...into });
-      return `${(performance.now() - began).toFixed(0)} ms`;
-    };
-    const [large, urgent] = await Promise.all([
-      timed(40, TaskPriority.BACKGROUND),
-      timed(3, TaskPriority.CRITICAL),
-    ]);
+    const timed = (name: string, count: number, priority: TaskPriority) =>
+      span(name, { count, priority }, async () => {
+        await Deno.mkdir(`${target}/${priority}`);
+        const into = { count, priority, target: `${target}/${priority}` };
+        await doEverything({ ...work, ...into });
+        return `${(performance.now() - began).toFixed(0)} ms`;
+      });
+    const [large, urgent] = await span("one_scheduler", {}, () =>
+      Promise.all([
+        timed("large load", 40, TaskPriority.BACKGROUND),
+        timed("urgent load", 3, TaskPriority.CRITICAL),
+      ]));
+    if (timeline !== undefined) {
+      await asyncWriteFile(timeline, JSON.stringify(runner.timeline()));
+    }
     console.log(
       `CRITICAL work done after ${urgent}, BACKGROUND after ${large}`,
     );
@@ -127,4 +141,8 @@ async function main(signal: AbortSignal): Promise<void> {
   }
 }
 
-if (import.meta.main) await asyncRun(({ signal }) => main(signal));
+if (import.meta.main) {
+  const option = "--timeline=";
+  const file = Deno.args.find((word) => word.startsWith(option));
+  await asyncRun(({ signal }) => main(signal, file?.slice(option.length)));
+}
