@@ -82,6 +82,7 @@ export class TimelineRecorder implements TaskObserver {
     const record = this.#open.get(task.id);
     if (record === undefined) return;
     record.startedAt = now();
+    record.state = "running";
     const free = this.#slots.indexOf(false);
     record.slot = free === -1 ? this.#slots.push(true) : free + 1;
     this.#slots[record.slot - 1] = true;

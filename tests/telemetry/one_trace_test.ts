@@ -96,8 +96,8 @@ testWith(
 /** What a span stands for; addresses, paths and numbers left out. */
 function nameOf({ name, attributes }: ReceivedSpan): string {
   if (name !== "task") return name;
-  const [kind = ""] = String(attributes["task.name"]).split(/[ -]/);
-  return kind === "task" ? "task segment" : `task ${kind}`;
+  const [kind = ""] = String(attributes["task.name"]).split(" ");
+  return /^task-\d+$/.test(kind) ? "task segment" : `task ${kind}`;
 }
 
 /** Deno makes spans of its own for `fetch` and `Deno.serve`. */
