@@ -9,6 +9,7 @@ await using server = Deno.serve(
   (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/down") return new Response("down", { status: 500 });
+    if (pathname === "/missing") return new Response("no", { status: 404 });
     if (pathname === "/moved") {
       return new Response(null, {
         status: 302,
@@ -34,6 +35,8 @@ await runner.scope(async (scope) => {
     async () => await client.get(`${base}/fine`, { query }).text(),
     { name: "retried", priority: TaskPriority.HIGH },
   );
+  const missing = await client.request("PURGE", `${base}/missing`, { query });
+  await missing.text();
   await scope.submit(
     async () =>
       await client.post(`${base}/moved`, { query, json: { a: 1 }, runner })
