@@ -193,6 +193,18 @@ export class AtomicFile {
     path: string,
     options: AtomicOptions,
   ): Promise<AtomicFile> {
+    try {
+      return await AtomicFile.#create(path, options);
+    } catch (error) {
+      // The system names the temporary file, which the caller does not know.
+      throw withPath(error, "write", path);
+    }
+  }
+
+  static async #create(
+    path: string,
+    options: AtomicOptions,
+  ): Promise<AtomicFile> {
     const target = targetFor(path, options);
     const { directory, base } = splitPath(target.path);
     const sweeping = sweepTemporary(directory);

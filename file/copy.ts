@@ -33,7 +33,7 @@ export interface CopyFileOptions {
   overwrite?: boolean | undefined;
   /** Give the copies the times of access and modification of their originals, to the millisecond. @default {false} */
   preserveTimestamps?: boolean | undefined;
-  /** Told after each piece of up to 4 MiB. */
+  /** Told after each piece of up to 4 MiB, and when a file is finished. */
   onProgress?: ((progress: CopyProgress) => void) | undefined;
   /**
    * What to do about FIFOs, sockets and devices: refuse with a CopyError, or leave them out and
@@ -157,7 +157,7 @@ async function copy(
     files: 0,
     totalFiles: 1,
   };
-  await copyOne({
+  const bytes = await copyOne({
     from,
     info,
     to,
@@ -167,9 +167,11 @@ async function copy(
     signal,
     onBytes: onProgress && ((count) => {
       progress.bytes += count;
-      if (progress.bytes >= progress.totalBytes) progress.files = 1;
+      // It grows, or is one of those of /proc, which say 0.
+      progress.totalBytes = Math.max(progress.totalBytes, progress.bytes);
       onProgress({ ...progress });
     }),
   });
-  return { bytes: info.size, files: 1, skipped: [] };
+  onProgress?.({ ...progress, totalBytes: bytes, files: 1 });
+  return { bytes, files: 1, skipped: [] };
 }

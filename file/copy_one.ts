@@ -48,15 +48,18 @@ export function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
   return a.ino !== null && a.ino === b.ino && a.dev === b.dev;
 }
 
-/** Copies content, permission bits and, on request, times. */
-export async function copyOne(copy: FileCopy): Promise<void> {
+/** Copies content, permission bits and, on request, times; resolves to the bytes copied. */
+export async function copyOne(copy: FileCopy): Promise<number> {
   checkCopy(copy);
   const { info, old, overwrite, signal, onBytes } = copy;
   if (
     onBytes === undefined && signal === undefined && overwrite &&
     !hasHoles(info) && !old?.isSymlink
-  ) await copyDirectly(copy);
-  else await copyInPieces(copy);
+  ) {
+    await copyDirectly(copy);
+    return info.size;
+  }
+  return await copyInPieces(copy);
 }
 
 /** What the system does by itself: nothing is faster, and nothing can be seen or stopped. */
@@ -72,7 +75,7 @@ async function copyDirectly(copy: FileCopy): Promise<void> {
   }
 }
 
-async function copyInPieces(copy: FileCopy): Promise<void> {
+async function copyInPieces(copy: FileCopy): Promise<number> {
   const { from, to, info, old, overwrite, preserveTimestamps, signal } = copy;
   const reader = await ChunkReader.open(from, {
     chunkSize: PIECE,
@@ -87,10 +90,11 @@ async function copyInPieces(copy: FileCopy): Promise<void> {
       mode: info.mode === null ? undefined : info.mode & 0o7777,
     });
     try {
-      await copyPieces(reader, target.file, copy);
+      const size = await copyPieces(reader, target.file, copy);
       if (preserveTimestamps) await copyTimes(target.temporaryPath, info);
       signal?.throwIfAborted();
       await target.commit();
+      return size;
     } catch (error) {
       await target.discard();
       throw error;
@@ -104,7 +108,7 @@ async function copyPieces(
   reader: ChunkReader,
   file: Deno.FsFile,
   { to, info, onBytes, signal }: FileCopy,
-): Promise<void> {
+): Promise<number> {
   const keepHoles = hasHoles(info);
   let size = 0;
   for (;;) {
@@ -122,6 +126,7 @@ async function copyPieces(
   }
   // A hole at the end was only skipped.
   if (keepHoles) await file.truncate(size);
+  return size;
 }
 
 /** Fewer blocks than its size needs. */

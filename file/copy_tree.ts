@@ -183,7 +183,7 @@ class TreeRun {
     this.#totalBytes += info.size;
     this.#totalFiles++;
     let bytes = 0;
-    await copyOne({
+    const size = await copyOne({
       from,
       info,
       to,
@@ -200,7 +200,9 @@ class TreeRun {
           this.#tell(from, onProgress);
         },
     });
-    this.result.bytes += info.size - bytes;
+    this.result.bytes += size - bytes;
+    // It has grown or shrunk since it was looked at.
+    this.#totalBytes += size - info.size;
     this.result.files++;
     if (onProgress !== undefined) this.#tell(from, onProgress);
   }

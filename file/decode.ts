@@ -38,7 +38,8 @@ export class ChunkDecoder {
   constructor(path: string, encoding: string, fatal: boolean, start = 0) {
     this.#path = path;
     this.#position = start;
-    this.#decoder = new TextDecoder(encoding, { fatal });
+    // A byte order mark is one at the start of the file only.
+    this.#decoder = new TextDecoder(encoding, { fatal, ignoreBOM: start > 0 });
   }
 
   /** The text of the next chunk, without a character that is not complete yet. */

@@ -45,7 +45,8 @@ export {
   type FileContent,
   type WriteFileOptions,
 } from "./write_file.ts";
-export { AsyncFileWriter, type FileWriterOptions } from "./writer.ts";
+export type { FileWriterOptions } from "./write_plan.ts";
+export { AsyncFileWriter } from "./writer.ts";
 export type { WatchEvent } from "./watch_session.ts";
 export {
   AsyncDirectoryWatcher,

@@ -60,6 +60,7 @@ export class WriteQueue {
   #draining: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
   #isFailureTold = false;
+  #failing: AbortController | undefined;
   #isClosing = false;
 
   /**
@@ -85,6 +86,13 @@ export class WriteQueue {
   /** What went wrong, once something has. */
   get failure(): { error: unknown } | undefined {
     return this.#failure;
+  }
+
+  /** Aborts with the failure, for those who wait for something else meanwhile. */
+  get failing(): AbortSignal {
+    this.#failing ??= new AbortController();
+    if (this.#failure !== undefined) this.#failing.abort(this.#failure.error);
+    return this.#failing.signal;
   }
 
   /** Whether a call has rejected with the failure. */
@@ -143,6 +151,7 @@ export class WriteQueue {
     this.#buffer = undefined;
     this.#texts.length = this.#textLength = 0;
     this.#spare.length = 0;
+    this.#failing?.abort(error);
     // One rejection that nobody handles is enough to be loud; those after it would end the process
     // of somebody who awaits overlapping calls one after the other.
     let isFirst = !isKnown;

@@ -9,61 +9,22 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { abortError, DisposedError } from "../_internal/errors.ts";
-import { integer, show, wrong } from "../_internal/validate.ts";
+import { isAsyncIterable, isIterable } from "../_internal/iterators.ts";
+import { wrong } from "../_internal/validate.ts";
+import { AsyncStream } from "../streams/async_stream.ts";
 import { AtomicFile, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
-import {
-  encodeText,
-  type WritableEncoding,
-  writableEncoding,
-} from "./encode.ts";
+import { encodeText } from "./encode.ts";
 import { withPath } from "./errors.ts";
 import { traceWriter, type WriterTrace } from "./file_telemetry.ts";
-import { type FileLock, lockFile, lockOption } from "./lock.ts";
-import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
-import { checkPermissions } from "./permissions.ts";
+import {
+  type FileWriterOptions,
+  openForWriting,
+  type WritePlan,
+  writePlan,
+} from "./write_plan.ts";
 import { DONE, WriteQueue } from "./write_queue.ts";
-
-/** Options for {@linkcode AsyncFileWriter}. */
-export interface FileWriterOptions {
-  /**
-   * `"w"` replaces what is there, `"a"` appends, `"x"` fails when something is there.
-   *
-   * @default {"w"}
-   */
-  mode?: "w" | "a" | "x" | undefined;
-  /**
-   * Write a temporary file beside the target; `close()` renames it over. Anything else (an
-   * abort, a failure, disposal without `close()`) leaves the old file as it was.
-   *
-   * @default {false}
-   */
-  atomic?: boolean | undefined;
-  /** How text becomes bytes. @default {"utf-8"} */
-  encoding?: WritableEncoding | undefined;
-  /** Bytes gathered before they go to the system; twice as many are held at most before a `write` waits. @default {262144} */
-  bufferSize?: number | undefined;
-  /**
-   * `close()` resolves only when the content would survive a power failure.
-   *
-   * @default {the value of `atomic`}
-   */
-  fsync?: boolean | undefined;
-  /** Permission bits of the file; with `atomic` whatever the umask. Ignored on Windows. @default {0o666 less the umask, or the old file's} */
-  permissions?: number | undefined;
-  /**
-   * Hold an advisory lock on the file while it is written. Mode "w" empties the file only when
-   * it has the lock. Not together with `atomic`, which replaces the file that a lock is on.
-   *
-   * @default {undefined}
-   */
-  lock?: FileLock | undefined;
-  /** Aborts the writer with the signal's own reason, waiting for a lock included. */
-  signal?: AbortSignal | undefined;
-}
-
-const DEFAULT_BUFFER_SIZE = 256 * 1024;
 
 /**
  * Writes a file piece by piece. Calls may overlap: the file has their content in the order of the
@@ -91,12 +52,7 @@ const DEFAULT_BUFFER_SIZE = 256 * 1024;
 export class AsyncFileWriter implements AsyncDisposable {
   /** The path as it was given. */
   readonly path: string;
-  readonly #mode: "w" | "a" | "x";
-  readonly #isAtomic: boolean;
-  readonly #encoding: WritableEncoding;
-  readonly #fsync: boolean;
-  readonly #permissions: number | undefined;
-  readonly #lock: FileLock | undefined;
+  readonly #plan: WritePlan;
   readonly #queue: WriteQueue;
 
   #state: "open" | "closing" | "committing" | "ended" | "aborted" = "open";
@@ -118,26 +74,14 @@ export class AsyncFileWriter implements AsyncDisposable {
    */
   constructor(path: string | URL, options: FileWriterOptions = {}) {
     this.path = toPath("path", path);
-    checkOptions(options, ["atomic", "fsync"]);
-    this.#isAtomic = options.atomic ?? false;
-    this.#mode = checkMode(options.mode, this.#isAtomic);
-    this.#encoding = writableEncoding(options.encoding);
-    this.#fsync = options.fsync ?? this.#isAtomic;
-    this.#permissions = options.permissions;
-    checkPermissions(this.#permissions);
-    this.#lock = lockOption(options.lock);
-    if (this.#lock !== undefined && this.#isAtomic) {
-      throw new TypeError(
-        "lock cannot be combined with atomic: an atomic write replaces the file that the lock is on. Lock another file, or write without atomic.",
-      );
-    }
-    if (this.#lock !== undefined) this.#lockWait = new AbortController();
+    const plan = this.#plan = writePlan(options);
+    if (plan.lock !== undefined) this.#lockWait = new AbortController();
     this.#queue = new WriteQueue(
-      integer("bufferSize", options.bufferSize ?? DEFAULT_BUFFER_SIZE, 16),
+      plan.bufferSize,
       () => this.#open(),
       (error) => withPath(error, "write", this.path),
     );
-    const signal = signalOption(options.signal);
+    const { signal } = plan;
     if (signal?.aborted) {
       this.#state = "aborted";
       this.#queue.fail(signal.reason);
@@ -162,10 +106,10 @@ export class AsyncFileWriter implements AsyncDisposable {
     if (typeof text !== "string") {
       return Promise.reject(wrong("text", "a string", text, false));
     }
-    if (this.#encoding === "utf-8") return this.#queue.writeText(text);
+    if (this.#plan.encoding === "utf-8") return this.#queue.writeText(text);
     let bytes: Uint8Array;
     try {
-      bytes = encodeText(text, this.#encoding);
+      bytes = encodeText(text, this.#plan.encoding);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -190,21 +134,45 @@ export class AsyncFileWriter implements AsyncDisposable {
 
   /**
    * Adds each line and a line feed. From an async iterable it reads no faster than the disk takes
-   * it; other calls made meanwhile come between its lines.
+   * it; other calls made meanwhile come between its lines. When the writer fails or is aborted
+   * while that iterable is silent, the call rejects and the iterable is closed.
    *
    * @throws {DisposedError} After `close()`.
    */
   async writeLines(
     lines: Iterable<string> | AsyncIterable<string>,
   ): Promise<void> {
-    if (Symbol.asyncIterator in lines) {
-      for await (const line of lines) await this.write(`${line}\n`);
+    if (this.#state !== "open" || this.#queue.failure !== undefined) {
+      return await this.#refuse("writeLines");
+    }
+    if (isAsyncIterable(lines)) {
+      const { failing } = this.#queue;
+      try {
+        await AsyncStream.from(lines).forEach((line) => this.#writeLine(line), {
+          signal: failing,
+        });
+      } catch (error) {
+        const { failure } = this.#queue;
+        // It has been told by this call now.
+        if (failure !== undefined) return await this.#queue.refuse(failure);
+        throw error;
+      }
       return;
     }
+    // A string is iterable too, by characters, which nobody means.
+    if (typeof lines === "string" || !isIterable(lines)) {
+      throw wrong("lines", "an iterable of strings", lines, false);
+    }
     for (const line of lines) {
-      const pending = this.write(`${line}\n`);
+      const pending = this.#writeLine(line);
       if (pending !== DONE) await pending;
     }
+  }
+
+  #writeLine(line: string): Promise<void> {
+    return typeof line === "string"
+      ? this.write(`${line}\n`)
+      : Promise.reject(wrong("a line", "a string", line, false));
   }
 
   /** Hands everything written so far to the system. */
@@ -270,16 +238,17 @@ export class AsyncFileWriter implements AsyncDisposable {
 
   /**
    * Closes the file; an atomic writer that was not closed by then discards its work, since an
-   * error may be why, and one with a `lock` that has written nothing does not wait for it. A failure that a call has told already is not told again, so that it does
-   * not hide the error that ends the block.
+   * error may be why, and one with a `lock` that has written nothing does not wait for it. A failure
+   * that a call has told already is not told again, so that it does not hide the error that ends
+   * the block.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing !== undefined) {
       // Whoever called close() has its promise, and that tells.
       return await this.#closing.catch(() => {});
     }
-    const isIdle = this.#lock !== undefined && this.#queue.isUnused;
-    if (this.#isAtomic || isIdle || this.#state === "aborted") {
+    const isIdle = this.#plan.lock !== undefined && this.#queue.isUnused;
+    if (this.#plan.isAtomic || isIdle || this.#state === "aborted") {
       return await this.abort();
     }
     const wasTold = this.#queue.isFailureTold;
@@ -302,31 +271,21 @@ export class AsyncFileWriter implements AsyncDisposable {
   }
 
   async #open(): Promise<Deno.FsFile> {
-    this.#trace = traceWriter(this.path, this.#isAtomic);
-    if (this.#isAtomic) {
-      this.#atomicFile = await AtomicFile.create(this.path, {
-        durable: this.#fsync,
-        exclusive: this.#mode === "x",
-        mode: this.#permissions,
-      });
-      return this.#file = this.#atomicFile.file;
+    const { isAtomic, fsync, mode, permissions } = this.#plan;
+    this.#trace = traceWriter(this.path, isAtomic);
+    if (!isAtomic) {
+      return this.#file = await openForWriting(
+        this.path,
+        this.#plan,
+        this.#lockWait?.signal,
+      );
     }
-    const file = await Deno.open(this.path, {
-      ...openOptions(this.#mode, this.#lock !== undefined),
-      ...(this.#permissions === undefined
-        ? undefined
-        : { mode: this.#permissions }),
+    this.#atomicFile = await AtomicFile.create(this.path, {
+      durable: fsync,
+      exclusive: mode === "x",
+      mode: permissions,
     });
-    if (this.#lock !== undefined) {
-      try {
-        await lockFile(file, this.#lock, this.#lockWait?.signal);
-        if (this.#mode === "w") await file.truncate(0);
-      } catch (error) {
-        file.close();
-        throw error;
-      }
-    }
-    return this.#file = file;
+    return this.#file = this.#atomicFile.file;
   }
 
   async #close(): Promise<void> {
@@ -338,7 +297,7 @@ export class AsyncFileWriter implements AsyncDisposable {
       if (this.#queue.failure !== undefined) throw this.#queue.failure.error;
       this.#state = "committing";
       if (this.#atomicFile !== undefined) await this.#atomicFile.commit();
-      else if (this.#fsync && this.#file !== undefined) {
+      else if (this.#plan.fsync && this.#file !== undefined) {
         await syncFile(this.#file, this.path);
         await syncParent(this.path);
       }
@@ -395,35 +354,4 @@ export class AsyncFileWriter implements AsyncDisposable {
       trace?.end(this.#queue.written);
     }
   }
-}
-
-function openOptions(
-  mode: "w" | "a" | "x",
-  isLocked: boolean,
-): Deno.OpenOptions {
-  switch (mode) {
-    case "w":
-      // With a lock, it is emptied when we have the lock.
-      return { write: true, create: true, truncate: !isLocked };
-    case "a":
-      return { append: true, create: true };
-    case "x":
-      return { write: true, createNew: true };
-  }
-}
-
-/** Checks a `mode` option. */
-export function checkMode(value: unknown, isAtomic: boolean): "w" | "a" | "x" {
-  if (value === undefined) return "w";
-  if (value !== "w" && value !== "a" && value !== "x") {
-    throw new RangeError(
-      `mode must be one of "w", "a", "x", got ${show(value)}`,
-    );
-  }
-  if (value === "a" && isAtomic) {
-    throw new TypeError(
-      'mode "a" cannot be combined with atomic: an atomic write replaces the file as a whole. Use mode "w" or "x", or append without atomic.',
-    );
-  }
-  return value;
 }

@@ -78,6 +78,13 @@ testWith(
       files: 1,
       totalFiles: 1,
     });
+    // Only what is finished is a file more.
+    assertEquals(told.filter(({ files }) => files === 1).length, 1);
+    const empty: CopyProgress[] = [];
+    await asyncCopyFile(await directory.write("e"), directory.path("f"), {
+      onProgress: (progress) => empty.push(progress),
+    });
+    assertEquals(empty.map(({ bytes, files }) => [bytes, files]), [[0, 1]]);
     assertEquals(
       told.map(({ bytes }) => bytes),
       told.map(({ bytes }) => bytes).sort((a, b) => a - b),
@@ -278,9 +285,42 @@ testWith(
 
 testWith(
   ["read", "write"],
+  "asyncCopyFile() counts what it copied when a file grows meanwhile or says that it is empty",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("a", new Uint8Array(9_000_000));
+    let isGrown = false;
+    const told: CopyProgress[] = [];
+    const onProgress = (progress: CopyProgress) => {
+      told.push(progress);
+      if (isGrown) return;
+      isGrown = true;
+      Deno.writeFileSync(path, new Uint8Array(1_000), { append: true });
+    };
+    const copied = await asyncCopyFile(path, directory.path("b"), {
+      onProgress,
+    });
+    const { size } = await Deno.stat(directory.path("b"));
+    assertEquals(copied.bytes, size);
+    assertEquals(told.at(-1)?.bytes, size);
+    assertEquals(told.at(-1)?.totalBytes, size);
+  },
+);
+
+testWith(
+  ["read", "write"],
   "asyncCopyFile() names what is missing",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const nowhere = directory.path("no/such/copy");
+    const there = await directory.write("a", "x");
+    for (const options of [{}, { overwrite: false }, { onProgress() {} }]) {
+      await assertRejects(
+        () => asyncCopyFile(there, nowhere, options),
+        Deno.errors.NotFound,
+        nowhere,
+      );
+    }
     await assertRejects(
       () => asyncCopyFile(directory.path("none"), directory.path("b")),
       Deno.errors.NotFound,

@@ -89,6 +89,21 @@ testWith(needed, "AsyncFileReader.tail() yields the last lines", async () => {
 
 testWith(
   needed,
+  "AsyncFileReader.tail() leaves out a byte order mark at byte 0 and nowhere else",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "\ufeffone\n\ufefftwo\n");
+    await using reader = new AsyncFileReader(path);
+    assertEquals(await collect(reader.tail({ lines: 1 })), ["\ufefftwo"]);
+    assertEquals(await collect(reader.tail({ lines: 2 })), [
+      "one",
+      "\ufefftwo",
+    ]);
+  },
+);
+
+testWith(
+  needed,
   "AsyncFileReader.tail() yields the same lines as a split of the whole, whatever the number",
   async () => {
     await using directory = await TemporaryDirectory.create();

@@ -209,6 +209,54 @@ testWith(
 
 testWith(
   ["read", "write"],
+  "asyncWriteFile() rejects at once when it is aborted while its content is silent",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("a", "old");
+    const reason = { why: "test" };
+    for (const atomic of [true, false]) {
+      const controller = new AbortController();
+      const content = {
+        async *[Symbol.asyncIterator]() {
+          yield "new";
+          controller.abort(reason);
+          await new Promise(() => {});
+        },
+      };
+      const error = await asyncWriteFile(path, content, {
+        atomic,
+        signal: controller.signal,
+      }).catch((error) => error);
+      assertStrictEquals(error, reason);
+      if (atomic) assertEquals(await Deno.readTextFile(path), "old");
+      assertEquals(await directory.names(), ["a"]);
+    }
+  },
+);
+
+testWith(
+  ["read", "write"],
+  "asyncWriteFile() refuses content that yields neither text nor bytes, and leaves the old file",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("a", "old");
+    for (const content of [[5], new Uint16Array([5])]) {
+      await assertRejects(
+        () =>
+          asyncWriteFile(path, content as unknown as string[], {
+            atomic: true,
+          }),
+        TypeError,
+        "what content yields must be a string or a Uint8Array, got 5",
+      );
+    }
+    assertEquals(await Deno.readTextFile(path), "old");
+    assertEquals(await directory.names(), ["a"]);
+  },
+);
+
+testWith(
+  ["read", "write"],
   "asyncWriteFile() rejects when the device is full",
   async () => {
     await assertRejects(

@@ -9,6 +9,7 @@ import {
 import fc from "fast-check";
 import { AsyncFileWriter } from "../../file/mod.ts";
 import { DisposedError } from "../../_internal/errors.ts";
+import { AsyncStream } from "../../streams/mod.ts";
 import { writeAll } from "../../file/write_all.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
 import { testWith } from "../support/permissions.ts";
@@ -376,6 +377,79 @@ testWith(
     await writer.close();
     assertEquals(await Deno.readTextFile(writer.path), "1\n2\n3\n4\n");
   },
+);
+
+testWith(
+  ["read", "write"],
+  "AsyncFileWriter.writeLines() refuses what is no iterable of strings, and comes too late after close()",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("a");
+    await using writer = new AsyncFileWriter(path);
+    for (const lines of ["abc", null, undefined, 5, {}]) {
+      await assertRejects(
+        () => writer.writeLines(lines as string[]),
+        TypeError,
+        "lines must be an iterable of strings, got ",
+      );
+    }
+    const numbers = [1] as unknown as string[];
+    for (const lines of [numbers, AsyncStream.from(numbers)]) {
+      await assertRejects(
+        () => writer.writeLines(lines),
+        TypeError,
+        "a line must be a string, got 1",
+      );
+    }
+    await writer.close();
+    await assertRejects(() => writer.writeLines([]), DisposedError);
+    assertEquals(await Deno.readTextFile(path), "");
+  },
+);
+
+/** Yields a line, and then nothing, not even an end. */
+async function* silentAfter(
+  line: string,
+  onSilence: () => void = () => {},
+): AsyncGenerator<string> {
+  yield line;
+  onSilence();
+  await new Promise(() => {});
+}
+
+testWith(
+  ["read", "write"],
+  "AsyncFileWriter.writeLines() rejects when the writer is aborted while its source is silent",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const reason = { why: "test" };
+    const controller = new AbortController();
+    const { signal } = controller;
+    const bySignal = new AsyncFileWriter(directory.path("a"), { signal });
+    const byCall = new AsyncFileWriter(directory.path("b"));
+    const writing = [bySignal, byCall].map((writer) =>
+      writer.writeLines(silentAfter("line")).catch((error) => error)
+    );
+    await bySignal.flush();
+    controller.abort(reason);
+    await byCall.abort(reason);
+    for (const one of writing) assertStrictEquals(await one, reason);
+  },
+);
+
+testWith(
+  ["write"],
+  "AsyncFileWriter.writeLines() tells of a full disk while its source is silent, and disposal not again",
+  async () => {
+    await using writer = new AsyncFileWriter("/dev/full");
+    const { promise: silence, resolve } = Promise.withResolvers<void>();
+    const writing = writer.writeLines(silentAfter("line", resolve));
+    const refused = assertRejects(() => writing, Error, "/dev/full");
+    await silence;
+    await writer.flush().catch(() => {});
+    await refused;
+  },
+  { ignore: Deno.build.os !== "linux" },
 );
 
 testWith(
