@@ -9,151 +9,18 @@
  *
  * @module
  */
-import { resolve } from "@std/path";
+import { CommitTicket } from "./commit_order.ts";
 import { replace, syncParent } from "./durable.ts";
 import { DurabilityError, withPath } from "./errors.ts";
-import { isWindows, joinPath, splitPath } from "./paths.ts";
+import { isWindows, splitPath } from "./paths.ts";
+import {
+  keepOwnership,
+  type ReplaceTarget,
+  restrictedMode,
+  targetFor,
+} from "./replace_target.ts";
 import { sweepTemporary, temporaryName } from "./temporary.ts";
 import { writeAll } from "./write_all.ts";
-
-/** What is kept of the file that is replaced. */
-export interface ReplaceTarget {
-  /** The path behind all symbolic links, which need not exist. */
-  readonly path: string;
-  /** The file there, when there is one. */
-  readonly info: Deno.FileInfo | undefined;
-}
-
-const MOST_LINKS = 40;
-
-/**
- * Where a write to `path` goes. A symbolic link stays and its target is replaced, or made when
- * the link dangles.
- */
-export function replaceTarget(path: string): ReplaceTarget {
-  let at = path;
-  for (let links = 0; links < MOST_LINKS; links++) {
-    let info: Deno.FileInfo;
-    try {
-      // Synchronous: 4 us of this thread instead of 20 us on two, a fifth of the whole write.
-      info = Deno.lstatSync(at);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
-        return { path: at, info: undefined };
-      }
-      throw error;
-    }
-    if (!info.isSymlink) {
-      if (info.isDirectory) {
-        throw new Deno.errors.IsADirectory(
-          `Is a directory: write '${at}'. Give the path of a file.`,
-        );
-      }
-      return { path: at, info };
-    }
-    const target = Deno.readLinkSync(at);
-    at = target.startsWith("/") || (isWindows() && resolve(target) === target)
-      ? target
-      : joinPath(splitPath(at).directory, target);
-  }
-  throw new Deno.errors.FilesystemLoop(
-    `Too many levels of symbolic links: write '${path}'`,
-  );
-}
-
-/**
- * Gives the new file what belonged to the old one. What it has already is left: changing it writes
- * to the file system's journal, looking at it does not.
- */
-async function keepOwnership(
-  path: string,
-  target: ReplaceTarget,
-  mode: number | undefined,
-): Promise<void> {
-  const { info } = target;
-  const wanted = mode ?? info?.mode ?? undefined;
-  if (wanted === undefined || isWindows()) return;
-  // Synchronous for the same reason as the look at the target.
-  const own = Deno.lstatSync(path);
-  let isOther = own.mode === null || (own.mode & 0o7777) !== (wanted & 0o7777);
-  if (
-    info !== undefined && info.uid !== null && info.gid !== null &&
-    (own.uid !== info.uid || own.gid !== info.gid)
-  ) {
-    try {
-      await Deno.chown(path, info.uid, info.gid);
-      // That clears the set-user-id bits.
-      isOther = true;
-    } catch (error) {
-      // Only the owner of the system may give files away; the content matters more.
-      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    }
-  }
-  // The umask took some bits away, or creation does not give them.
-  if (isOther) await Deno.chmod(path, wanted & 0o7777);
-}
-
-// Commits to one path happen in the order of their tickets. Invariant: an entry is here exactly
-// while somebody holds a ticket for its path; `renaming` settles when the last rename begun has
-// ended, and `committed` is the highest ticket whose rename succeeded.
-interface CommitOrder {
-  holders: number;
-  last: number;
-  committed: number;
-  renaming: Promise<void> | undefined;
-}
-
-const orders = new Map<string, CommitOrder>();
-/** An absolute path without ".", ".." or doubled slashes: its own key, without the cost of resolve. */
-const IS_NORMAL = /^(?:\/(?!\.{0,2}(?:\/|$))[^/\\]+)+$/;
-
-/** A place in the order of those who replace one path. Every ticket is used or returned. */
-export class CommitTicket {
-  readonly #key: string;
-  readonly #order: CommitOrder;
-  readonly #number: number;
-
-  /** Takes the next place. */
-  constructor(path: string) {
-    this.#key = IS_NORMAL.test(path) ? path : resolve(path);
-    let order = orders.get(this.#key);
-    if (order === undefined) {
-      order = { holders: 0, last: 0, committed: 0, renaming: undefined };
-      orders.set(this.#key, order);
-    }
-    this.#order = order;
-    this.#order.holders++;
-    this.#number = ++order.last;
-  }
-
-  /**
-   * Runs `rename` alone. When a later ticket has been committed already, its content stands, as if
-   * ours had come and been replaced at once: `rename` is not called and the result is false.
-   */
-  async commit(rename: () => Promise<void>): Promise<boolean> {
-    const order = this.#order;
-    while (order.renaming !== undefined) await order.renaming;
-    if (order.committed > this.#number) return false;
-    const work = rename();
-    const settled = work.then(
-      () => {
-        order.committed = this.#number;
-        order.renaming = undefined;
-      },
-      () => {
-        order.renaming = undefined;
-      },
-    );
-    order.renaming = settled;
-    await work;
-    return true;
-  }
-
-  /** Leaves the order; to be called once, whatever has happened. */
-  leave(): void {
-    if (--this.#order.holders === 0) orders.delete(this.#key);
-  }
-}
 
 /** How a file is replaced. */
 export interface AtomicOptions {
@@ -382,38 +249,12 @@ async function publishInOrder(
   if (durable) await syncParent(path);
 }
 
-function targetFor(path: string, options: AtomicOptions): ReplaceTarget {
-  if (options.exclusive) return exclusiveTarget(path);
-  return options.replacesLink ? { path, info: undefined } : replaceTarget(path);
-}
-
-/** The target of an exclusive write is the path itself: even a dangling link is in the way. */
-function exclusiveTarget(path: string): ReplaceTarget {
-  try {
-    Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { path, info: undefined };
-    throw error;
-  }
-  throw new Deno.errors.AlreadyExists(`File exists: write '${path}'`);
-}
-
 async function isThere(directory: string): Promise<boolean> {
   try {
     return (await Deno.stat(directory)).isDirectory;
   } catch {
     return false;
   }
-}
-
-/** The temporary file is never more open to others than what it will become. */
-export function restrictedMode(
-  mode: number | undefined,
-  target: ReplaceTarget,
-): number {
-  const final = mode ?? target.info?.mode ?? 0o666;
-  // The writer itself must be able to open it again.
-  return (final & 0o777) | 0o600;
 }
 
 function lock(file: Deno.FsFile): boolean {

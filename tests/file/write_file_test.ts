@@ -171,6 +171,24 @@ testWith(
 );
 
 testWith(
+  ["read", "write", "run"],
+  "asyncWriteFile() with atomic replaces no FIFO and no device",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    await assertRejects(
+      () => asyncWriteFile(path, "x", { atomic: true }),
+      Deno.errors.NotSupported,
+      path,
+    );
+    assertEquals((await Deno.lstat(path)).isFifo, true);
+    assertEquals(await directory.names(), ["fifo"]);
+  },
+  onUnix,
+);
+
+testWith(
   ["read", "write"],
   "asyncWriteFile() leaves the old content to another hard link",
   async () => {
