@@ -20,6 +20,7 @@ import {
   defineTask,
   TaskLostError,
 } from "@specify/async-distributed";
+import { Standstills } from "../support/real_time.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
 import { Program, startWorker } from "./support/processes.ts";
 import {
@@ -51,7 +52,8 @@ testWithRedis(
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
     await using cluster = new ClusterRunner({ ...redis.at });
-    const options = { maxWorkers: 10, lostAfter: 1000, maxLost: 100 };
+    const options = { maxWorkers: 10, lostAfter: 1500, maxLost: 100 };
+    using stops = new Standstills(options.lostAfter / 3);
     const workers = await Promise.all(
       [1, 2, 3].map(() => startWorker(redis.at, options)),
     );
@@ -85,8 +87,12 @@ testWithRedis(
     const second = runs.length - count;
     console.log(`    ${count} tasks, ${kills} kills, ${second} second runs`);
     assertGreater(kills, 0);
-    // Never more than what the killed workers held.
-    assert(second <= kills * 10, `${second} second runs after ${kills} kills`);
+    // Never more than what the killed workers held, and a machine that stands still makes all three of
+    // them look dead.
+    assert(
+      second <= (kills + 3 * stops.count) * 10,
+      `${second} second runs after ${kills} kills, ${stops.count} standstills`,
+    );
   },
 );
 
@@ -132,7 +138,8 @@ testWithOwnRedis(
     await using cluster = new ClusterRunner({ ...redis.at });
     await using hasty = new ClusterRunner({
       ...redis.at,
-      sendTimeout: 200,
+      // Longer than a busy machine may take for the first one.
+      sendTimeout: 2_500,
     });
     await using _worker = await startWorker(redis.at, { lostAfter: 10_000 });
     assertEquals(await hasty.submit(square(2)), 4);
@@ -168,13 +175,14 @@ testWithRedis(
       JSON.stringify(redis.at),
       "run",
       "job-1",
-      "800",
+      "1500",
     ]);
     await submitter.said("submitted");
     submitter.kill();
     await submitter.ended();
     const handle = cluster.attach<string>("job-1");
-    await until(() => handle.state === "running");
+    // On a machine that stood still it may have ended by now.
+    await until(() => handle.state !== "queued");
     assertEquals(await handle, "done");
     assertEquals(await cluster.attach("job-1"), "done");
   },
@@ -184,9 +192,10 @@ testWithRedis(
   "a submitter that dies has its tasks cancelled, if it asked for that",
   async () => {
     await using redis = await useRedis();
+    const orphanAfter = 2_500;
     await using cluster = new ClusterRunner({
       ...redis.at,
-      orphanAfter: 600,
+      orphanAfter,
     });
     const worker = cluster.work([slow]);
     await worker.ready;
@@ -194,10 +203,12 @@ testWithRedis(
       JSON.stringify(redis.at),
       "cancel",
       "job-2",
+      "60000",
+      `${orphanAfter}`,
     ]);
     await submitter.said("submitted");
     // It lives for longer than orphanAfter, and its task with it.
-    await pause(900);
+    await pause(orphanAfter + 500);
     assertEquals(worker.stats().running, 1);
     const handle = cluster.attach("job-2");
     submitter.kill();
@@ -214,7 +225,7 @@ testWithRedis(
   async () => {
     await using redis = await useRedis();
     await using cluster = new ClusterRunner({ ...redis.at });
-    const options = { maxWorkers: 5, lostAfter: 500, maxLost: 2 };
+    const options = { maxWorkers: 5, lostAfter: 2_000, maxLost: 2 };
     let isDone = false;
     // As a supervisor would: a worker that ends is started again.
     const supervising = [1, 2].map(async () => {
@@ -254,9 +265,10 @@ testWithRedis(
     await using directory = await TemporaryDirectory.create();
     const file = directory.path("runs");
     await using cluster = new ClusterRunner({ ...redis.at });
-    const options = { maxWorkers: 1, lostAfter: 400, maxLost: 10 };
+    const options = { maxWorkers: 1, lostAfter: 2_000, maxLost: 10 };
     await using one = await startWorker(redis.at, options);
-    const handle = cluster.submit(blocking({ file, ms: 2500 }));
+    // Until it is killed, at the end.
+    const handle = cluster.submit(blocking({ file, ms: 60_000 }));
     await until(async () => (await linesOf(file)).length === 1);
     // This one keeps its event loop free: another task, on another thread or process, would too.
     await using runner = new AsyncRunner();
@@ -269,7 +281,7 @@ testWithRedis(
         return 0;
       },
     );
-    cluster.work([calm], { lostAfter: 400, maxLost: 10, runner });
+    cluster.work([calm], { lostAfter: 2_000, maxLost: 10, runner });
     assertEquals(await handle, 0);
     assertEquals(ran, 1);
     assertEquals((await cluster.stats()).own.lost, 1);
@@ -278,20 +290,20 @@ testWithRedis(
 );
 
 testWithRedis(
-  "offload keeps the lock alive while a thread computes for longer than lostAfter",
+  "offload keeps the lock alive while a thread is busy for longer than lostAfter",
   async () => {
     await using redis = await useRedis();
     await using cluster = new ClusterRunner({ ...redis.at });
     await using runner = new AsyncRunner();
     const module =
-      "data:text/javascript,export const spin = (ms) => { const end = performance.now() + ms; while (performance.now() < end); return ms; };";
+      "data:text/javascript,export const block = (ms) => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms); return ms; };";
     const heavy = defineTask(
       "heavy",
       (ms: number, { signal }) =>
-        runner.offload<number>(module, "spin", [ms], { signal }),
+        runner.offload<number>(module, "block", [ms], { signal }),
     );
-    cluster.work([heavy], { lostAfter: 2000 });
-    assertEquals(await cluster.submit(heavy(3500)), 3500);
+    cluster.work([heavy], { lostAfter: 4_000 });
+    assertEquals(await cluster.submit(heavy(6_000)), 6_000);
     assertEquals((await cluster.stats()).own.lost, 0);
   },
 );
@@ -344,14 +356,14 @@ testWithRedis(
     const file = directory.path("runs");
     await using cluster = new ClusterRunner({ ...redis.at });
     await using old = await startWorker(redis.at, { grace: 100 });
-    const handle = cluster.submit(noted({ file, id: 1, ms: 3000 }));
+    const handle = cluster.submit(noted({ file, id: 1, ms: 60_000 }));
     await until(async () => (await linesOf(file)).length === 1);
     const start = performance.now();
     old.kill("SIGTERM");
     await old.said("stopped");
-    assertLess(performance.now() - start, 2500);
+    assertLess(performance.now() - start, 30_000);
     assert(old.lines.at(-1)?.includes('"handedBack":1'), old.lines.join("; "));
-    cluster.work([noted]);
+    cluster.work([defineTask("noted", (_: unknown) => Deno.pid)]);
     assertEquals(await handle, Deno.pid);
     // No failure, no loss.
     assertEquals((await cluster.stats()).own.lost, 0);

@@ -231,7 +231,7 @@ testWithRedis(
     await using redis = await useRedis();
     await using cluster = new ClusterRunner({ ...redis.at });
     await using ignorant = new ClusterRunner({ ...redis.at });
-    await ignorant.work([echo], { unknownAfter: 300 }).ready;
+    await ignorant.work([echo], { unknownAfter: 30_000 }).ready;
     const handle = cluster.submit(square(4));
     await pause(100);
     cluster.work([square]);
@@ -335,6 +335,7 @@ testWithRedis(
       keep: { count: 5 },
     });
     await keeping.gather(Array.from({ length: 20 }, (_, n) => square(n)));
+    await until(async () => (await cluster.stats()).succeeded === 5);
     await pause(50);
     assertEquals((await cluster.stats()).succeeded, 5);
   },
@@ -363,6 +364,7 @@ testWithRedis(
     );
     assert(error.cause instanceof Error);
     // Once for the whole outage.
+    await until(() => errors.length > 0);
     assertEquals(errors.length, 1);
     await cluster.shutdown({ wait: false, grace: 10 });
   },

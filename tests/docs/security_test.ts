@@ -108,7 +108,7 @@ testWith(
         ],
         env: { SPECIFY_ASYNC_WORKERS: "3", NO_COLOR: "1" },
         stdin: "null",
-        signal: AbortSignal.timeout(60_000),
+        signal: AbortSignal.timeout(200_000),
       }).output();
       const problem = new TextDecoder().decode(stderr);
       assertEquals([part, code, problem], [part, 0, ""]);

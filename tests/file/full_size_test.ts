@@ -94,9 +94,16 @@ testWith(
       assertEquals(lines.map((line) => line.length), [size, 3]);
       return performance.now() - start;
     };
-    const quarter = await timeOf(32_000_000);
-    const whole = await timeOf(128_000_000);
-    // Four times as long, on a machine that does other things too; naive joining takes 26 s.
-    assert(whole < 12 * quarter + 1_000, `${quarter} ms, ${whole} ms`);
+    // Four times as long, on a machine that does other things too; naive joining takes 26 s. The best
+    // of three: the machine may have stood still in one.
+    const times: number[][] = [];
+    let isLinear = false;
+    while (!isLinear && times.length < 3) {
+      const quarter = await timeOf(32_000_000);
+      const whole = await timeOf(128_000_000);
+      times.push([quarter, whole]);
+      isLinear = whole < 12 * quarter + 1_000;
+    }
+    assert(isLinear, `ms for 32 MB and for 128 MB: ${times.join("; ")}`);
   },
 );

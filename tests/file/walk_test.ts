@@ -494,12 +494,15 @@ testWith(
       ]
     ) assertEquals(await found(directory.root, options), expected);
     let turns = 0;
-    const timer = setInterval(() => turns++, 0);
-    const start = performance.now();
-    for (let i = 0; i < 5; i++) await walkAsync(directory.root).drain();
-    const time = performance.now() - start;
-    clearInterval(timer);
-    // Others get their turn while it walks.
-    assert(time < 30 || turns > 0, `${turns} turns in ${time} ms`);
+    let time = 0;
+    // Others get their turn while it walks; again should the machine have stood still at the end.
+    for (let tries = 0; turns === 0 && (tries === 0 || time >= 30); tries++) {
+      assert(tries < 5, `${turns} turns in ${time} ms`);
+      const timer = setInterval(() => turns++, 0);
+      const start = performance.now();
+      for (let i = 0; i < 5; i++) await walkAsync(directory.root).drain();
+      time = performance.now() - start;
+      clearInterval(timer);
+    }
   },
 );

@@ -78,7 +78,7 @@ async function runProgram(
 ): Promise<void> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args, server.url],
-    signal: AbortSignal.timeout(45_000),
+    signal: AbortSignal.timeout(150_000),
   }).output();
   const [out, err] = [stdout, stderr].map((b) => new TextDecoder().decode(b));
   assertEquals(code, 0, err);
@@ -198,7 +198,7 @@ for (const from of ["page", "worker"] as const) {
             new Promise<never>((_, reject) => {
               timer = setTimeout(
                 () => reject(new Error("The page reported nothing")),
-                45_000,
+                150_000,
               );
             }),
           ]),

@@ -192,14 +192,15 @@ Deno.test("AsyncPipeline.stats() shows the slow stage", async () => {
       }
     })
     .addStage(asyncMap((n) => n), { name: "last" });
-  await pipeline.process([1, 2, 3]);
-  const [fast, slow, last] = pipeline.stats();
-  assertEquals(slow?.name, "slow");
-  assert(
-    slow && fast && last && slow.time > 10 &&
-      slow.time > 5 * (fast.time + last.time),
-    JSON.stringify(pipeline.stats()),
-  );
+  // The machine may stand still within a fast one, so there are several tries.
+  for (let tries = 1;; tries++) {
+    await pipeline.process(Array(3 * tries).fill(1));
+    const [fast, slow, last] = pipeline.stats();
+    assertEquals(slow?.name, "slow");
+    assert(slow && fast && last && slow.time > 10);
+    if (slow.time > 5 * (fast.time + last.time)) break;
+    assert(tries < 10, JSON.stringify(pipeline.stats()));
+  }
 });
 
 Deno.test("AsyncPipeline.toTransformStream() passes errors and cancels both ways", async () => {

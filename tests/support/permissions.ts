@@ -5,6 +5,9 @@
  * @module
  */
 
+/** Far longer than any takes on a busy machine: one that hangs fails by its name, and the rest goes on. */
+const LONGEST = 240_000;
+
 /**
  * Like `Deno.test`, for tests that need permissions.
  *
@@ -26,6 +29,7 @@ export function testWith(
       .state !== "granted"
   );
   Deno.test({
+    timeout: LONGEST,
     ...options,
     name: missing.length === 0
       ? name

@@ -25,3 +25,23 @@ export async function until(
     await pause(1);
   }
 }
+
+/** Counts how often this thread stood still for longer than `limit` milliseconds. */
+export class Standstills implements Disposable {
+  /** How often so far. */
+  count = 0;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(limit: number) {
+    let last = realNow();
+    this.#timer = setInterval(() => {
+      const now = realNow();
+      if (now - last > limit) this.count++;
+      last = now;
+    }, limit / 10);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}

@@ -1,5 +1,5 @@
 /**
- * A submitter as a process of its own: `submitter.ts PLACE ORPHANS ID` submits a task that takes
+ * A submitter as a process of its own: `submitter.ts PLACE ORPHANS ID MS ORPHAN_AFTER` submits a task that takes
  * long, says `submitted` and waits for it.
  *
  * @module
@@ -7,11 +7,17 @@
 import { ClusterRunner } from "@specify/async-distributed";
 import { slow } from "./tasks.ts";
 
-const [place = "{}", orphans = "run", id = "", ms = "60000"] = Deno.args;
+const [
+  place = "{}",
+  orphans = "run",
+  id = "",
+  ms = "60000",
+  orphanAfter = "60000",
+] = Deno.args;
 await using cluster = new ClusterRunner({
   ...JSON.parse(place),
   orphans: orphans as "run" | "cancel",
-  orphanAfter: 600,
+  orphanAfter: Number(orphanAfter),
 });
 const handle = cluster.submit(slow({ ms: Number(ms), value: "done" }), { id });
 while (handle.state === "queued") {

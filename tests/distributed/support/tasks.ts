@@ -25,7 +25,7 @@ export function pause(milliseconds: number, signal?: AbortSignal) {
 export async function until(
   isSo: () => boolean | Promise<boolean>,
   what = "a condition",
-  within = 15_000,
+  within = 60_000,
 ): Promise<void> {
   const end = performance.now() + within;
   while (!await isSo()) {
