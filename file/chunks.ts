@@ -182,7 +182,7 @@ export class ChunkReader {
 }
 
 /** Opens for reading; an abort need not wait for a FIFO whose other end nobody opens. */
-async function openForReading(
+export async function openForReading(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<Deno.FsFile> {

@@ -10,7 +10,12 @@ import { copyTree } from "./copy_tree.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "./errors.ts";
 import { fileTracer, traceFile } from "./file_telemetry.ts";
-import { checkOptions, runnerOption, signalOption } from "./options.ts";
+import {
+  checkOptions,
+  priorityOption,
+  runnerOption,
+  signalOption,
+} from "./options.ts";
 import { toPath } from "./paths.ts";
 
 /** How far a copy is. */
@@ -113,6 +118,7 @@ async function copy(
 ): Promise<CopyResult> {
   const signal = signalOption(options.signal);
   const runner = runnerOption(options.runner);
+  const priority = priorityOption(options.priority);
   if (options.onProgress !== undefined) {
     functionNamed("onProgress", options.onProgress);
   }
@@ -141,7 +147,7 @@ async function copy(
         1,
       ),
       runner,
-      priority: options.priority,
+      priority,
       signal,
       onProgress,
     }, info);

@@ -4,8 +4,13 @@
  * @module
  */
 import { boolean, object } from "../_internal/validate.ts";
+import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import { checkRunner, checkSignal } from "../runner/scheduler_options.ts";
+import {
+  checkPriority,
+  checkRunner,
+  checkSignal,
+} from "../runner/scheduler_options.ts";
 
 /**
  * Checks that `options` is an object and that those of its switches that were given are booleans.
@@ -26,6 +31,11 @@ export function checkOptions<O extends object>(
 /** Checks a `signal` option. */
 export function signalOption(value: unknown): AbortSignal | undefined {
   return value === undefined ? undefined : checkSignal("signal", value);
+}
+
+/** Checks a `priority` option, also where no runner makes use of it. */
+export function priorityOption(value: unknown): TaskPriority | undefined {
+  return value === undefined ? undefined : checkPriority(value);
 }
 
 /** Checks a `runner` option. */

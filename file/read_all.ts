@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { functionNamed, integer } from "../_internal/validate.ts";
+import { functionNamed, integer, wrong } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
-import { checkOptions, runnerOption } from "./options.ts";
+import { checkOptions, priorityOption, runnerOption } from "./options.ts";
 import { toPath } from "./paths.ts";
 import {
   asyncReadFile,
@@ -89,6 +89,11 @@ export function readAll(
   } = options;
   integer("concurrency", concurrency, 1);
   runnerOption(runner);
+  priorityOption(priority);
+  // A string is iterable too, by characters, which nobody means.
+  if (typeof paths === "string") {
+    throw wrong("paths", "an iterable of paths", paths, false);
+  }
   if (onError !== "throw" && onError !== "skip") {
     functionNamed('onError, when it is neither "throw" nor "skip",', onError);
   }

@@ -118,7 +118,8 @@ export abstract class ChunkSource<T> {
 
   /** The reader was disposed while this was reading: pulls fail from now on. */
   async dispose(): Promise<void> {
-    this.#isDisposed = true;
+    // Left by its consumer already: nobody is there to be told.
+    if (!this.#isClosed) this.#isDisposed = true;
     await this.close();
   }
 }

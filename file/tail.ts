@@ -11,9 +11,9 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { DisposedError } from "../_internal/errors.ts";
-import { closesWhilePending } from "../_internal/iterators.ts";
 import { timers } from "../_internal/timer_queue.ts";
 import type { BatchSource } from "../streams/engine.ts";
+import { openForReading } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
 import { withPath } from "./errors.ts";
 import { LineSplitter } from "./lines.ts";
@@ -62,7 +62,7 @@ const CHUNK = 64 * 1024;
 
 /** The source of a tail. */
 export class TailSource implements BatchSource<string> {
-  readonly [closesWhilePending] = true;
+  readonly closesWhilePending = true;
   readonly #plan: TailPlan;
   readonly #onEnd: (source: TailSource) => void;
   readonly #buffer = new Uint8Array(CHUNK);
@@ -177,8 +177,8 @@ export class TailSource implements BatchSource<string> {
   }
 
   async #open(): Promise<Deno.FsFile> {
-    const { path, lines, follow } = this.#plan;
-    const file = this.#file = await Deno.open(path);
+    const { path, lines, follow, signal } = this.#plan;
+    const file = this.#file = await openForReading(path, signal);
     const info = await file.stat();
     if (info.isDirectory) {
       throw new Deno.errors.IsADirectory(`Is a directory: read '${path}'`);
@@ -310,6 +310,8 @@ export class TailSource implements BatchSource<string> {
   }
 
   #fail(error: unknown): void {
+    // Nobody is there to be told.
+    if (this.#isEnded) return;
     this.#failure ??= { error };
     this.#wake?.();
   }

@@ -9,7 +9,12 @@ import type { TaskRunner } from "../runner/types.ts";
 import { IgnoreRules } from "./ignore.ts";
 import { type PathPattern, type PathTest, pathTest } from "./matcher.ts";
 import { isQuickToRead } from "./local_disk.ts";
-import { checkOptions, runnerOption, signalOption } from "./options.ts";
+import {
+  checkOptions,
+  priorityOption,
+  runnerOption,
+  signalOption,
+} from "./options.ts";
 import { joinPath } from "./paths.ts";
 
 /** Something that a walk found. */
@@ -140,7 +145,7 @@ export function walkPlan(options: WalkOptions): WalkPlan {
     ),
     onError,
     runner: runnerOption(options.runner),
-    priority: options.priority,
+    priority: priorityOption(options.priority),
     signal: signalOption(options.signal),
   };
 }

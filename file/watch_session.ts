@@ -13,7 +13,6 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
-import { closesWhilePending } from "../_internal/iterators.ts";
 import { withResolvers } from "../_internal/resolvers.ts";
 import { timers } from "../_internal/timer_queue.ts";
 import type { BatchSource } from "../streams/engine.ts";
@@ -71,7 +70,7 @@ export const DEFAULT_POLL = 250;
 
 /** The source of a watcher's stream. */
 export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
-  readonly [closesWhilePending] = true;
+  readonly closesWhilePending = true;
   /** Settles when the watching has begun, or cannot. */
   readonly ready: Promise<void>;
   readonly #plan: WatchPlan;

@@ -149,6 +149,12 @@ Deno.test("everything in file/ refuses a signal, a runner and callbacks that are
         "runner must have a submit",
         name,
       );
+      await assertRejects(
+        async () => await call(option("priority", value)),
+        Error,
+        "priority must be",
+        name,
+      );
     }
     for (
       const call of [

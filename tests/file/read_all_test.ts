@@ -33,6 +33,14 @@ testWith(
   },
 );
 
+Deno.test("readAll() refuses one path in place of many", () => {
+  assertThrows(
+    () => readAll("abc"),
+    TypeError,
+    'paths must be an iterable of paths, got "abc"',
+  );
+});
+
 testWith(
   needed,
   "readAll() treats a file that cannot be read as onError says",

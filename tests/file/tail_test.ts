@@ -239,6 +239,33 @@ testWith(
 
 testWith(
   needed,
+  "AsyncFileReader.tail() closes the file when it is left while it waits, and a later disposal fails nothing",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n");
+    const reported: unknown[] = [];
+    const consoleError = console.error;
+    console.error = (...values: unknown[]) => reported.push(values.at(-1));
+    try {
+      const reader = new AsyncFileReader(path);
+      const lines = reader.tail({ follow: true, pollInterval: 60_000 })
+        [Symbol.asyncIterator]();
+      await lines.next();
+      const pending = lines.next();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      await lines.return?.();
+      assertEquals((await pending).done, true);
+      assertEquals(openFiles(path), 0);
+      await reader[Symbol.asyncDispose]();
+    } finally {
+      console.error = consoleError;
+    }
+    assertEquals(reported, []);
+  },
+);
+
+testWith(
+  needed,
   "AsyncFileReader.tail() refuses a line that is too long, a directory, and what is not there",
   async () => {
     await using directory = await TemporaryDirectory.create();
@@ -262,3 +289,15 @@ testWith(
     );
   },
 );
+
+/** How often this process has the file open. */
+function openFiles(path: string): number {
+  if (Deno.build.os !== "linux") return 0;
+  return [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`) === path;
+    } catch {
+      return false;
+    }
+  }).length;
+}
