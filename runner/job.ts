@@ -263,24 +263,8 @@ export class JobList {
     this.last = job;
   }
 
-  /** Adds by age. Walks from the nearer end: O(1) for the youngest and the oldest. */
-  insertByAge(job: Job): void {
-    const { sequence } = job;
-    const { first, last } = this;
-    let before = last;
-    if (
-      first !== undefined && last !== undefined &&
-      sequence - first.sequence < last.sequence - sequence
-    ) {
-      let next: Job | undefined = first;
-      while (next !== undefined && next.sequence < sequence) next = next.next;
-      // The youngest is younger than `job`, so the walk has stopped before the end.
-      before = next?.previous;
-    } else {
-      while (before !== undefined && before.sequence > sequence) {
-        before = before.previous;
-      }
-    }
+  /** Adds after `before`, which stands in this list; `undefined`: at the front. */
+  insertAfter(job: Job, before: Job | undefined): void {
     const after = before === undefined ? this.first : before.next;
     job.previous = before;
     job.next = after;

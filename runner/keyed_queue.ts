@@ -5,13 +5,13 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
-import { isActive, type Job, JobList } from "./job.ts";
+import { AgedList } from "./aged_list.ts";
+import { isActive, type Job } from "./job.ts";
 import type { TaskPriority } from "./priority.ts";
 import { elder, LEVELS, type WaitingQueue } from "./waiting_queue.ts";
 
 /** The waiting jobs of one key in one level. A job without a key is a group of its own. */
-export class KeyGroup {
-  readonly jobs: JobList = new JobList();
+export class KeyGroup extends AgedList {
   readonly level: number;
   readonly state: KeyState | undefined;
   next: KeyGroup | undefined = undefined;
@@ -21,8 +21,13 @@ export class KeyGroup {
   count = 0;
 
   constructor(level: number, state: KeyState | undefined) {
+    super();
     this.level = level;
     this.state = state;
+  }
+
+  protected override holds(job: Job): boolean {
+    return job.extras?.keyGroup === this;
   }
 }
 
@@ -84,7 +89,7 @@ export class KeyedQueue implements WaitingQueue {
       group = state.groups[job.priority] ??= new KeyGroup(job.priority, state);
     }
     // Sorted by age, so that a job that changes its level keeps its age within its key.
-    group.jobs.insertByAge(job);
+    group.insertByAge(job);
     group.count++;
     if (job.extras !== undefined) job.extras.keyGroup = group;
     this.#size++;
@@ -94,7 +99,7 @@ export class KeyedQueue implements WaitingQueue {
 
   remove(job: Job): void {
     const group = this.#groupOf(job);
-    group.jobs.remove(job);
+    group.remove(job);
     group.count--;
     this.#size--;
     if (group.inTurn) this.#startable--;
@@ -119,7 +124,7 @@ export class KeyedQueue implements WaitingQueue {
     if (this.#startable === 0) return undefined;
     if (this.#aging < Infinity) return this.#eldest();
     for (const { first } of this.#turns) {
-      if (first !== undefined) return first.jobs.first;
+      if (first !== undefined) return first.first;
     }
     return undefined;
   }
@@ -183,7 +188,7 @@ export class KeyedQueue implements WaitingQueue {
   // The two below look at every group: with very many keys, prefer another overflow policy.
   oldest(): Job | undefined {
     let oldest: Job | undefined;
-    for (const { jobs: { first } } of this.#groups()) {
+    for (const { first } of this.#groups()) {
       if (
         first !== undefined &&
         (oldest === undefined || first.sequence < oldest.sequence)
@@ -194,7 +199,7 @@ export class KeyedQueue implements WaitingQueue {
 
   lowest(): Job | undefined {
     let lowest: Job | undefined;
-    for (const { jobs: { last } } of this.#groups()) {
+    for (const { last } of this.#groups()) {
       if (
         last !== undefined &&
         (lowest === undefined || last.priority > lowest.priority ||
@@ -206,7 +211,7 @@ export class KeyedQueue implements WaitingQueue {
   }
 
   *jobs(): Iterable<Job> {
-    for (const group of this.#groups()) yield* group.jobs;
+    for (const group of this.#groups()) yield* group;
   }
 
   /** Groups in turn are in the turns; those that stepped aside belong to a key. */
@@ -223,7 +228,7 @@ export class KeyedQueue implements WaitingQueue {
     const time = now();
     let best: Job | undefined;
     for (const turn of this.#turns) {
-      const first = turn.first?.jobs.first;
+      const first = turn.first?.first;
       if (first !== undefined) best = elder(best, first, this.#aging, time);
     }
     return best;

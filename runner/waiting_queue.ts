@@ -5,7 +5,8 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
-import { type Job, JobList } from "./job.ts";
+import { AgedList } from "./aged_list.ts";
+import type { Job } from "./job.ts";
 import type { TaskPriority } from "./priority.ts";
 
 /** How many levels there are. */
@@ -43,13 +44,27 @@ export interface WaitingQueue {
   jobs(): Iterable<Job>;
 }
 
+/** The waiting jobs of one level. */
+class Level extends AgedList {
+  readonly #priority: number;
+
+  constructor(priority: number) {
+    super();
+    this.#priority = priority;
+  }
+
+  protected override holds(job: Job): boolean {
+    return job.state === "queued" && job.priority === this.#priority;
+  }
+}
+
 /** Strict priority between levels, first in first out within a level. */
 export class LevelQueue implements WaitingQueue {
   // Invariant: bit n of #occupied is set exactly while levels[n] is not empty; #size is the sum
   // of their lengths.
-  readonly #levels: JobList[] = Array.from(
+  readonly #levels: Level[] = Array.from(
     { length: LEVELS },
-    () => new JobList(),
+    (_, priority) => new Level(priority),
   );
   readonly #aging: number;
   #occupied = 0;
@@ -82,7 +97,10 @@ export class LevelQueue implements WaitingQueue {
   remove(job: Job): void {
     const level = this.#level(job.priority);
     level.remove(job);
-    if (level.first === undefined) this.#occupied &= ~(1 << job.priority);
+    if (level.first === undefined) {
+      this.#occupied &= ~(1 << job.priority);
+      level.emptied();
+    }
     this.#size--;
   }
 
@@ -153,7 +171,7 @@ export class LevelQueue implements WaitingQueue {
     return best;
   }
 
-  #level(level: number): JobList {
+  #level(level: number): Level {
     // Levels are checked where they come in: 0 to 4.
     return this.#levels[level]!;
   }

@@ -9,16 +9,7 @@ import { AdaptiveLimit } from "../../runner/adaptive_limit.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
-
-/** A seeded stream of numbers from 0 to 1 (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { randomNumbers } from "../support/random.ts";
 
 /** Calls of a service that serves `capacity` at once without delay, and queues beyond that. */
 class Service {

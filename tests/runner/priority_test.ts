@@ -16,6 +16,7 @@ import {
   TaskScheduler,
 } from "../../runner/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
+import { randomNumbers } from "../support/random.ts";
 
 const { CRITICAL, HIGH, NORMAL, LOW, BACKGROUND } = TaskPriority;
 
@@ -192,6 +193,54 @@ Deno.test("setPriority() of 100,000 tasks takes a moment, oldest or youngest fir
   }
   assert(Math.min(...times) < 2000, `took ${times} ms`);
 });
+
+for (
+  const [kind, options] of [["", {}], [" with key limits", {
+    maxPerKey: 1,
+  }]] as const
+) {
+  Deno.test(`setPriority() in random order over a long queue${kind} takes a moment and keeps every task's age`, async () => {
+    const random = randomNumbers(7);
+    const scheduler = new TaskScheduler({
+      maxConcurrent: 1,
+      paused: true,
+      ...options,
+    });
+    const started: number[] = [];
+    const handles: TaskHandle<void>[] = [];
+    const submit = () => {
+      const index = handles.length;
+      const handle = scheduler.submit(() => {
+        started.push(index);
+      }, { key: "same", priority: LOW });
+      handle.catch(() => {});
+      handles.push(handle);
+    };
+    for (let n = 0; n < 60_000; n++) submit();
+    const start = performance.now();
+    for (let n = 0; n < 120_000; n++) {
+      const handle = handles[Math.floor(random() * handles.length)];
+      const action = random();
+      if (action < 0.1) handle?.cancel();
+      else if (action < 0.2) submit();
+      else handle?.setPriority(action < 0.7 ? LOW : HIGH);
+    }
+    const took = performance.now() - start;
+    const expected = [...handles.entries()]
+      .filter(([, { state }]) => state === "queued")
+      .sort(([a, one], [b, other]) => one.priority - other.priority || a - b)
+      .map(([index]) => index);
+    scheduler.resume();
+    await scheduler.onIdle();
+    assertEquals(started.length, expected.length);
+    // In one comparison of strings: the differences of such arrays are slow to show.
+    assert(
+      started.join() === expected.join(),
+      "the order is by level, then by age",
+    );
+    assert(took < 5000, `took ${took} ms`);
+  });
+}
 
 Deno.test("setPriority() on a running or settled task has no effect and does not throw", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
