@@ -53,8 +53,9 @@ interface Waiter<U> {
 
 // Invariants:
 // - held = elements read whose result is not delivered = in flight + settled in `slots` (ordered:
-//   the ring also keeps the ones in flight, in their place). held <= concurrency, so the source
-//   is never read further ahead, and a consumer that stalls costs at most concurrency + 1 reads.
+//   the ring also keeps the ones in flight, in their place). held <= concurrency (unless that was
+//   lowered since), so the source is never read further ahead, and a consumer that stalls costs
+//   at most concurrency + 1 reads.
 // - at most one source.next() is pending (`reading`).
 // - `stopped` is set once by the source's end, a failure or return(); after it nothing is read.
 // - the source is closed at most once, and only when it has neither ended nor failed by itself.
@@ -65,7 +66,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   readonly [closesWhilePending] = true;
   readonly #iterator: AnyIterator<T>;
   readonly #start: (value: T, index: number) => U | PromiseLike<U>;
-  readonly #concurrency: number;
+  #concurrency: number;
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
   readonly #tellFinished: (() => void) | undefined;
@@ -109,6 +110,17 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /** How many elements may be read and not yet delivered, from the next read on. */
+  set concurrency(value: number) {
+    this.#concurrency = value;
+  }
+
+  /** Reads on, after the concurrency was raised. Call it only once reading has begun. */
+  readOn(): void {
+    this.#pump();
+    this.#answer();
   }
 
   next(): Promise<IteratorResult<U>> {

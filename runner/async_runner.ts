@@ -89,7 +89,7 @@ export interface GatherOptions
 /** What `map` submits each call with. */
 export interface RunnerMapOptions
   extends Pick<SubmitOptions, "priority" | "signal" | "timeout"> {
-  /** How many elements may be in work. @default {maxWorkers} */
+  /** How many elements may be in work. @default {maxWorkers, as it changes} */
   concurrency?: number | undefined;
   /** Results in the order of the source; `false` gives them as they end. @default {true} */
   ordered?: boolean | undefined;
@@ -314,7 +314,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     return new RunnerMap(this.#core, source, fn, {
       ...this.#settings(submitOptions),
       concurrency: limit === undefined
-        ? this.#core.maxConcurrent
+        ? undefined
         : concurrency("concurrency", limit),
       ordered,
     });

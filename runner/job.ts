@@ -193,6 +193,8 @@ export class JobExtras {
   keyGroup: KeyGroup | undefined = undefined;
   /** The task that submitted this one by `context.submit`. */
   parent: Job | undefined = undefined;
+  /** Somebody has awaited this child; as far as anybody can see, its parent. */
+  isAwaited = false;
   /** The task in whose slot this one runs. */
   lender: Job | undefined = undefined;
   /** The ancestor in whose place of their key this one runs, and who runs in this one's. */

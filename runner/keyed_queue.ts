@@ -5,13 +5,14 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
-import { AgedList } from "./aged_list.ts";
-import { isActive, type Job } from "./job.ts";
+import { AgeIndex } from "./age_index.ts";
+import { isActive, type Job, JobList } from "./job.ts";
 import type { TaskPriority } from "./priority.ts";
 import { elder, LEVELS, type WaitingQueue } from "./waiting_queue.ts";
 
 /** The waiting jobs of one key in one level. A job without a key is a group of its own. */
-export class KeyGroup extends AgedList {
+export class KeyGroup {
+  readonly jobs: JobList = new JobList();
   readonly level: number;
   readonly state: KeyState | undefined;
   next: KeyGroup | undefined = undefined;
@@ -19,15 +20,25 @@ export class KeyGroup extends AgedList {
   /** Stands in the turn of its level; false while its key has no free place. */
   inTurn = false;
   count = 0;
+  #index: AgeIndex | undefined = undefined;
 
   constructor(level: number, state: KeyState | undefined) {
-    super();
     this.level = level;
     this.state = state;
   }
 
-  protected override holds(job: Job): boolean {
-    return job.extras?.keyGroup === this;
+  /** Adds by age, so that a job that changes its level keeps its age within its key. */
+  add(job: Job): void {
+    const { last } = this.jobs;
+    if (last === undefined || last.sequence < job.sequence) this.jobs.push(job);
+    else {
+      this.#index ??= new AgeIndex(
+        this.jobs,
+        (job) => job.extras?.keyGroup === this,
+      );
+      this.#index.insert(job);
+    }
+    this.count++;
   }
 }
 
@@ -88,9 +99,7 @@ export class KeyedQueue implements WaitingQueue {
       }
       group = state.groups[job.priority] ??= new KeyGroup(job.priority, state);
     }
-    // Sorted by age, so that a job that changes its level keeps its age within its key.
-    group.insertByAge(job);
-    group.count++;
+    group.add(job);
     if (job.extras !== undefined) job.extras.keyGroup = group;
     this.#size++;
     if (group.inTurn) this.#startable++;
@@ -99,7 +108,7 @@ export class KeyedQueue implements WaitingQueue {
 
   remove(job: Job): void {
     const group = this.#groupOf(job);
-    group.remove(job);
+    group.jobs.remove(job);
     group.count--;
     this.#size--;
     if (group.inTurn) this.#startable--;
@@ -124,7 +133,7 @@ export class KeyedQueue implements WaitingQueue {
     if (this.#startable === 0) return undefined;
     if (this.#aging < Infinity) return this.#eldest();
     for (const { first } of this.#turns) {
-      if (first !== undefined) return first.first;
+      if (first !== undefined) return first.jobs.first;
     }
     return undefined;
   }
@@ -188,7 +197,7 @@ export class KeyedQueue implements WaitingQueue {
   // The two below look at every group: with very many keys, prefer another overflow policy.
   oldest(): Job | undefined {
     let oldest: Job | undefined;
-    for (const { first } of this.#groups()) {
+    for (const { jobs: { first } } of this.#groups()) {
       if (
         first !== undefined &&
         (oldest === undefined || first.sequence < oldest.sequence)
@@ -199,7 +208,7 @@ export class KeyedQueue implements WaitingQueue {
 
   lowest(): Job | undefined {
     let lowest: Job | undefined;
-    for (const { last } of this.#groups()) {
+    for (const { jobs: { last } } of this.#groups()) {
       if (
         last !== undefined &&
         (lowest === undefined || last.priority > lowest.priority ||
@@ -211,7 +220,7 @@ export class KeyedQueue implements WaitingQueue {
   }
 
   *jobs(): Iterable<Job> {
-    for (const group of this.#groups()) yield* group;
+    for (const group of this.#groups()) yield* group.jobs;
   }
 
   /** Groups in turn are in the turns; those that stepped aside belong to a key. */
@@ -228,7 +237,7 @@ export class KeyedQueue implements WaitingQueue {
     const time = now();
     let best: Job | undefined;
     for (const turn of this.#turns) {
-      const first = turn.first?.first;
+      const first = turn.first?.jobs.first;
       if (first !== undefined) best = elder(best, first, this.#aging, time);
     }
     return best;
@@ -285,13 +294,17 @@ export class KeyedQueue implements WaitingQueue {
   }
 }
 
-/** The nearest ancestor that holds a place of the job's key and has not lent it. */
+/**
+ * The nearest ancestor that holds a place of the job's key, has not lent it, and awaits the job:
+ * its child, whose child awaits its own, down to the job. One that does not await is at work.
+ */
 function placeLender(job: Job): Job | undefined {
   for (
-    let ancestor = job.extras?.parent;
-    ancestor !== undefined;
-    ancestor = ancestor.extras?.parent
+    let { extras } = job;
+    extras?.isAwaited && extras.parent !== undefined;
+    extras = extras.parent.extras
   ) {
+    const ancestor = extras.parent;
     if (
       isActive(ancestor) && ancestor.key === job.key &&
       ancestor.extras?.placeBorrower === undefined

@@ -60,7 +60,8 @@ Object.defineProperty(MapJob.prototype, callsBackOnce, { value: true });
 
 /** How many at once, in which order. */
 export interface RunnerMapSettings extends BatchSettings {
-  concurrency: number;
+  /** Undefined: as many as the scheduler runs, as that changes. */
+  concurrency: number | undefined;
   ordered: boolean;
 }
 
@@ -69,6 +70,8 @@ export class RunnerMap<T, U>
   implements AsyncIterableIterator<U>, AsyncDisposable, JobOwner {
   // Invariant: #inFlight holds the jobs that were submitted and whose function has not ended;
   // the concurrent map hears of an end only then, so it never closes over work that still runs.
+  // While there are any, a map that follows the scheduler's limit is told when it is changed; so
+  // one that nobody reads any more is held by nobody.
   readonly #core: SchedulerCore;
   readonly #fn: (
     value: T,
@@ -78,6 +81,7 @@ export class RunnerMap<T, U>
   readonly #settings: RunnerMapSettings;
   readonly #signal: AbortSignal | undefined;
   readonly #inFlight: MapJob[] = [];
+  readonly #followsLimit: boolean;
   readonly #map: ConcurrentMap<T, U>;
   readonly #contexts = contextAccess();
   /** The caller's async context, in which every element is submitted. */
@@ -102,8 +106,9 @@ export class RunnerMap<T, U>
       ...settings,
       options: Object.keys(options).length === 0 ? undefined : options,
     };
+    this.#followsLimit = settings.concurrency === undefined;
     this.#map = new ConcurrentMap(source, this.#start, {
-      concurrency: settings.concurrency,
+      concurrency: settings.concurrency ?? core.maxConcurrent,
       ordered: settings.ordered,
       ready: () => core.hasRoom ? undefined : core.ready(),
       finished: () => this.#subscription?.unsubscribe(),
@@ -131,6 +136,12 @@ export class RunnerMap<T, U>
     else this.#subscription = onAbort(signal, stop);
   }
 
+  /** The scheduler's limit was changed. */
+  pump(): void {
+    this.#map.concurrency = this.#core.maxConcurrent;
+    this.#map.readOn();
+  }
+
   async return(): Promise<IteratorResult<U>> {
     this.#started = true;
     this.#cancelFrom(
@@ -147,11 +158,20 @@ export class RunnerMap<T, U>
   readonly #start = (value: T, index: number): PromiseLike<U> => {
     const job = new MapJob(this.#fn, this, index, value);
     job.place = this.#inFlight.push(job) - 1;
+    if (this.#followsLimit) this.#followLimit(job.place === 0);
     // An element may be read while any task ends, but belongs to whoever called map.
     this.#contexts.run(this.#context, this.#submit, job);
     // It gives what fn returned, awaited.
     return job as PromiseLike<unknown> as PromiseLike<U>;
   };
+
+  /** An element is started, with or without others in flight. */
+  #followLimit(isOnly: boolean): void {
+    if (isOnly) this.#core.batches.add(this);
+    // What has changed while nothing was in flight, or adapts itself, nobody has told.
+    else if (!this.#core.isAdaptive) return;
+    this.#map.concurrency = this.#core.maxConcurrent;
+  }
 
   readonly #submit = {
     run: (job: MapJob): void => {
@@ -196,6 +216,9 @@ export class RunnerMap<T, U>
   /** The last takes the place of the one that goes: no order is needed here. */
   #remove(job: MapJob): void {
     const last = this.#inFlight.pop();
+    if (this.#followsLimit && this.#inFlight.length === 0) {
+      this.#core.batches.delete(this);
+    }
     if (last === undefined || last === job) return;
     this.#inFlight[job.place] = last;
     last.place = job.place;

@@ -175,6 +175,11 @@ export class SchedulerCore
     return this.#slots.limit;
   }
 
+  /** Whether the limit changes by itself. */
+  get isAdaptive(): boolean {
+    return this.#slots.isAdaptive;
+  }
+
   get hasBlockedWork(): boolean {
     return this.#dispatcher.hasBlockedWork;
   }
@@ -378,11 +383,15 @@ export class SchedulerCore
 
   /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */
   awaited(job: Job): void {
-    const parent = job.extras?.parent;
-    if (job.state !== "queued" || parent === undefined || !isActive(parent)) {
+    const { extras } = job;
+    const parent = extras?.parent;
+    if (extras === undefined || parent === undefined || !isActive(parent)) {
       return;
     }
-    this.#dispatcher.lend(parent, job);
+    extras.isAwaited = true;
+    if (job.state === "queued") this.#dispatcher.lend(parent, job);
+    // What it awaits itself may be waiting for the place of a key that its parent can lend now.
+    else if (this.#keyed) this.#dispatcher.schedule();
   }
 
   // --- Ending (see Endings) -----------------------------------------------------------------

@@ -5,8 +5,8 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
-import { AgedList } from "./aged_list.ts";
-import type { Job } from "./job.ts";
+import { AgeIndex } from "./age_index.ts";
+import { type Job, JobList } from "./job.ts";
 import type { TaskPriority } from "./priority.ts";
 
 /** How many levels there are. */
@@ -44,28 +44,16 @@ export interface WaitingQueue {
   jobs(): Iterable<Job>;
 }
 
-/** The waiting jobs of one level. */
-class Level extends AgedList {
-  readonly #priority: number;
-
-  constructor(priority: number) {
-    super();
-    this.#priority = priority;
-  }
-
-  protected override holds(job: Job): boolean {
-    return job.state === "queued" && job.priority === this.#priority;
-  }
-}
-
 /** Strict priority between levels, first in first out within a level. */
 export class LevelQueue implements WaitingQueue {
   // Invariant: bit n of #occupied is set exactly while levels[n] is not empty; #size is the sum
   // of their lengths.
-  readonly #levels: Level[] = Array.from(
+  readonly #levels: JobList[] = Array.from(
     { length: LEVELS },
-    (_, priority) => new Level(priority),
+    () => new JobList(),
   );
+  /** Of the levels to which jobs have been moved. */
+  readonly #indexes: (AgeIndex | undefined)[] = [];
   readonly #aging: number;
   #occupied = 0;
   #size = 0;
@@ -99,7 +87,7 @@ export class LevelQueue implements WaitingQueue {
     level.remove(job);
     if (level.first === undefined) {
       this.#occupied &= ~(1 << job.priority);
-      level.emptied();
+      this.#indexes[job.priority]?.clear();
     }
     this.#size--;
   }
@@ -108,7 +96,7 @@ export class LevelQueue implements WaitingQueue {
     this.remove(job);
     job.priority = priority;
     // It keeps its age, so that in every level the first is the oldest and the last the youngest.
-    this.#level(priority).insertByAge(job);
+    this.#index(priority).insert(job);
     this.#occupied |= 1 << priority;
     this.#size++;
   }
@@ -171,7 +159,14 @@ export class LevelQueue implements WaitingQueue {
     return best;
   }
 
-  #level(level: number): Level {
+  #index(priority: TaskPriority): AgeIndex {
+    return this.#indexes[priority] ??= new AgeIndex(
+      this.#level(priority),
+      (job) => job.state === "queued" && job.priority === priority,
+    );
+  }
+
+  #level(level: number): JobList {
     // Levels are checked where they come in: 0 to 4.
     return this.#levels[level]!;
   }

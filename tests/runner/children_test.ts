@@ -365,6 +365,30 @@ Deno.test("context.submit() lends the place of a key to one at a time, however m
   await assertWhole(runner);
 });
 
+Deno.test("context.submit() lends the place of a key only while the task awaits the child, or what awaits it", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 5, maxPerKey: 1 });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  let leafStarted = false;
+  const handle = runner.submit(async (context) => {
+    const middle = context.submit(async (inner) => {
+      await inner.submit(() => {
+        leafStarted = true;
+      }, { key: "k" });
+    });
+    // At work: its place is not free.
+    await gate;
+    assertEquals(leafStarted, false);
+    assertEquals(middle.state, "running");
+    await middle;
+  }, { key: "k" });
+  await quiet();
+  assertEquals(leafStarted, false);
+  open();
+  await handle;
+  assertEquals(leafStarted, true);
+  await assertWhole(runner);
+});
+
 Deno.test("a child whose slot is lent and who ignores its signal keeps the slot until it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();

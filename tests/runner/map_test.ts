@@ -466,3 +466,55 @@ Deno.test("map() lends the slot of a call to the children that it awaits", async
   assertEquals(results, [2, 4, 6]);
   assertEquals(runner.stats().running, 0);
 });
+
+Deno.test("map() without concurrency follows maxWorkers as it changes", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  const ends: (() => void)[] = [];
+  let running = 0;
+  const results = runner.map(
+    Array.from({ length: 9 }, (_, index) => index),
+    async (value) => {
+      running++;
+      await new Promise<void>((resolve) => ends.push(resolve));
+      running--;
+      return value;
+    },
+  );
+  // Nothing was read yet, and a change does not begin to.
+  runner.maxWorkers = 1;
+  await quiet();
+  assertEquals(ends.length, 0);
+  runner.maxWorkers = 2;
+  const collected = Array.fromAsync(results);
+  await quiet();
+  assertEquals(running, 2);
+  // Raised while all of them are at work: further ones start at once.
+  runner.maxWorkers = 4;
+  await quiet();
+  assertEquals(running, 4);
+  // Lowered: as they end, no other starts until fewer are left.
+  runner.maxWorkers = 1;
+  for (const end of ends.splice(0, 3)) end();
+  await quiet();
+  assertEquals([running, runner.scheduler.size], [1, 0]);
+  runner.maxWorkers = 3;
+  while (ends.length > 0) {
+    ends.shift()?.();
+    await quiet();
+  }
+  assertEquals(await collected, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+Deno.test("map() with a concurrency of its own keeps to it when maxWorkers is raised", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  const gauge = new Gauge();
+  const results = Array.fromAsync(
+    runner.map([1, 2, 3, 4, 5, 6], gauge.watch(() => quiet()), {
+      concurrency: 2,
+    }),
+  );
+  await quiet();
+  runner.maxWorkers = 6;
+  await results;
+  assertEquals(gauge.most, 2);
+});

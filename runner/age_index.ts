@@ -1,10 +1,10 @@
 /**
- * A list of jobs by age, the oldest first. New jobs come at its end, so it needs no search for
- * them; a job that has changed its level is older than others there and has to find its place.
+ * Finding a job's place in a list that is by age, the oldest first. New jobs come at the end of
+ * it, so they need no search; a job that has changed its level is older than others there.
  *
  * @module
  */
-import { type Job, JobList } from "./job.ts";
+import type { Job, JobList } from "./job.ts";
 
 /** So many steps from either end are taken before a landmark is looked for. */
 const NEAR = 16;
@@ -12,34 +12,39 @@ const NEAR = 16;
 const SPACING = 64;
 
 /**
- * Jobs by age. Takes out anywhere and adds at the end like any list; adds anywhere by a binary
- * search and some steps: moving 50,000 jobs in random order takes 0.25 s, where walking from the
- * nearer end took 9.
+ * Adds jobs to a list by age, with a binary search and some steps: moving 50,000 jobs in random
+ * order takes 0.25 s, where walking from the nearer end took 9. The list knows nothing of it, so
+ * that whatever else is done with it costs what it did.
  */
-export abstract class AgedList extends JobList {
-  // Invariant: #landmarks is by age, and all of them have stood in this list. Some may have left
-  // it, so that leaving costs nothing: a search drops those that it comes across. Whoever walks
-  // further than SPACING sets landmarks on the way, so no way is walked twice.
-  #landmarks: Job[] | undefined;
+export class AgeIndex {
+  // Invariant: #landmarks is by age, and all of them have stood in the list. Some may have left
+  // it; a search drops those that it comes across. Whoever walks further than SPACING sets
+  // landmarks on the way, so no way is walked twice.
+  readonly #list: JobList;
+  readonly #holds: (job: Job) => boolean;
+  #landmarks: Job[] = [];
 
-  /** Does this job stand in this list? Asked of jobs that have stood in it. */
-  protected abstract holds(job: Job): boolean;
-
-  /** Adds by age. */
-  insertByAge(job: Job): void {
-    this.insertAfter(job, this.#youngestBefore(job.sequence));
+  /** `holds`: does this job stand in the list? Asked of jobs that have stood in it. */
+  constructor(list: JobList, holds: (job: Job) => boolean) {
+    this.#list = list;
+    this.#holds = holds;
   }
 
-  /** Nothing is left: keeps no memory of what was. */
-  emptied(): void {
-    this.#landmarks = undefined;
+  /** Adds a job. */
+  insert(job: Job): void {
+    this.#list.insertAfter(job, this.#youngestBefore(job.sequence));
+  }
+
+  /** The list is empty: keeps no memory of what was in it. */
+  clear(): void {
+    if (this.#landmarks.length > 0) this.#landmarks = [];
   }
 
   /** The youngest job that is older than `sequence`; `undefined` when none is. */
   #youngestBefore(sequence: number): Job | undefined {
-    const oldest = this.first;
+    const oldest = this.#list.first;
     let first = oldest;
-    let last = this.last;
+    let last = this.#list.last;
     for (let steps = 0; steps < NEAR; steps++) {
       if (last === undefined || last.sequence < sequence) return last;
       if (first === undefined || first.sequence > sequence) {
@@ -53,11 +58,11 @@ export abstract class AgedList extends JobList {
 
   /** As above; `oldest`, the first of the list, is older than `sequence`. */
   #search(oldest: Job, sequence: number): Job {
-    const landmarks = this.#landmarks ?? [];
+    const landmarks = this.#landmarks;
     const end = countOlder(landmarks, sequence);
     let start = end;
     let job: Job | undefined = landmarks[start - 1];
-    while (job !== undefined && !this.holds(job)) job = landmarks[--start - 1];
+    while (job !== undefined && !this.#holds(job)) job = landmarks[--start - 1];
     job ??= oldest;
     const set: Job[] = [];
     let steps = 0;
