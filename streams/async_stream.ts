@@ -64,15 +64,13 @@ import {
   type RetryOptions,
   timeout,
 } from "./operators/recover.ts";
+import { groupBy, type GroupOptions, partition } from "./operators/group_by.ts";
 import {
   broadcast,
-  groupBy,
-  type GroupOptions,
-  partition,
   type SharedOverflow,
   type ShareOptions,
   tee,
-} from "./operators/share.ts";
+} from "./operators/tee.ts";
 import {
   debounce,
   delay,
@@ -834,7 +832,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * happens then: it waits (default), or values are dropped for the slow one. A stream that is
    * left early leaves the others whole; when all are left the source is closed.
    *
-   * With `"wait"` all of them have to be read, and at the same time.
+   * With `"wait"` all of them have to be read, and at the same time: one that is read to its end
+   * before another is begun gets no further than `buffer` values and waits for ever, since nobody
+   * can know whether the other will be read. When it has not been begun after 5 seconds, a message
+   * on the console says so. To read one after the other, take `buffer: Infinity`; leave one that
+   * is not wanted (`return()` of its iterator, `take(0)`), or choose to drop.
    *
    * @throws {RangeError} When `count` or `buffer` is no positive integer (`buffer` may be Infinity).
    * @example

@@ -50,11 +50,8 @@ export type { ConcurrencyOptions } from "./operators/concurrent.ts";
 export type { Mapper, Predicate } from "./operators/element.ts";
 export type { PartialBatch } from "./operators/group.ts";
 export type { RetryOptions } from "./operators/recover.ts";
-export type {
-  GroupOptions,
-  SharedOverflow,
-  ShareOptions,
-} from "./operators/share.ts";
+export type { GroupOptions } from "./operators/group_by.ts";
+export type { SharedOverflow, ShareOptions } from "./operators/tee.ts";
 export type { TransformPair } from "./operators/web.ts";
 export type { StreamSource } from "./source.ts";
 export {

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { timers } from "../../_internal/timer_queue.ts";
+import { assert, assertEquals } from "@std/assert";
+import { idleTimers, timers } from "../../_internal/timer_queue.ts";
 import { AsyncQueue, AsyncStream } from "../../streams/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { asyncProbe, failureOf } from "./support/probe.ts";
@@ -336,4 +336,52 @@ Deno.test("AsyncStream.retry() waits between attempts", async () => {
   for (let n = 0; n < 7; n++) await clock.tick(10);
   assertEquals(times.map((time) => time - (times[0] ?? 0)), [0, 10, 30, 60]);
   assertEquals([end(), timers.size], ["failed: down", 0]);
+});
+
+for (const isBegun of [false, true]) {
+  Deno.test(
+    `AsyncStream.tee() ${
+      isBegun
+        ? "is silent about a branch that is read slowly"
+        : "says once what it waits for when one branch is not begun, and goes on when it is"
+    }`,
+    async () => {
+      using clock = new FakeClock();
+      const reported: string[] = [];
+      const { error: consoleError } = console;
+      console.error = (...values: unknown[]) => reported.push(values.join(" "));
+      try {
+        const [a, b] = AsyncStream.range(0, 100).tee(2, { buffer: 4 });
+        const slow = b[Symbol.asyncIterator]();
+        if (isBegun) await slow.next();
+        let hasEnded = false;
+        const all = a.collect().finally(() => hasEnded = true);
+        await clock.settle();
+        await clock.tick(4999);
+        assertEquals(reported, []);
+        await clock.tick(1);
+        await clock.tick(60_000);
+        assertEquals([reported.length, hasEnded], [isBegun ? 0 : 1, false]);
+        if (!isBegun) assert(reported[0]?.includes("Promise.all"), reported[0]);
+        let rest = isBegun ? 1 : 0;
+        while (!(await slow.next()).done) rest++;
+        assertEquals([(await all).length, rest], [100, 100]);
+        assertEquals(idleTimers.size, 0);
+      } finally {
+        console.error = consoleError;
+      }
+    },
+  );
+}
+
+Deno.test("AsyncStream.tee() leaves no timer of its message behind when the waiting reader goes", async () => {
+  const [a] = AsyncStream.range(0).tee(2, { buffer: 4 });
+  const iterator = a[Symbol.asyncIterator]();
+  for (let n = 0; n < 4; n++) await iterator.next();
+  const waiting = iterator.next();
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(idleTimers.size, 1);
+  await iterator.return?.();
+  assertEquals((await waiting).done, true);
+  assertEquals(idleTimers.size, 0);
 });

@@ -1,0 +1,145 @@
+/**
+ * One source, several readers of a part of it each: groupBy, partition.
+ *
+ * @module
+ */
+import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
+import type { PullableIterator } from "../engine.ts";
+import type { StreamOverflow } from "../from_events.ts";
+import type { Plan } from "../plan.ts";
+import { type Branch, Shared } from "./shared.ts";
+
+/** How groups (and parts) that nobody reads are kept. */
+export interface GroupOptions {
+  /** How many unread elements a group may have. @default {64} */
+  buffer?: number | undefined;
+  /**
+   * What becomes of one more in a group that nobody reads: `"error"` fails the stream. A group
+   * that somebody reads makes the source wait instead. @default {"error"}
+   */
+  overflow?: StreamOverflow | undefined;
+}
+
+// Invariant: a branch that somebody reads makes the source wait when it is full; one that nobody
+// reads never does, and never holds more than `buffer` elements.
+/** Each element goes to one branch. */
+abstract class Routed<T> extends Shared<T> {
+  readonly #overflow: StreamOverflow;
+
+  constructor(plan: Plan<T>, buffer: number, overflow: StreamOverflow) {
+    super(plan, buffer);
+    this.#overflow = overflow;
+  }
+
+  protected override isBlocking(branch: Branch<never>): boolean {
+    return branch.isStarted && branch.relay.size >= this.buffer;
+  }
+
+  protected route<V>(value: V, branch: Branch<V>, name: () => string): void {
+    if (branch.isGone) return;
+    // One that is read blocks when it is full: this element was on its way already.
+    if (branch.relay.size < this.buffer || branch.isStarted) {
+      branch.give(value);
+    } else if (this.#overflow === "drop-oldest") {
+      branch.relay.drop();
+      branch.give(value);
+    } else if (this.#overflow === "error") {
+      this.failAll(
+        new StreamOverflowError(`${name()}, which nobody reads,`, this.buffer),
+      );
+    }
+  }
+}
+
+// Invariant: a group stays in `groups` when it is left, so that its later elements are dropped
+// and not taken for a new group.
+/** Each element goes to the branch of its key; a new key makes a new one. */
+class Groups<K, T, S> extends Routed<[K, T]> {
+  readonly #groups = new Map<K, Branch<T>>();
+  readonly #outer: Branch<[K, S]>;
+  readonly #makeStream: (open: () => PullableIterator<T>) => S;
+
+  constructor(
+    plan: Plan<[K, T]>,
+    buffer: number,
+    overflow: StreamOverflow,
+    makeStream: (open: () => PullableIterator<T>) => S,
+  ) {
+    super(plan, buffer, overflow);
+    this.#makeStream = makeStream;
+    this.#outer = this.branch<[K, S]>();
+  }
+
+  get outer(): PullableIterator<[K, S]> {
+    return this.#outer.relay;
+  }
+
+  protected override get isNeeded(): boolean {
+    if (!this.#outer.isGone) return true;
+    for (const branch of this.branches) if (branch.isStarted) return true;
+    return false;
+  }
+
+  /** The rest of it is not read: should somebody come for it later, it must not look whole. */
+  protected override leftBehind(branch: Branch<never>): void {
+    branch.relay.fail(
+      new StreamConsumedError("group whose groupBy() was left"),
+    );
+  }
+
+  override arrived([key, value]: [K, T]): void {
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      if (this.#outer.isGone) return;
+      const made = group = this.branch<T>();
+      this.#groups.set(key, made);
+      this.#outer.give([key, this.#makeStream(() => made.open())]);
+    }
+    this.route(value, group, () => `The group ${String(key)}`);
+  }
+}
+
+/** See AsyncStream.groupBy. */
+export function groupBy<K, T, S>(
+  plan: Plan<[K, T]>,
+  buffer: number,
+  overflow: StreamOverflow,
+  makeStream: (open: () => PullableIterator<T>) => S,
+): PullableIterator<[K, S]> {
+  return new Groups(plan, buffer, overflow, makeStream).outer;
+}
+
+/** Each element goes to one of two branches. */
+class Partition<T> extends Routed<[boolean, T]> {
+  readonly passing: Branch<T>;
+  readonly failing: Branch<T>;
+
+  constructor(
+    plan: Plan<[boolean, T]>,
+    buffer: number,
+    overflow: StreamOverflow,
+  ) {
+    super(plan, buffer, overflow);
+    this.passing = this.branch<T>();
+    this.failing = this.branch<T>();
+  }
+
+  protected override get isNeeded(): boolean {
+    return this.branches.size > 0;
+  }
+
+  override arrived([passes, value]: [boolean, T]): void {
+    if (passes) this.route(value, this.passing, () => "The first part");
+    else this.route(value, this.failing, () => "The second part");
+  }
+}
+
+/** See AsyncStream.partition. */
+export function partition<T>(
+  plan: Plan<[boolean, T]>,
+  buffer: number,
+  overflow: StreamOverflow,
+): [() => PullableIterator<T>, () => PullableIterator<T>] {
+  const { passing, failing } = new Partition(plan, buffer, overflow);
+  return [() => passing.open(), () => failing.open()];
+}

@@ -1,0 +1,93 @@
+/**
+ * One source, several readers of everything: tee, broadcast.
+ *
+ * @module
+ */
+import { StreamOverflowError } from "../errors.ts";
+import type { PullableIterator } from "../engine.ts";
+import type { StreamOverflow } from "../from_events.ts";
+import type { Plan } from "../plan.ts";
+import { type Branch, Shared } from "./shared.ts";
+
+/** What becomes of an element for which the buffer of one reader has no room. */
+export type SharedOverflow = "wait" | StreamOverflow;
+
+/** How several readers share one source. */
+export interface ShareOptions {
+  /** How many elements each reader may be behind the foremost one. @default {16} */
+  buffer?: number | undefined;
+  /**
+   * What a reader that is so far behind does to the others: `"wait"` makes them wait for it,
+   * `"drop-oldest"` and `"drop-newest"` drop elements for it, `"error"` fails it with a
+   * StreamOverflowError. @default {"wait"}
+   */
+  overflow?: SharedOverflow | undefined;
+}
+
+/** Every branch gets every element. */
+class Tee<T> extends Shared<T> {
+  readonly #overflow: SharedOverflow;
+
+  constructor(plan: Plan<T>, buffer: number, overflow: SharedOverflow) {
+    super(plan, buffer);
+    this.#overflow = overflow;
+  }
+
+  add(): Branch<T> {
+    return this.branch<T>();
+  }
+
+  protected override get isNeeded(): boolean {
+    return this.branches.size > 0;
+  }
+
+  protected override isBlocking(branch: Branch<never>): boolean {
+    return this.#overflow === "wait" && branch.relay.size >= this.buffer;
+  }
+
+  override arrived(value: T): void {
+    for (const branch of this.branches as unknown as Set<Branch<T>>) {
+      if (branch.relay.size < this.buffer || branch.relay.isAwaited) {
+        branch.give(value);
+      } else if (this.#overflow === "drop-oldest") {
+        branch.relay.drop();
+        branch.give(value);
+      } else if (this.#overflow === "error") {
+        branch.gone();
+        this.branches.delete(branch as unknown as Branch<never>);
+        branch.relay.fail(
+          new StreamOverflowError("A reader of a shared stream", this.buffer),
+        );
+      }
+    }
+  }
+}
+
+/** See AsyncStream.tee: so many functions that each open one branch. */
+export function tee<T>(
+  plan: Plan<T>,
+  count: number,
+  buffer: number,
+  overflow: SharedOverflow,
+): (() => PullableIterator<T>)[] {
+  const shared = new Tee(plan, buffer, overflow);
+  return Array.from({ length: count }, () => {
+    const branch = shared.add();
+    return () => branch.open();
+  });
+}
+
+/** See AsyncStream.broadcast: a function that opens a branch of what is being read now. */
+export function broadcast<T>(
+  plan: Plan<T>,
+  buffer: number,
+  overflow: SharedOverflow,
+): () => PullableIterator<T> {
+  let shared: Tee<T> | undefined;
+  return () => {
+    if (shared === undefined || shared.isOver) {
+      shared = new Tee(plan, buffer, overflow);
+    }
+    return shared.add().open();
+  };
+}
