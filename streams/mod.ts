@@ -13,15 +13,7 @@ export type {
   TaskRunner,
   TaskState,
 } from "../runner/types.ts";
-export {
-  AsyncPipeline,
-  type DeadLetter,
-  type ErrorPolicy,
-  type PipelineOptions,
-  type Stage,
-  type StageOptions,
-  type StageStats,
-} from "./async_pipeline.ts";
+export { AsyncPipeline, type PipelineOptions } from "./async_pipeline.ts";
 export {
   AsyncQueue,
   type AsyncQueueOptions,
@@ -53,6 +45,13 @@ export type { RetryOptions } from "./operators/recover.ts";
 export type { GroupOptions } from "./operators/group_by.ts";
 export type { SharedOverflow, ShareOptions } from "./operators/tee.ts";
 export type { TransformPair } from "./operators/web.ts";
+export type {
+  DeadLetter,
+  ErrorPolicy,
+  Stage,
+  StageOptions,
+  StageStats,
+} from "./pipeline_stage.ts";
 export type { StreamSource } from "./source.ts";
 export {
   asyncBatch,

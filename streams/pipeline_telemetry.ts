@@ -15,7 +15,7 @@ import { closesWhilePending } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { sharedTelemetry } from "../telemetry/shared.ts";
 import { recordError } from "../telemetry/span.ts";
-import type { StageStats } from "./async_pipeline.ts";
+import type { StageStats } from "./pipeline_stage.ts";
 import type { PullableIterator } from "./engine.ts";
 import type { Plan } from "./plan.ts";
 
