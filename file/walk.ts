@@ -172,10 +172,11 @@ class WalkSource implements BatchSource<WalkEntry> {
     return undefined;
   }
 
-  #add({ found, below }: Listing): void {
+  #add({ found, below, failed }: Listing): void {
     if (this.#ready.length === 0) this.#ready = found;
     else for (const entry of found) this.#ready.push(entry);
     for (const { directory } of below) this.#pending.push(directory);
+    for (const { error, directory } of failed) this.#failed(error, directory);
   }
 
   /** Begins nothing more and resolves when what is being read has been read. */

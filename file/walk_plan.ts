@@ -67,7 +67,7 @@ export interface WalkOptions {
   /** Priority of those tasks. @default {TaskPriority.NORMAL} */
   priority?: TaskPriority | undefined;
   /**
-   * What to do about a directory that cannot be read: `"throw"` ends the walk, `"skip"` leaves it
+   * What to do about a directory that cannot be read, or a link that cannot be followed: `"throw"` ends the walk, `"skip"` leaves it
    * out, `"collect"` goes on and ends with an AggregateError of all, a function is told and
    * the walk goes on. The root is always an error. A directory that vanishes meanwhile is none.
    *
@@ -179,6 +179,8 @@ export interface Listing {
   found: WalkEntry[];
   /** What it enters; `entry` is among `found` or not. */
   below: { entry: WalkEntry; directory: Directory }[];
+  /** Links that could not be followed, each as the directory that it might have been. */
+  failed: { error: unknown; directory: Directory }[];
 }
 
 /** Reads a directory, in a task of the runner when there is one. */
@@ -218,7 +220,7 @@ export function listQuickly(
   device: number,
 ): Listing | undefined {
   const { path, relative, depth } = directory;
-  const listing: Listing = { found: [], below: [] };
+  const listing: Listing = { found: [], below: [], failed: [] };
   if (depth >= plan.maxDepth) return listing;
   // The root may be a link, and localDevice has looked at it.
   if (depth > 0 && !isQuickToRead(path, device)) return undefined;
@@ -239,7 +241,7 @@ export function listQuickly(
 }
 
 async function read(plan: WalkPlan, directory: Directory): Promise<Listing> {
-  const listing: Listing = { found: [], below: [] };
+  const listing: Listing = { found: [], below: [], failed: [] };
   if (directory.depth >= plan.maxDepth) return listing;
   const { path, relative } = directory;
   const prefix = path === "." ? "" : joinPath(path, "");
@@ -292,9 +294,15 @@ async function addAll(
     const relative = relativePrefix + name;
     if (skipsGit && name === ".git") continue;
     if (inside.ignore?.ignores(relative, name, entry.isDirectory)) continue;
-    if (
-      entry.isSymlink && followSymlinks && !(await follow(entry, inside))
-    ) continue;
+    if (entry.isSymlink && followSymlinks) {
+      try {
+        if (!(await follow(entry, inside))) continue;
+      } catch (error) {
+        const failed = below(inside, entry, relative);
+        listing.failed.push({ error, directory: failed });
+        continue;
+      }
+    }
     add(plan, listing, inside, entry, relative);
   }
 }
@@ -312,13 +320,7 @@ function add(
     if (parent.depth + 1 < maxDepth) {
       listing.below.push({
         entry,
-        directory: {
-          path: entry.path,
-          relative,
-          depth: parent.depth + 1,
-          above: parent.above,
-          ignore: parent.ignore,
-        },
+        directory: below(parent, entry, relative),
       });
     }
     if (!includeDirs) return;
@@ -326,6 +328,14 @@ function add(
   if (only !== undefined && !only(relative, name)) return;
   if (match !== undefined && !match(relative, name)) return;
   listing.found.push(entry);
+}
+
+function below(
+  { depth, above, ignore }: Directory,
+  { path }: WalkEntry,
+  relative: string,
+): Directory {
+  return { path, relative, depth: depth + 1, above, ignore };
 }
 
 /** Makes `entry` what its link points at. False: a directory that the link lies in. */

@@ -154,6 +154,9 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
       this.#errors.add(listing.error, node.directory);
       return;
     }
+    for (const { error, directory } of listing.failed) {
+      this.#errors.add(error, directory);
+    }
     const items = new Map<WalkEntry, Item>();
     for (const entry of listing.found) {
       items.set(entry, { name: entry.name, entry, node: undefined });

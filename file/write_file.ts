@@ -139,7 +139,7 @@ async function write(
     ...(signal === undefined ? undefined : { signal }),
   });
   if (fsync) {
-    const file = await Deno.open(checked, { read: true, write: true });
+    const file = await Deno.open(checked, { write: true });
     try {
       await syncFile(file, checked);
     } finally {

@@ -169,6 +169,41 @@ testWith(
 
 testWith(
   ["read", "write"],
+  "walkAsync() treats a link that cannot be followed as onError says, and goes on beside it",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a", "b");
+    // No name may be that long, which only following it finds out.
+    await Deno.symlink("x".repeat(300), directory.path("link"));
+    for (const sort of [false, true]) {
+      const options = { followSymlinks: true, sort };
+      await assertRejects(
+        () => found(directory.root, options),
+        Error,
+        directory.path("link"),
+      );
+      assertEquals(
+        await found(directory.root, { ...options, onError: "skip" }),
+        ["a", "b"],
+      );
+      const told: string[] = [];
+      await found(directory.root, {
+        ...options,
+        onError: (_error, path) => void told.push(path),
+      });
+      assertEquals(told, [directory.path("link")]);
+      const error = await found(directory.root, {
+        ...options,
+        onError: "collect",
+      }).catch((error) => error);
+      assertEquals(error.errors.length, 1);
+    }
+  },
+  { ignore: Deno.build.os !== "linux" },
+);
+
+testWith(
+  ["read", "write"],
   "walkAsync() skips a directory that vanishes while it walks",
   async () => {
     await using directory = await TemporaryDirectory.create();
