@@ -47,7 +47,7 @@ export {
 } from "./write_file.ts";
 export type { FileWriterOptions } from "./write_plan.ts";
 export { AsyncFileWriter } from "./writer.ts";
-export type { WatchEvent } from "./watch_session.ts";
+export type { WatchEvent } from "./watch_event.ts";
 export {
   AsyncDirectoryWatcher,
   type DirectoryWatcherOptions,

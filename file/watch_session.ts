@@ -7,7 +7,7 @@
  * that finds "ended" delivers nothing more.
  *
  * Nothing is looked at before the consumer asks, so a slow one needs no queue: what is heard meanwhile is
- * kept once for each path, and beyond MOST_HINTS as "look at everything".
+ * kept once for each path, and beyond a bound as "look at everything" (watch_hints.ts).
  *
  * @module
  */
@@ -17,48 +17,19 @@ import { withResolvers } from "../_internal/resolvers.ts";
 import { timers } from "../_internal/timer_queue.ts";
 import type { BatchSource } from "../streams/engine.ts";
 import { WatchRootError } from "./errors.ts";
-import type { PathTest } from "./matcher.ts";
 import {
   hasNativeWatch,
   type NativeSubscriber,
   subscribeNative,
   unsubscribeNative,
 } from "./native_watch.ts";
-import { joinPath, splitPath } from "./paths.ts";
+import { isWindows, splitPath } from "./paths.ts";
 import { Settling } from "./settle.ts";
 import { isTemporaryName } from "./temporary.ts";
+import { eventOf, type WatchEvent, type WatchPlan } from "./watch_event.ts";
+import { WatchHints } from "./watch_hints.ts";
 import { type TreeChange, type WatchNode, WatchTree } from "./watch_tree.ts";
 
-/** Something that happened to a file or a directory. */
-export interface WatchEvent {
-  /** What happened. */
-  kind: "create" | "modify" | "remove" | "rename";
-  /** The directory as it was given to the watcher, and the way from there. */
-  path: string;
-  /** Where it was before, for a rename. */
-  from?: string;
-  /** Whether it is (or was) a directory. */
-  isDirectory: boolean;
-}
-
-/** How to watch, checked. */
-export interface WatchPlan {
-  path: string;
-  patterns: PathTest | undefined;
-  ignore: PathTest | undefined;
-  isRecursive: boolean;
-  debounce: number;
-  settle: number;
-  initial: boolean;
-  /** Milliseconds between two looks at everything; `undefined` to be told by the system. */
-  poll: number | undefined;
-  rootRemoved: "error" | "wait";
-  signal: AbortSignal | undefined;
-}
-
-const MOST_HINTS = 10_000;
-/** Hints this close to those that are due belong to the same happening (the two ends of a rename). */
-const GRACE = 5;
 /** How often the root itself is looked at: its removal is not always told. */
 const ROOT_INTERVAL = 1_000;
 /** How often a root that is not there is looked for. */
@@ -88,8 +59,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   #only: string | undefined;
   #isNative = false;
   #poll: number | undefined;
-  /** What was heard of which path, relative to the root, and when it is due. */
-  #hints: Map<string, { kind: string; due: number }> = new Map();
+  readonly #hints: WatchHints;
   /** Everything is to be looked at, at this time. */
   #scanDue = Infinity;
   #rootDue = Infinity;
@@ -104,6 +74,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     this.#plan = plan;
     this.#onEnd = onEnd;
     this.#poll = plan.poll;
+    this.#hints = new WatchHints(plan.debounce);
     this.isRecursive = plan.isRecursive;
     this.#settling = plan.settle > 0 ? new Settling(plan.settle) : undefined;
     this.ready = this.#started.promise;
@@ -161,19 +132,17 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     const start = this.path.endsWith("/")
       ? this.path.length
       : this.path.length + 1;
-    const relative = path.slice(start).replaceAll("\\", "/");
+    // Elsewhere, a backslash is part of a name.
+    const relative = isWindows()
+      ? path.slice(start).replaceAll("\\", "/")
+      : path.slice(start);
     if (this.#only !== undefined && relative !== this.#only) return;
     const name = relative.slice(relative.lastIndexOf("/") + 1);
     if (isTemporaryName(name) || this.#plan.ignore?.(relative, name)) return;
-    const known = this.#hints.get(relative);
-    if (known !== undefined) {
-      // A path that came up again may be another file: that says more than a write to it.
-      if (kind !== "modify") known.kind = kind;
-      return;
-    }
-    if (this.#hints.size >= MOST_HINTS) return this.lost();
-    this.#hints.set(relative, { kind, due: now() + this.#plan.debounce });
-    this.#wake?.();
+    const isFirst = this.#hints.due === Infinity;
+    if (!this.#hints.add(relative, kind)) this.lost();
+    // With a hint that is due before, the wait ends in time by itself.
+    else if (isFirst) this.#wake?.();
   }
 
   lost(): void {
@@ -280,12 +249,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   }
 
   #due(): number {
-    let due = Math.min(this.#scanDue, this.#rootDue);
-    for (const hint of this.#hints.values()) {
-      // The first was heard first.
-      due = Math.min(due, hint.due);
-      break;
-    }
+    let due = Math.min(this.#scanDue, this.#rootDue, this.#hints.due);
     for (const fresh of this.#fresh) due = Math.min(due, fresh.due);
     return this.#settling === undefined
       ? due
@@ -329,12 +293,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   }
 
   #takeHints(time: number): Map<string, string> {
-    const hints = new Map<string, string>();
-    for (const [path, { kind, due }] of this.#hints) {
-      if (due > time + Math.min(GRACE, this.#plan.debounce)) break;
-      hints.set(path, kind);
-      this.#hints.delete(path);
-    }
+    const hints = this.#hints.take(time);
     for (const path of this.#settling?.duePaths(time) ?? []) {
       if (!hints.has(path)) hints.set(path, "check");
     }
@@ -399,48 +358,9 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
       ? changes
       : this.#settling.pass(changes, now());
     for (const change of settled) {
-      const event = this.#eventOf(change);
+      const event = eventOf(change, this.#plan, this.#only !== undefined);
       if (event !== undefined) this.#output.push(event);
     }
-  }
-
-  #eventOf({ kind, path, from, node }: TreeChange): WatchEvent | undefined {
-    const { isDirectory } = node;
-    const isMeant = this.#isMeant(path);
-    if (from === undefined) {
-      return isMeant
-        ? { kind, path: this.#shown(path), isDirectory }
-        : undefined;
-    }
-    // A rename over the edge of the patterns is seen as what it is on this side.
-    const wasMeant = this.#isMeant(from);
-    if (isMeant && wasMeant) {
-      return {
-        kind,
-        path: this.#shown(path),
-        from: this.#shown(from),
-        isDirectory,
-      };
-    }
-    if (isMeant) {
-      return { kind: "create", path: this.#shown(path), isDirectory };
-    }
-    if (wasMeant) {
-      return { kind: "remove", path: this.#shown(from), isDirectory };
-    }
-    return undefined;
-  }
-
-  #isMeant(path: string): boolean {
-    const { patterns } = this.#plan;
-    return patterns === undefined ||
-      patterns(path, path.slice(path.lastIndexOf("/") + 1));
-  }
-
-  #shown(path: string): string {
-    const { path: root } = this.#plan;
-    if (this.#only !== undefined) return root;
-    return root === "." ? path : joinPath(root, path);
   }
 
   /** Ends with an error; `isLast`: what is in the output is delivered before. */

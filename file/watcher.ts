@@ -9,12 +9,8 @@ import { AsyncStream } from "../streams/async_stream.ts";
 import { type PathPattern, pathTest } from "./matcher.ts";
 import { checkOptions, signalOption } from "./options.ts";
 import { toPath } from "./paths.ts";
-import {
-  DEFAULT_POLL,
-  type WatchEvent,
-  type WatchPlan,
-  WatchSession,
-} from "./watch_session.ts";
+import type { WatchEvent, WatchPlan } from "./watch_event.ts";
+import { DEFAULT_POLL, WatchSession } from "./watch_session.ts";
 
 /** Options for {@linkcode AsyncDirectoryWatcher}. */
 export interface DirectoryWatcherOptions {

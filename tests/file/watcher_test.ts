@@ -511,6 +511,19 @@ testWith(
 
 testWith(
   needed,
+  "AsyncDirectoryWatcher takes a backslash for a part of the name",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    Deno.mkdirSync(directory.path("a"));
+    await using log = await Log.start(directory.root);
+    directory.writeSync("a\\b", "1");
+    assertEquals(await log.take(1), ["create a\\b"]);
+  },
+  onUnix,
+);
+
+testWith(
+  needed,
   "AsyncDirectoryWatcher sees a write of the same size right after another",
   async () => {
     await using directory = await TemporaryDirectory.create();
