@@ -11,6 +11,7 @@ import { ResourcePool, type ResourcePoolOptions } from "../runner/mod.ts";
 const RESOURCES = 10;
 const CALLERS = 50;
 const LEASES = 100_000;
+const RUNS = { n: 7, warmup: 2 };
 
 /** `CALLERS` loops that share `LEASES` turns. */
 async function share(turn: () => Promise<void>): Promise<void> {
@@ -40,9 +41,13 @@ async function ours(
 const group =
   `pool: ${RESOURCES} resources, ${CALLERS} callers, ${LEASES} leases`;
 
-Deno.bench("ResourcePool", { group, baseline: true }, async () => await ours());
+Deno.bench(
+  "ResourcePool",
+  { group, baseline: true, ...RUNS },
+  async () => await ours(),
+);
 
-Deno.bench("generic-pool", { group }, async () => {
+Deno.bench("generic-pool", { group, ...RUNS }, async () => {
   const pool = createPool<object>({
     create: () => Promise.resolve({}),
     destroy: () => Promise.resolve(),
@@ -56,7 +61,7 @@ Deno.bench("generic-pool", { group }, async () => {
   await pool.clear();
 });
 
-Deno.bench("tarn", { group }, async () => {
+Deno.bench("tarn", { group, ...RUNS }, async () => {
   const pool = new TarnPool<object>({
     create: () => ({}),
     destroy: () => {},
@@ -74,26 +79,26 @@ Deno.bench("tarn", { group }, async () => {
 const options = "pool: what the options cost";
 Deno.bench(
   "ResourcePool, no option",
-  { group: options, baseline: true },
+  { group: options, baseline: true, ...RUNS },
   async () => await ours(),
 );
 Deno.bench(
   "ResourcePool, acquireTimeout 60 s",
-  { group: options },
+  { group: options, ...RUNS },
   async () => await ours({ acquireTimeout: 60_000 }),
 );
 Deno.bench(
   "ResourcePool, idleTimeout and maxLifetime",
-  { group: options },
+  { group: options, ...RUNS },
   async () => await ours({ idleTimeout: 60_000, maxLifetime: 600_000 }),
 );
 Deno.bench(
   "ResourcePool, synchronous validate",
-  { group: options },
+  { group: options, ...RUNS },
   async () => await ours({ validate: () => true }),
 );
 Deno.bench(
   "ResourcePool, trackLeaks",
-  { group: options },
+  { group: options, ...RUNS },
   async () => await ours({ trackLeaks: true }),
 );

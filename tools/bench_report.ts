@@ -3,236 +3,128 @@
  * each group (the median of the runs' averages, and the ratio to the first row), and a chart of
  * each group in docs/charts/.
  *
- * Usage: `deno task bench:report [--runs=3] [bench/scheduler_bench.ts …]`
- * With files named, only their groups are measured anew; the others keep what they say.
+ * Usage: `deno task bench:report [options]`
+ *
+ *     --only=streams,file   these bench files; the others keep what they said last
+ *     --runs=3              how often each file is run
+ *     --full                the sizes that the promises speak of (BENCH_FULL=1)
+ *     --limit=900           seconds after which a run of one file is given up
+ *     --list                says what there is, and how long each took last time
+ *     --draw                measures nothing: writes the report anew from what was measured last
+ *
+ * What was measured is kept after each file, so an interrupted report is not lost. A file or row
+ * that fails keeps its last numbers, is named at the end, and makes the exit code 1.
  *
  * @module
  */
-import { fromFileUrl } from "@std/path";
-import * as echarts from "echarts";
 import { parseArgs } from "node:util";
-
-interface BenchResult {
-  origin: string;
-  group: string | null;
-  name: string;
-  baseline: boolean;
-  results: { ok?: { avg: number }; failed?: { message?: string } }[];
-}
-
-interface BenchOutput {
-  runtime: string;
-  cpu: string;
-  benches: BenchResult[];
-}
-
-/** One line of a group. */
-interface Row {
-  name: string;
-  /** Milliseconds for each iteration: the median over the runs. */
-  time: number;
-  isBaseline: boolean;
-}
-
-/** One group, as it is kept in docs/charts/results.json between reports. */
-interface Group {
-  file: string;
-  name: string;
-  measuredOn: string;
-  rows: Row[];
-}
+import { type Failure, measure } from "./bench_report/measure.ts";
+import {
+  type BenchFile,
+  readResults,
+  writeResults,
+} from "./bench_report/results.ts";
+import { writeReport } from "./bench_report/write_report.ts";
 
 const root = new URL("../", import.meta.url);
-const charts = new URL("docs/charts/", root);
-const resultsFile = new URL("results.json", charts);
 
-const { values, positionals } = parseArgs({
-  options: { runs: { type: "string", default: "3" } },
-  allowPositionals: true,
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    runs: { type: "string", default: "3" },
+    limit: { type: "string", default: "900" },
+    full: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    draw: { type: "boolean", default: false },
+  },
 });
-const runs = Number(values.runs);
-if (!Number.isSafeInteger(runs) || runs < 1) {
-  console.error(`--runs must be a positive integer, got ${values.runs}`);
+const runs = positive("runs", values.runs);
+const limit = positive("limit", values.limit) * 1000;
+const known = await benchNames();
+const chosen = values.only?.split(",") ?? known;
+for (const name of chosen) {
+  if (known.includes(name)) continue;
+  console.error(
+    `--only: there is no bench ${name}; there are ${known.join(", ")}`,
+  );
   Deno.exit(2);
 }
 
-const files = positionals.length > 0 ? positionals : await benchFiles();
-const groups = await readGroups();
-for (const file of files) {
-  console.log(`${file}, ${runs} runs`);
-  for (const group of await measure(file)) {
-    groups.set(`${group.file} ${group.name}`, group);
-  }
-  await Deno.mkdir(charts, { recursive: true });
-  await Deno.writeTextFile(
-    resultsFile,
-    JSON.stringify([...groups.values()], undefined, 2) + "\n",
-  );
+function positive(name: string, value: string): number {
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  console.error(`--${name} must be a positive integer, got ${value}`);
+  Deno.exit(2);
 }
-await writeReport([...groups.values()]);
 
-async function benchFiles(): Promise<string[]> {
+async function benchNames(): Promise<string[]> {
   const names: string[] = [];
   for await (const { name } of Deno.readDir(new URL("bench/", root))) {
-    if (name.endsWith("_bench.ts")) names.push(`bench/${name}`);
+    if (name.endsWith("_bench.ts")) {
+      names.push(name.slice(0, -"_bench.ts".length));
+    }
   }
   return names.sort();
 }
 
-async function readGroups(): Promise<Map<string, Group>> {
-  try {
-    const kept: Group[] = JSON.parse(await Deno.readTextFile(resultsFile));
-    return new Map(kept.map((group) => [`${group.file} ${group.name}`, group]));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Map();
-    throw error;
-  }
+function duration(seconds: number): string {
+  return seconds < 90
+    ? `${seconds.toFixed(0)} s`
+    : `${(seconds / 60).toFixed(1)} min`;
 }
 
-async function measure(file: string): Promise<Group[]> {
-  const times = new Map<string, Map<string, number[]>>();
-  const baselines = new Set<string>();
-  let machine = "";
-  for (let run = 0; run < runs; run++) {
-    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["bench", "--allow-all", "--no-check", "--quiet", "--json", file],
-      cwd: root,
-      stderr: "inherit",
-    }).output();
-    if (code !== 0) throw new Error(`${file} ended with ${code}`);
-    const text = new TextDecoder().decode(stdout);
-    // A bench may print lines of its own before.
-    const output: BenchOutput = JSON.parse(text.slice(text.indexOf("{\n")));
-    const cores = navigator.hardwareConcurrency;
-    machine = `${output.runtime}, ${output.cpu}, ${cores} cores`;
-    for (const { group, name, baseline, results } of output.benches) {
-      const average = results[0]?.ok?.avg;
-      if (average === undefined) throw new Error(`${file}: ${name} failed`);
-      const ofGroup = times.get(group ?? "") ?? new Map<string, number[]>();
-      times.set(group ?? "", ofGroup);
-      ofGroup.set(name, [...ofGroup.get(name) ?? [], average / 1e6]);
-      if (baseline) baselines.add(`${group} ${name}`);
-    }
-  }
-  return [...times].map(([name, ofGroup]) => ({
-    file,
-    name,
-    measuredOn: machine,
-    rows: [...ofGroup].map(([row, all]) => ({
-      name: row,
-      time: median(all),
-      isBaseline: baselines.has(`${name} ${row}`),
-    })),
-  }));
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  // Not empty: every row was measured.
-  return sorted[sorted.length >> 1]!;
-}
-
-function show(milliseconds: number): string {
-  if (milliseconds === 0) return "0";
-  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
-  if (milliseconds >= 1) return `${milliseconds.toPrecision(3)} ms`;
-  if (milliseconds >= 1e-3) return `${(milliseconds * 1e3).toPrecision(3)} µs`;
-  return `${(milliseconds * 1e6).toPrecision(3)} ns`;
-}
-
-async function writeReport(all: Group[]): Promise<void> {
-  const lines = [
-    "# Benchmarks",
-    "",
-    "Written by `deno task bench:report`. Times are for one iteration of each benchmark: the",
-    "median of the averages of several runs. On another machine the times differ; the ratios,",
-    "taken in one run, are what to look at: above 1 the first row is faster.",
-    "",
-  ];
-  for (const group of all.toSorted((a, b) => a.file.localeCompare(b.file))) {
-    const base = group.rows.find((row) => row.isBaseline) ?? group.rows[0];
-    if (base === undefined) continue;
-    const chart = `${slug(group.name)}.svg`;
-    await Deno.writeTextFile(new URL(chart, charts), draw(group));
-    lines.push(
-      `## ${group.name}`,
-      "",
-      `[${group.file}](../${group.file}), ${group.measuredOn}`,
-      "",
-      `![${group.name}](charts/${chart})`,
-      "",
-      "| | time | ratio |",
-      "| --- | --- | --- |",
+const results = await readResults();
+if (values.list) {
+  let total = 0;
+  for (const name of known) {
+    const file = results.get(name);
+    total += (file?.seconds ?? 0) * runs;
+    console.log(
+      name.padEnd(12),
+      file === undefined
+        ? "not measured yet"
+        : `${file.groups.length} groups, ${duration(file.seconds)} a run`,
     );
-    for (const row of group.rows) {
-      const ratio = row === base ? "1" : (row.time / base.time).toFixed(2);
-      lines.push(
-        `| ${row === base ? `**${row.name}**` : row.name} | ${
-          show(row.time)
-        } | ${ratio} |`,
-      );
-    }
-    lines.push("");
   }
-  const file = new URL("docs/BENCHMARKS.md", root);
-  await Deno.writeTextFile(file, lines.join("\n"));
-  await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", fromFileUrl(file), fromFileUrl(resultsFile)],
-  }).output();
+  console.log(`Together about ${duration(total)} for ${runs} runs`);
+  Deno.exit();
 }
 
-function slug(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+const failures: Failure[] = [];
+if (!values.draw) {
+  const expected = chosen.reduce(
+    (sum, name) => sum + (results.get(name)?.seconds ?? 0) * runs,
+    0,
+  );
+  const start = performance.now();
+  const passed = () => (performance.now() - start) / 1000;
+  console.log(
+    `${chosen.length} bench files, ${runs} runs each` +
+      (expected > 0 ? `, about ${duration(expected)} by the last report` : ""),
+  );
+  for (const [index, name] of chosen.entries()) {
+    const began = passed();
+    const before: BenchFile | undefined = results.get(name);
+    const { file, failed } = await measure(name, before, {
+      root,
+      runs,
+      limit,
+      isFull: values.full,
+    });
+    failures.push(...failed);
+    if (file !== undefined) {
+      results.set(name, file);
+      await writeResults(results);
+    }
+    console.log(
+      `${index + 1} of ${chosen.length}  ${name.padEnd(12)} ${
+        duration(passed() - began)
+      }, ${duration(passed())} together`,
+    );
+  }
 }
-
-/** A bar for each row, the shortest on top; ours in another colour. */
-function draw(group: Group): string {
-  const rows = group.rows.toSorted((a, b) => b.time - a.time);
-  const base = group.rows.find((row) => row.isBaseline) ?? group.rows[0];
-  const spread = (rows[0]?.time ?? 1) / (rows.at(-1)?.time ?? 1);
-  const chart = echarts.init(null, null, {
-    renderer: "svg",
-    ssr: true,
-    width: 760,
-    height: 70 + 30 * rows.length,
-  });
-  chart.setOption({
-    animation: false,
-    backgroundColor: "#ffffff",
-    title: { text: group.name, left: 8, textStyle: { fontSize: 14 } },
-    grid: { left: 290, right: 90, top: 36, bottom: 24 },
-    // A peer that is a hundred times slower would leave the others no length.
-    xAxis: {
-      type: spread > 40 ? "log" : "value",
-      min: spread > 40 ? (rows.at(-1)?.time ?? 1) / 2 : 0,
-      axisLabel: {
-        formatter: (value: number) => show(value),
-        hideOverlap: true,
-      },
-      splitLine: { lineStyle: { color: "#eeeeee" } },
-    },
-    yAxis: {
-      type: "category",
-      data: rows.map(({ name }) => name),
-      axisLabel: { width: 270, overflow: "truncate" },
-      axisTick: { show: false },
-    },
-    series: [{
-      type: "bar",
-      barWidth: 16,
-      label: {
-        show: true,
-        position: "right",
-        formatter: ({ dataIndex }: { dataIndex: number }) =>
-          show(rows[dataIndex]?.time ?? 0),
-      },
-      data: rows.map((row) => ({
-        value: row.time,
-        itemStyle: { color: row === base ? "#2563eb" : "#cbd5e1" },
-      })),
-    }],
-  });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return svg + "\n";
+await writeReport(root, known, results);
+for (const { where, what } of failures) {
+  console.error(`FAILED  ${where}: ${what}`);
 }
+if (failures.length > 0) Deno.exit(1);
