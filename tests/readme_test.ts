@@ -88,27 +88,3 @@ testWith(
     }
   },
 );
-
-testWith(
-  ["read"],
-  "README.md and docs/ link only to files that exist",
-  async () => {
-    const root = new URL("../", import.meta.url);
-    const pages = ["README.md", "CHANGELOG.md"];
-    for await (const { name } of Deno.readDir(new URL("docs/", root))) {
-      if (name.endsWith(".md")) pages.push(`docs/${name}`);
-    }
-    for (const page of pages) {
-      const links = (await read(page)).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g);
-      for (const [, link = ""] of links) {
-        if (/^[a-z]+:/.test(link)) continue;
-        const isThere = await Deno.stat(new URL(link, new URL(page, root)))
-          .then(
-            () => true,
-            () => false,
-          );
-        assert(isThere, `${page} links to ${link}, which is not there`);
-      }
-    }
-  },
-);

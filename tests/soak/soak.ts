@@ -1,7 +1,8 @@
 /**
  * Random loads with random faults and aborts through all modules at once, for a given time. Fails
  * when an item is lost or doubled, an error is not the one that was to come, or something is held
- * that should have been given back: heap, descriptors, timers, listeners, slots.
+ * that should have been given back: heap, descriptors, timers, listeners, slots. The cluster takes
+ * part where redis-server is installed.
  *
  * Usage: `deno run --allow-all --v8-flags=--expose-gc tests/soak/soak.ts [--seconds=60] [--seed=N]`
  *
@@ -14,11 +15,15 @@ import {
   openDescriptors,
   TimerCount,
 } from "./held.ts";
+import { hasRedis, RedisServer } from "../distributed/support/redis.ts";
 import { type Load, Random, type SoakContext } from "./load.ts";
+import { clusters } from "./load_cluster.ts";
 import { trees, watchers, writers } from "./load_file.ts";
 import { downloads, requests, serveFaults } from "./load_http.ts";
 import { pools, scopes, tasks } from "./load_runner.ts";
 import { branches, queues, streams } from "./load_streams.ts";
+
+const redis = hasRedis ? await RedisServer.start() : undefined;
 
 const LOADS: Readonly<Record<string, Load>> = {
   tasks,
@@ -32,6 +37,7 @@ const LOADS: Readonly<Record<string, Load>> = {
   writers,
   trees,
   watchers,
+  ...(redis === undefined ? undefined : { clusters: clusters(redis.url) }),
 };
 
 /** Loads that run at once in a round. */
@@ -171,6 +177,7 @@ if (heapAfter - heapBefore > HEAP_SLACK) {
 await runner.shutdown();
 await server.shutdown();
 await Deno.remove(root, { recursive: true });
+await redis?.[Symbol.asyncDispose]();
 const descriptors = later.map((reading) => reading.descriptors);
 // Sockets that are kept for the next request come and go; a leak only grows.
 if (
@@ -190,5 +197,8 @@ console.log(
 console.log(
   Object.entries(counts).map(([name, n]) => `${name} ${n}`).join(", "),
 );
+if (redis === undefined) {
+  console.log("without the cluster: redis-server is not installed");
+}
 for (const failure of failures) console.error(`FAILED ${failure}`);
 Deno.exit(failures.length === 0 ? 0 : 1);
