@@ -12,7 +12,7 @@
  */
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import type { CopyProgress, CopyResult } from "./copy.ts";
+import type { CopyProgress, CopyResult } from "./copy_options.ts";
 import {
   copyOne,
   copyTimes,

@@ -14,12 +14,12 @@ export {
   LineTooLongError,
   WatchRootError,
 } from "./errors.ts";
-export {
-  asyncCopyFile,
-  type CopyFileOptions,
-  type CopyProgress,
-  type CopyResult,
-} from "./copy.ts";
+export { asyncCopyFile } from "./copy.ts";
+export type {
+  CopyFileOptions,
+  CopyProgress,
+  CopyResult,
+} from "./copy_options.ts";
 export type { WritableEncoding } from "./encode.ts";
 export { asyncFileExists, type FileExistsOptions } from "./exists.ts";
 export { asyncHashFile, type HashFileOptions } from "./hash.ts";

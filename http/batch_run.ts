@@ -6,7 +6,7 @@
 import { onAbort } from "../_internal/abort.ts";
 import { show } from "../_internal/validate.ts";
 import { Ring } from "../_internal/ring.ts";
-import type { BatchRequest, BatchRequestOptions } from "./batch.ts";
+import type { BatchRequest, BatchRequestOptions } from "./batch_options.ts";
 import { addressOf, type AsyncHTTPClient, bufferedResponse } from "./client.ts";
 import { Connections } from "./connections.ts";
 import type { RequestOptions } from "./options.ts";

@@ -6,7 +6,7 @@
 export { UnsupportedRuntimeError } from "../_internal/errors.ts";
 export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
 export { asyncBatchRequests, BatchResults } from "./batch.ts";
-export type { BatchRequest, BatchRequestOptions } from "./batch.ts";
+export type { BatchRequest, BatchRequestOptions } from "./batch_options.ts";
 export { BreakerRegistry } from "./breaker_registry.ts";
 export type { BreakerRegistryOptions } from "./breaker_registry.ts";
 export { CircuitBreaker } from "./circuit_breaker.ts";
