@@ -38,7 +38,6 @@ export interface AtomicOptions {
 export class AtomicFile {
   #state: "open" | "committed" | "discarded" = "open";
   #isClosed = false;
-  readonly #requested: string;
   readonly #options: AtomicOptions;
 
   private constructor(
@@ -48,10 +47,8 @@ export class AtomicFile {
     readonly temporaryPath: string,
     /** What it will replace. */
     readonly target: ReplaceTarget,
-    requested: string,
     options: AtomicOptions,
   ) {
-    this.#requested = requested;
     this.#options = options;
   }
 
@@ -85,7 +82,7 @@ export class AtomicFile {
       });
       // A sweep of another process may have come between the creation and the lock.
       if (lock(file) && file.statSync().nlink !== 0) {
-        return new AtomicFile(file, temporaryPath, target, path, options);
+        return new AtomicFile(file, temporaryPath, target, options);
       }
       file.close();
       await removeQuietly(temporaryPath);
@@ -100,7 +97,7 @@ export class AtomicFile {
   async commit(): Promise<void> {
     if (this.#state !== "open") return;
     this.#state = "committed";
-    const ticket = new CommitTicket(this.#requested);
+    const ticket = new CommitTicket(this.target.path);
     const { durable, mode } = this.#options;
     try {
       await keepOwnership(this.temporaryPath, this.target, mode);
@@ -149,10 +146,11 @@ export async function replaceContent(
   bytes: Uint8Array,
   options: AtomicOptions & { signal?: AbortSignal | undefined },
 ): Promise<void> {
-  // Taken before anything is awaited: of overlapping calls, the last one wins.
-  const ticket = new CommitTicket(path);
+  let ticket: CommitTicket | undefined;
   try {
     const target = targetFor(path, options);
+    // Taken before anything is awaited: of overlapping calls, the last one wins.
+    ticket = new CommitTicket(target.path);
     const { directory, base } = splitPath(target.path);
     const sweeping = sweepTemporary(directory);
     if (sweeping !== undefined) await sweeping;
@@ -182,7 +180,7 @@ export async function replaceContent(
     // The system names the temporary file, or where a link leads, and the caller neither.
     throw options.signal?.aborted ? error : withPath(error, "write", path);
   } finally {
-    ticket.leave();
+    ticket?.leave();
   }
 }
 

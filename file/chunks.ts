@@ -90,12 +90,19 @@ export class ChunkReader {
       if (lock !== undefined) {
         await lockFile(file, lock, options.lockSignal ?? signal);
       }
-      if (start > 0) {
+      const isBeyond = info.isFile && info.size > 0 && start >= info.size;
+      if (start > 0 && !isBeyond) {
         if (info.isFile) await file.seek(start, Deno.SeekMode.Start);
         else await skipBytes(file, start);
       }
       signal?.throwIfAborted();
-      return new ChunkReader(file, path, info.isFile ? info.size : 0, options);
+      return new ChunkReader(
+        file,
+        path,
+        info.isFile ? info.size : 0,
+        // Not sought: systems refuse positions beyond the longest file that they could have.
+        isBeyond ? { ...options, end: start } : options,
+      );
     } catch (error) {
       file.close();
       // The caller's reason stays the same object, whatever it is.

@@ -26,7 +26,7 @@ export class CommitTicket {
   readonly #order: CommitOrder;
   readonly #number: number;
 
-  /** Takes the next place. */
+  /** Takes the next place; `path` is the one behind symbolic links. */
   constructor(path: string) {
     this.#key = IS_NORMAL.test(path) ? path : resolve(path);
     let order = orders.get(this.#key);

@@ -82,11 +82,12 @@ export class JsonLineSource<T> implements BatchSource<T> {
   }
 
   async #tell(
-    tell: (error: JsonLineError) => void,
+    tell: (error: JsonLineError) => unknown,
     error: JsonLineError,
   ): Promise<void> {
     try {
-      tell(error);
+      // An async function is one that returns void too: its rejection must not be lost.
+      await tell(error);
     } catch (thrown) {
       await this.#fail(thrown);
     }

@@ -112,7 +112,8 @@ export function readAll(
       };
     } catch (error) {
       if (onError === "throw" || signal?.aborted) throw error;
-      if (onError !== "skip") onError(error, path);
+      // Awaited: an async function will do as well, and its rejection must not be lost.
+      if (onError !== "skip") await onError(error, path);
       return undefined;
     }
   };

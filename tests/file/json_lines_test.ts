@@ -60,6 +60,12 @@ testWith(
   "AsyncFileReader.streamJson() fails with what onError throws",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const bad = new AsyncFileReader(await directory.write("bad", "[\n"));
+    const late = new Error("late");
+    const failed = await bad.streamJson({
+      onError: () => Promise.reject(late) as unknown as void,
+    }).collect().catch((error) => error);
+    assertEquals(failed, late);
     await using reader = new AsyncFileReader(
       await directory.write("data", "1\nx\n"),
     );

@@ -325,6 +325,10 @@ testWith(
   "AsyncFileReader.streamBytes() reads a range, and nothing beyond the end",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const short = new AsyncFileReader(await directory.write("short", "12345"));
+    for (const start of [5, 6, 1e15, Number.MAX_SAFE_INTEGER]) {
+      assertEquals(await collect(short.streamBytes({ start })), []);
+    }
     await using reader = new AsyncFileReader(
       await directory.write("digits", "0123456789"),
       { chunkSize: 3 },

@@ -108,6 +108,29 @@ testWith(
 
 testWith(
   ["read", "write"],
+  "asyncWriteFile() leaves the last call's content when one call goes through a link",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const target = await directory.write("target", "old");
+    const link = directory.path("link");
+    await Deno.symlink("target", link);
+    const options = { atomic: true, fsync: false };
+    for (const [first, last] of [[link, target], [target, link]] as const) {
+      for (let round = 0; round < 20; round++) {
+        await Promise.all([
+          asyncWriteFile(first, "first".repeat(40_000), options),
+          asyncWriteFile(last, "last", options),
+        ]);
+        assertEquals(await Deno.readTextFile(target), "last");
+      }
+    }
+    assertEquals(await directory.names(), ["link", "target"]);
+  },
+  onUnix,
+);
+
+testWith(
+  ["read", "write"],
   "asyncWriteFile() keeps the mode of the file that it replaces",
   async () => {
     await using directory = await TemporaryDirectory.create();
