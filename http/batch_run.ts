@@ -254,7 +254,10 @@ export class BatchRun<T> {
         options: { ...common, signal },
       };
     }
-    if (typeof request !== "object" || request === null || !request.url) {
+    if (
+      typeof request !== "object" || request === null ||
+      !(typeof request.url === "string" || request.url instanceof URL)
+    ) {
       throw new TypeError(
         `requests must be addresses or { url, … }, got ${show(request)}`,
       );

@@ -59,7 +59,10 @@ export class Call implements AbortTarget, TimerTarget {
   readonly settings: Settings;
   readonly init: RequestInit | undefined;
   readonly dispatcher: Deno.HttpClient | undefined;
+  /** How fetch is told to treat redirects. */
   readonly redirect: RequestRedirect;
+  /** True when they are followed here, by the rules of redirects.ts. */
+  readonly followsRedirects: boolean;
   /** Set by whoever asks for the body before the response is there: it is read in the attempt. */
   reader: BodyKind | undefined;
   /** What `reader` has read. */
@@ -100,8 +103,10 @@ export class Call implements AbortTarget, TimerTarget {
     this.body = parts.body;
     this.init = parts.init;
     this.dispatcher = parts.dispatcher;
-    this.redirect = parts.init?.redirect ??
-      (SEES_REDIRECTS ? "manual" : "follow");
+    const redirect = parts.init?.redirect;
+    this.followsRedirects = SEES_REDIRECTS &&
+      (redirect === undefined || redirect === "follow");
+    this.redirect = this.followsRedirects ? "manual" : redirect ?? "follow";
     this.#ownSignal = parts.signal;
     this.#calls = calls;
   }

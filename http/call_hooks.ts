@@ -108,6 +108,7 @@ export async function afterResponse(
       response.body?.cancel().catch(() => {});
     }
     exchange.response = result;
+    exchange.isReplaced = true;
   }
   return false;
 }

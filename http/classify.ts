@@ -11,7 +11,7 @@ import { redactError } from "./redact.ts";
 const NETWORK =
   /fetch failed|failed to fetch|networkerror|load failed|error sending request|error reading|client error|connection|socket|terminated|network|broken pipe|unexpected end/i;
 const FORBIDDEN =
-  /requests to port|bad port|not supported|unknown scheme|invalid url|failed to parse url|body can ?not|invalid header|header name|header value|redirect/i;
+  /requests to port|bad port|not supported|unknown scheme|invalid url|failed to parse url|method is not valid|method is forbidden|valid http method|body can ?not|invalid header|header name|header value|redirect/i;
 const CODES: Record<string, NetworkFailure> = {
   ENOTFOUND: "dns",
   EAI_AGAIN: "dns",
@@ -41,6 +41,7 @@ export function classifyFetchError(
   if (error instanceof TypeError && code === undefined) {
     if (FORBIDDEN.test(text) || !NETWORK.test(text) || !isAbsolute(url)) {
       redactError(error, url);
+      hideHeaderValue(error);
       return isRequestProblem(error, url)
         ? new InvalidRequestError(method, url, problemOf(error, url), {
           cause: error,
@@ -106,6 +107,17 @@ function codeOf(error: Error): string | undefined {
     if (typeof code === "string" && code in CODES) return code;
   }
   return undefined;
+}
+
+/** Which is more likely than not a credential with a line break in it. */
+function hideHeaderValue(error: Error): void {
+  const { message } = error;
+  const shown = message.replace(/(header value:? ).*/is, "$1***");
+  if (shown === message) return;
+  error.message = shown;
+  if (error.stack !== undefined) {
+    error.stack = error.stack.replace(message, () => shown);
+  }
 }
 
 function isSystemError(error: Error): boolean {

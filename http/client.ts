@@ -164,11 +164,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
     url: string | URL,
     options?: RequestOptions,
   ): ResponsePromise {
-    if (typeof method !== "string" || method === "") {
-      throw new TypeError(
-        `method must be a method's name, got ${show(method)}`,
-      );
-    }
+    checkMethod(method);
     return this.#begin(method.toUpperCase(), url, options ?? NO_OPTIONS);
   }
 
@@ -186,6 +182,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
 
   static {
     bufferedResponse = (client, method, url, options) => {
+      checkMethod(method);
       const call = client.#call(method.toUpperCase(), url, options);
       call.reader = "buffer";
       return begin(call);
@@ -273,7 +270,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
       : callSettings(this.#settings, options);
     checkSignal(options.signal);
     if (options.sendOnce !== undefined) boolean("sendOnce", options.sendOnce);
-    if (options.init !== undefined) object("init", options.init);
+    if (options.init !== undefined) checkInit(options.init);
     let headers = mergeHeaders(this.#settings.headers, options.headers);
     const body = bodyOf(method, String(url), options);
     if (options.json !== undefined) {
@@ -334,6 +331,24 @@ function bodyOf(
   if (json !== undefined) return requestBody(jsonText(json));
   if (form !== undefined) return requestBody(buildForm(form));
   return requestBody(body!); // the one that is given
+}
+
+/** What the call has options for would be overruled in silence. */
+const NOT_IN_INIT = ["method", "headers", "body", "signal"] as const;
+
+function checkInit(init: RequestInit): void {
+  object("init", init);
+  for (const name of NOT_IN_INIT) {
+    if (init[name] === undefined) continue;
+    throw new TypeError(
+      `init.${name} must not be set; give it as the call's own ${name}`,
+    );
+  }
+}
+
+function checkMethod(method: unknown): asserts method is string {
+  if (typeof method === "string" && method !== "") return;
+  throw new TypeError(`method must be a method's name, got ${show(method)}`);
 }
 
 function jsonText(value: unknown): string {

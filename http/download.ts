@@ -25,6 +25,7 @@ import { httpTelemetry } from "./http_telemetry.ts";
 import { PartFile } from "./part_file.ts";
 import { PartHash } from "./part_hash.ts";
 import { redactURL } from "./redact.ts";
+import { type HeaderInit, headerRecord, urlText } from "./request.ts";
 import { checkedRunner, checkSignal } from "./settings.ts";
 
 /**
@@ -99,7 +100,8 @@ class Download {
     if (options.overwrite !== undefined) {
       boolean("overwrite", options.overwrite);
     }
-    this.#url = String(url);
+    this.#url = urlText(url);
+    if (options.headers !== undefined) checkHeaders(options.headers);
     this.#destination = toPath("destination", destination);
     this.#options = options;
     this.#checksum = checkedChecksum(options.checksum);
@@ -229,6 +231,18 @@ class Download {
       await syncParent(this.#destination);
     }
     await part.removeState();
+  }
+}
+
+/** Which bytes are asked for, only the download itself knows. */
+function checkHeaders(headers: HeaderInit): void {
+  const given = headerRecord(headers);
+  for (const name of ["range", "if-range"]) {
+    if (name in given) {
+      throw new TypeError(
+        `headers must not set ${name}: asyncDownload asks for what it needs. For a part of a file, use client.get()`,
+      );
+    }
   }
 }
 

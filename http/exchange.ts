@@ -48,6 +48,7 @@ export class Exchange implements TimerTarget {
   #queue: TimerQueue;
   #handedOut = false;
   #idle: IdleWatch | undefined;
+  #reader: ReadableStreamDefaultReader | undefined;
   #ended = false;
   /** True once it was made to stop; `reason` is why. */
   isAborted = false;
@@ -57,6 +58,8 @@ export class Exchange implements TimerTarget {
   response: Response | undefined;
   /** The address that answered, after redirects. */
   url: string;
+  /** True when a hook has put another response in the place of fetch's. */
+  isReplaced = false;
   /** True once a redirect has led to another origin, and the secrets have been left behind. */
   leftOrigin = false;
   /** Its span, while somebody listens. */
@@ -88,6 +91,27 @@ export class Exchange implements TimerTarget {
     this.isAborted = true;
     this.reason = reason;
     this.#controller.abort(reason);
+    // The cancel ends the read of a body that does not listen to the signal.
+    this.#reader?.cancel(reason).catch(() => {});
+  }
+
+  /** Whoever reads the body by `reader` is woken by an abort, and looks at `isAborted`. */
+  readBy(reader: ReadableStreamDefaultReader): void {
+    this.#reader = reader;
+    if (this.isAborted) reader.cancel(this.reason).catch(() => {});
+  }
+
+  /** True when the response may be of anybody's making: of a function in fetch's place, of a hook. */
+  get isForeign(): boolean {
+    return this.isReplaced || this.call.settings.fetch !== undefined;
+  }
+
+  /**
+   * The result of reading the whole body, no longer than until an abort: one that does not come
+   * from the runtime's fetch may not listen to the signal.
+   */
+  whole<T>(reading: Promise<T>): Promise<T> {
+    return this.isForeign ? untilAbort(reading, this.signal) : reading;
   }
 
   /** The attempt's time limit has come. */
@@ -163,7 +187,7 @@ export class Exchange implements TimerTarget {
       this.response = own === undefined
         ? await fetch(call.url, init)
         : await this.#fetchBy(own, call.url, init);
-      if (isRedirect(this.response.status) && call.redirect === "manual") {
+      if (call.followsRedirects && isRedirect(this.response.status)) {
         await this.#follow(this.response, init);
       }
     } catch (error) {

@@ -137,6 +137,11 @@ export interface RequestOptions extends SharedOptions {
    * @default {false}
    */
   sendOnce?: boolean | undefined;
-  /** Passed to fetch as it is (`credentials`, `cache`, `mode` and the like). */
-  init?: RequestInit | undefined;
+  /**
+   * Passed to fetch as it is: `credentials`, `cache`, `mode` and the like; with `redirect: "manual"`
+   * a redirect is the answer. What the call has an option for must be given there.
+   */
+  init?:
+    | Omit<RequestInit, "method" | "headers" | "body" | "signal">
+    | undefined;
 }

@@ -122,5 +122,6 @@ async function deliver(call: Call, response: Response): Promise<Response> {
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
   exchange.response = response;
+  exchange.isReplaced = true;
   return await finish(call, exchange, 1);
 }

@@ -32,11 +32,19 @@ export async function readWhole(
       const bytes = await readLimited(exchange, response);
       call.value = fromBytes(exchange, response, kind, bytes);
     } else if (kind === "json") {
-      call.value = parse(exchange, response, await response.text());
-    } else if (kind === "text") call.value = await response.text();
-    else if (kind === "blob") call.value = await response.blob();
-    else if (kind === "bytes") call.value = await bytesOf(response);
-    else call.value = buffered(response, await bytesOf(response));
+      call.value = parse(
+        exchange,
+        response,
+        await exchange.whole(response.text()),
+      );
+    } else if (kind === "text") {
+      call.value = await exchange.whole(response.text());
+    } else if (kind === "blob") {
+      call.value = await exchange.whole(response.blob());
+    } else {
+      const bytes = await exchange.whole(bytesOf(response));
+      call.value = kind === "bytes" ? bytes : buffered(response, bytes);
+    }
     exchange.trace?.readWhole();
     return kind === "buffer" ? call.value as Response : response;
   } catch (error) {
@@ -102,6 +110,7 @@ export async function* readChunks(
   const { maxResponseBytes } = exchange.call.settings;
   const idle = exchange.watchIdle();
   const reader = body.getReader();
+  exchange.readBy(reader);
   let total = 0;
   let finished = false;
   try {
@@ -109,6 +118,7 @@ export async function* readChunks(
       idle?.wait();
       const { done, value } = await reader.read();
       idle?.arrived();
+      if (exchange.isAborted) throw exchange.reason;
       if (done) {
         finished = true;
         return;
@@ -164,6 +174,7 @@ export async function readExcerpt(
     return "";
   }
   const reader = body.getReader();
+  exchange.readBy(reader);
   const decoder = new TextDecoder();
   const waited = new AbortController();
   let text = "";

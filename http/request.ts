@@ -54,7 +54,7 @@ export function buildURL(
   baseUrl: string | undefined,
   query: Query | undefined,
 ): string {
-  let text = typeof url === "string" ? url : urlText(url);
+  let text = urlText(url);
   if (baseUrl !== undefined && !ABSOLUTE.test(text)) {
     text = joinURL(baseUrl, text);
   }
@@ -77,7 +77,9 @@ export function buildURL(
   return parsed.href;
 }
 
-function urlText(url: unknown): string {
+/** An address given as text or as a URL. */
+export function urlText(url: unknown): string {
+  if (typeof url === "string") return url;
   if (url instanceof URL) return url.href;
   throw new TypeError(`url must be a string or a URL, got ${show(url)}`);
 }
@@ -117,9 +119,16 @@ function mergeQuery(
     return;
   }
   object(option, query, "text or ");
+  if (Symbol.iterator in query) {
+    throw new TypeError(
+      `${option} must be text, URLSearchParams or a plain object, got ${
+        show(query)
+      }`,
+    );
+  }
   for (const [name, value] of Object.entries(query)) {
     params.delete(name);
-    appendValues(params, name, value);
+    appendValues(params, name, value, option);
   }
 }
 
@@ -127,14 +136,27 @@ function appendValues(
   params: URLSearchParams,
   name: string,
   value: QueryValue | readonly QueryValue[],
+  option: string,
 ): void {
   for (const each of Array.isArray(value) ? value : [value]) {
     if (each === null || each === undefined) continue;
-    params.append(
-      name,
-      each instanceof Date ? each.toISOString() : String(each),
+    params.append(name, queryText(each, `${option}.${name}`));
+  }
+}
+
+/** Not `String(value)` for all: nobody wants to send "[object Object]". */
+function queryText(value: unknown, name: string): string {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) {
+    return value.toISOString();
+  }
+  if (typeof value === "object" || typeof value === "function") {
+    throw new TypeError(
+      `${name} must be text, a number, a boolean or a valid Date, got ${
+        value instanceof Date ? "an invalid Date" : show(value)
+      }`,
     );
   }
+  return String(value);
 }
 
 /** A form as fetch sends it; a record becomes URL-encoded pairs. */
@@ -153,9 +175,9 @@ export function headerRecord(
   into: HeaderRecord = {},
 ): HeaderRecord {
   object("headers", headers);
-  if (headers instanceof Headers || Array.isArray(headers)) {
+  if (Symbol.iterator in headers) {
     const given: HeaderRecord = {};
-    for (const [name, value] of headers) {
+    for (const [name, value] of pairsOf(headers)) {
       const key = name.toLowerCase();
       given[key] = key in given ? `${given[key]}, ${value}` : value;
     }
@@ -165,9 +187,32 @@ export function headerRecord(
     const value = (headers as Record<string, unknown>)[name];
     const key = name.toLowerCase();
     if (value === null || value === undefined) delete into[key];
-    else into[key] = String(value);
+    else if (typeof value !== "object" || Array.isArray(value)) {
+      into[key] = String(value);
+    } else {
+      throw new TypeError(
+        `headers.${name} must be text, got ${show(value)}`,
+      );
+    }
   }
   return into;
+}
+
+/** The pairs of Headers, an array of pairs, a Map. */
+function* pairsOf(
+  headers: Iterable<unknown>,
+): IterableIterator<[string, string]> {
+  for (const pair of headers) {
+    const [name, value, ...rest] = Array.isArray(pair) ? pair : [];
+    if (
+      typeof name !== "string" || typeof value !== "string" || rest.length > 0
+    ) {
+      throw new TypeError(
+        `headers must hold pairs of a name and a value, got ${show(pair)}`,
+      );
+    }
+    yield [name, value];
+  }
 }
 
 /** The defaults with the call's own laid over them; neither is changed. */

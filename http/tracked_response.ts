@@ -52,6 +52,10 @@ class TrackedResponse extends Response {
   }
 
   override clone(): Response {
+    // Made of the native body before it is parted; another is made when it is asked for again.
+    if (this[STREAM]?.locked === false && !this.bodyUsed) {
+      this[STREAM] = undefined;
+    }
     // Two bodies from here on; the end of this one's is what counts.
     return super.clone();
   }
@@ -66,9 +70,7 @@ export function track(exchange: Exchange): Response {
   if (
     isBodiless(response.status) || exchange.call.method === "HEAD" ||
     // What stands in for fetch, or a hook's response, may give less than HTTP would say.
-    ((exchange.call.settings.fetch !== undefined ||
-      exchange.call.settings.hooks !== undefined) &&
-      nativeBody(response) === null) ||
+    (exchange.isForeign && nativeBody(response) === null) ||
     response.headers.get("content-length") === "0"
   ) {
     exchange.end();
@@ -120,13 +122,20 @@ async function read<T>(
 ): Promise<T> {
   const exchange = response[EXCHANGE];
   const { idleTimeout, maxResponseBytes } = exchange.call.settings;
-  // Taken as a stream before, or used: the native reader gives the native error.
-  if (
-    exchange.ended || response[STREAM] !== undefined || response.bodyUsed
-  ) return await readNative.call(response);
+  // Used: the native reader gives the native error.
+  if (exchange.ended || response.bodyUsed) {
+    return await readNative.call(response);
+  }
+  const taken = response[STREAM];
+  if (taken !== undefined) {
+    // Looked at before as a stream, whose end is the exchange's. Throws when it is locked or used.
+    return await readStream(
+      new Response(taken, { headers: response.headers }),
+    );
+  }
   try {
     if (idleTimeout === Infinity && maxResponseBytes === Infinity) {
-      const value = await readNative.call(response);
+      const value = await exchange.whole(readNative.call(response));
       exchange.trace?.readWhole();
       return value;
     }

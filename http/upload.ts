@@ -10,7 +10,7 @@ import { hasNodeTransport } from "./node_transport.ts";
 import type { RequestOptions } from "./options.ts";
 import { checkSignal } from "./settings.ts";
 import { bytesOf } from "./read_body.ts";
-import { headerRecord } from "./request.ts";
+import { headerRecord, urlText } from "./request.ts";
 import { checkStatus } from "./response_promise.ts";
 import { UploadBodies } from "./upload_body.ts";
 import {
@@ -78,17 +78,18 @@ export async function asyncUpload(
   source: UploadInput,
   options: UploadOptions = {},
 ): Promise<Response> {
+  const address = urlText(url);
   checkOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();
   const input = await uploadSource(source);
   signal?.throwIfAborted();
   if (options.client !== undefined) {
-    return await send(options.client, String(url), input, options);
+    return await send(options.client, address, input, options);
   }
   const own = new AsyncHTTPClient({ retryPolicy: {} });
   try {
-    const response = await send(own, String(url), input, options);
+    const response = await send(own, address, input, options);
     // Its client ends with this call, so the answer is read here: it is short.
     const bytes = await bytesOf(response);
     const { status, statusText, headers } = response;

@@ -5,6 +5,7 @@
  * @module
  */
 import { now } from "../_internal/clock.ts";
+import { show } from "../_internal/validate.ts";
 import { readableOf } from "./body.ts";
 import { UploadError } from "./errors/upload_error.ts";
 import type { Envelope } from "./multipart.ts";
@@ -109,6 +110,14 @@ async function* parts(
   if (form !== undefined) yield form.head;
   let sent = 0;
   for await (const chunk of source) {
+    // Text has no byteLength: nothing of it would be sent, in silence.
+    if (!(chunk instanceof Uint8Array)) {
+      throw new TypeError(
+        `source must give chunks of bytes (Uint8Array), and gave ${
+          show(chunk)
+        }`,
+      );
+    }
     // What has been added meanwhile was not announced.
     const part = sent + chunk.byteLength > length
       ? chunk.subarray(0, length - sent)

@@ -67,6 +67,16 @@ Deno.test("baseUrl is joined with one slash, absolute URLs stand for themselves,
   );
 });
 
+Deno.test("headers may be a Map, or any pairs", async () => {
+  await using client = new AsyncHTTPClient({
+    fetch: (_url, { headers }) => Promise.resolve(Response.json(headers)),
+  });
+  const sent = await client.get("http://h/", {
+    headers: new Map([["X-A", "1"], ["x-a", "2"]]) as never,
+  }).json();
+  assertEquals(sent, { "x-a": "1, 2" });
+});
+
 Deno.test("headers of a call are laid over the client's, null takes one away", async () => {
   await using client = new AsyncHTTPClient({
     headers: { "X-One": "1", "X-Two": "2" },

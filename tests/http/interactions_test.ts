@@ -190,14 +190,23 @@ testWith(
     );
     await using client = new AsyncHTTPClient();
     const calls = [
-      client.get("http://user:SECRET@127.0.0.1:1/@scope/name?a=SECRET#SECRET"),
-      client.get("/relative?token=SECRET", { query: { page: 1 } }),
-      client.get("http://user:SECRET@[bad/?token=SECRET"),
-      client.get("http://user:SECRET@[bad/?token=SECRET", { query: "a=1" }),
-      client.get(`${server.url}/?token=SECRET`),
+      () =>
+        client.get(
+          "http://user:SECRET@127.0.0.1:1/@scope/name?a=SECRET#SECRET",
+        ),
+      () => client.get("/relative?token=SECRET", { query: { page: 1 } }),
+      () => client.get("http://user:SECRET@[bad/?token=SECRET"),
+      () =>
+        client.get("http://user:SECRET@[bad/?token=SECRET", { query: "a=1" }),
+      () => client.get(`${server.url}/?token=SECRET`),
+      () => client.get(`${server.url}?SECRET`),
+      () =>
+        client.get(server.url, {
+          headers: { authorization: "SECRET\nSECRET" },
+        }),
     ];
     for (const call of calls) {
-      const error = await assertRejects(() => call.text(), Error);
+      const error = await assertRejects(() => call().text(), Error);
       const { cause } = error;
       const shown = Deno.inspect(error, { depth: 9 }) + error.stack +
         (cause instanceof Error ? cause.message + cause.stack : "");
@@ -281,6 +290,17 @@ Deno.test("each wrong option is named with its value, by the client, downloads, 
       [{ body: 5 }, "body must be text, bytes"],
       [{ body: {} }, "an object goes into json"],
       [{ init: 5 }, "init must be an object, got 5"],
+      [{ init: { signal: null } }, "init.signal must not be set"],
+      [{ init: { headers: {} } }, "init.headers must not be set"],
+      [{ headers: { a: {} } }, "headers.a must be text, got an object"],
+      [{ headers: ["ab"] }, "headers must hold pairs of a name and a value"],
+      [
+        { query: new Map([["a", "b"]]) },
+        "query must be text, URLSearchParams or a plain object, got an object",
+      ],
+      [{ query: { a: { b: 1 } } }, "query.a must be text, a number"],
+      [{ query: { a: new Date(NaN) } }, "got an invalid Date"],
+      [{ form: { a: [() => 1] } }, "form.a must be text, a number"],
       [{ sendOnce: 1 }, "sendOnce must be true or false, got 1"],
       [
         { json: () => {} },
@@ -310,6 +330,31 @@ Deno.test("each wrong option is named with its value, by the client, downloads, 
       message,
     );
   }
+  const five = 5 as never;
+  await named(() => asyncDownload(five, "f"), "url must be a string or a URL");
+  await named(
+    () => asyncUpload(five, new Uint8Array(1)),
+    "url must be a string or a URL, got 5",
+  );
+  await named(
+    async () => await asyncBatchRequests([{ url: five }], { client }),
+    "requests must be addresses or { url, … }",
+  );
+  await named(
+    async () =>
+      await asyncBatchRequests([{ url: "http://h/", method: five }], {
+        client,
+      }),
+    "method must be a method's name, got 5",
+  );
+  await named(
+    () => asyncDownload("http://h/", "f", { headers: { Range: "bytes=0-9" } }),
+    "headers must not set range",
+  );
+  await named(
+    () => client.request("GE T", "http://h/", { fetch }),
+    "GE T http://h/ cannot be requested",
+  );
   for (
     const [options, message] of [
       [{ signal: 5 }, "signal must be an AbortSignal, got 5"],

@@ -5,11 +5,14 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  asyncBatchRequests,
   AsyncHTTPClient,
   CircuitBreaker,
   type FetchFunction,
+  HTTPTimeoutError,
   InvalidRequestError,
 } from "../../http/mod.ts";
+import { DisposedError } from "../../_internal/errors.ts";
 
 Deno.test("a fetch that gives no Response is named, with what it gave, and not tried again", async () => {
   for (
@@ -48,6 +51,49 @@ Deno.test("a fetch may give its Response without a promise", async () => {
     fetch: (() => new Response("at once")) as unknown as FetchFunction,
   });
   assertEquals(await client.get("http://h/").text(), "at once");
+});
+
+/** A body that never comes, and does not listen to any signal. */
+const silent = () => new Response(new ReadableStream({}));
+
+Deno.test("timeouts, aborts and close() end the reading of a body that a stand-in or a hook made, and that never comes", async () => {
+  // Nothing else keeps the process alive here, as a connection would.
+  const alive = setInterval(() => {}, 1000);
+  for (
+    const options of [
+      { fetch: () => Promise.resolve(silent()) },
+      {
+        fetch: () => Promise.resolve(new Response("replaced")),
+        hooks: { afterResponse: silent },
+      },
+    ]
+  ) {
+    const client = new AsyncHTTPClient(options);
+    const url = "http://h/";
+    const timeout = { attempt: 5 };
+    for (
+      const read of [
+        () => client.get(url, { timeout }).json(),
+        () => client.get(url, { timeout }).bytes(),
+        async () => await (await client.get(url, { timeout })).text(),
+        async () => await asyncBatchRequests([url], { client, timeout }),
+        () => client.get(url, { timeout: { total: 5 } }).stream().collect(),
+        () => client.get(url, { timeout: { idle: 5 } }).text(),
+      ]
+    ) await assertRejects<Error>(read, HTTPTimeoutError);
+    const caller = new AbortController();
+    const reason = new Error("enough");
+    const aborted = client.get(url, { signal: caller.signal }).text();
+    setTimeout(() => caller.abort(reason), 5);
+    assertEquals(await assertRejects(() => aborted), reason);
+    const closed = assertRejects(() => client.get(url).text(), DisposedError);
+    const response = await client.get(url);
+    const read = assertRejects(() => response.text(), DisposedError);
+    await client.close();
+    await Promise.all([closed, read]);
+    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+  }
+  clearInterval(alive);
 });
 
 Deno.test("CircuitBreaker does not count requests that cannot be sent, and refusals of other breakers", async () => {

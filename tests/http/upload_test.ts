@@ -364,5 +364,18 @@ testWith(
       () => asyncUpload("http://h/", "/no/such/file"),
       Deno.errors.NotFound,
     );
+    // Through a fetch that reads it, since there is no permission for the network here.
+    await using client = new AsyncHTTPClient({
+      fetch: async (_url, { body }) =>
+        new Response(await new Response(body).text()),
+    });
+    const texts = async function* () {
+      yield await Promise.resolve("text");
+    };
+    await assertRejects(
+      () => asyncUpload("http://h/", texts() as never, { client }),
+      TypeError,
+      'source must give chunks of bytes (Uint8Array), and gave "text"',
+    );
   },
 );

@@ -1,0 +1,54 @@
+/**
+ * The response that a call hands out: however its body is come by, nothing is kept.
+ *
+ * @module
+ */
+import { assertEquals, assertRejects } from "@std/assert";
+import { AsyncHTTPClient, InvalidRequestError } from "../../http/mod.ts";
+import { serve } from "../support/http_servers.ts";
+import { testWith } from "../support/permissions.ts";
+
+const NOTHING = { calls: 0, connections: 0, waiting: 0 };
+
+testWith(
+  ["net"],
+  "a response whose body was only looked at, or that was cloned, gives its connection back when it is read",
+  async () => {
+    await using server = serve(() => new Response("text"));
+    await using client = new AsyncHTTPClient({ maxConnections: 1 });
+    const looked = await client.get(server.url);
+    assertEquals(looked.body?.locked, false);
+    assertEquals(await looked.text(), "text");
+    assertEquals(client.stats, NOTHING);
+    await assertRejects(() => looked.text(), TypeError);
+    const cloned = await client.get(server.url);
+    assertEquals(cloned.body?.locked, false);
+    const copy = cloned.clone();
+    assertEquals([await copy.text(), await cloned.text()], ["text", "text"]);
+    assertEquals(client.stats, NOTHING);
+    const taken = await client.get(server.url);
+    const reader = taken.body?.getReader();
+    await assertRejects(() => taken.text(), TypeError);
+    await reader?.cancel();
+    assertEquals(client.stats, NOTHING);
+  },
+);
+
+testWith(
+  ["net"],
+  "init.redirect decides whether a redirect is followed, is the answer or fails",
+  async () => {
+    await using server = serve((request) =>
+      request.url.endsWith("/from")
+        ? new Response("moved", { status: 302, headers: { location: "/to" } })
+        : new Response("there")
+    );
+    await using client = new AsyncHTTPClient({ baseUrl: server.url });
+    const get = (redirect: RequestRedirect) =>
+      client.get("/from", { init: { redirect } });
+    assertEquals(await get("follow").text(), "there");
+    const manual = await get("manual");
+    assertEquals([manual.status, await manual.text()], [302, "moved"]);
+    await assertRejects(() => get("error"), InvalidRequestError, "redirect");
+  },
+);
