@@ -4,30 +4,24 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
-import { environmentNumber } from "../_internal/environment.ts";
 import { DisposedError } from "../_internal/errors.ts";
+import { boolean, functionNamed, object } from "../_internal/validate.ts";
 import {
-  boolean,
-  duration,
-  functionNamed,
-  integer,
-  object,
-  show,
-} from "../_internal/validate.ts";
-import { type BatchSettings, gatherAll } from "./gather.ts";
+  type BatchSettings,
+  gatherAll,
+  type GatherOptions,
+  type SettledTaskResults,
+  type TaskResults,
+} from "./gather.ts";
 import { JobHandle } from "./handle.ts";
+import { isShielding } from "./job_family.ts";
 import { RunnerGroup } from "./job_group.ts";
-import { firstOf } from "./race.ts";
-import { RunnerMap } from "./runner_map.ts";
+import { firstOf, type RaceOptions } from "./race.ts";
+import { checkSource, RunnerMap, type RunnerMapOptions } from "./runner_map.ts";
+import { type RunnerOptions, takeRunnerOptions } from "./runner_options.ts";
 import { coreOf, TaskScheduler } from "./scheduler.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import {
-  checkPriority,
-  checkSignal,
-  concurrency,
-  DEFAULT_CONCURRENCY,
-  type SchedulerOptions,
-} from "./scheduler_options.ts";
+import { checkSignal, concurrency } from "./scheduler_options.ts";
 import {
   inherit,
   runScope,
@@ -44,7 +38,6 @@ import {
 import type { SchedulerStatistics } from "./statistics.ts";
 import type { Timeline } from "./timeline.ts";
 import { span } from "../telemetry/span.ts";
-import type { TaskPriority } from "./priority.ts";
 import { WorkerPool } from "./worker_pool.ts";
 import type {
   SubmitOptions,
@@ -54,74 +47,11 @@ import type {
   TaskRunner,
 } from "./types.ts";
 
-/** How a runner works: the options of its scheduler, and defaults for its tasks. */
-export interface RunnerOptions extends Omit<SchedulerOptions, "maxConcurrent"> {
-  /** How many tasks may run at once. @default {SPECIFY_ASYNC_WORKERS, or 10} */
-  maxWorkers?: number | undefined;
-  /**
-   * Longest running time of a task that names none, in milliseconds.
-   * @default {SPECIFY_ASYNC_TIMEOUT (which is in seconds), or Infinity}
-   */
-  timeout?: number | undefined;
-  /** Level of a task that names none. @default {TaskPriority.NORMAL} */
-  priority?: TaskPriority | undefined;
-  /**
-   * How many worker threads `offload` may use. They count as workers too while they are busy.
-   * @default {navigator.hardwareConcurrency}
-   */
-  maxThreads?: number | undefined;
-  /**
-   * A scheduler to share instead of an own one. The runner then ends only its own tasks at its
-   * shutdown, and takes no other option of a scheduler.
-   */
-  scheduler?: TaskScheduler | undefined;
-}
-
-/** What `gather` submits each task with. */
-export interface GatherOptions
-  extends Pick<SubmitOptions, "priority" | "signal" | "timeout" | "deadline"> {
-  /**
-   * `true`: never rejects for a task; gives what `Promise.allSettled` gives. @default {false}
-   */
-  settled?: boolean | undefined;
-}
-
-/** What `map` submits each call with. */
-export interface RunnerMapOptions
-  extends Pick<SubmitOptions, "priority" | "signal" | "timeout"> {
-  /** How many elements may be in work. @default {maxWorkers, as it changes} */
-  concurrency?: number | undefined;
-  /** Results in the order of the source; `false` gives them as they end. @default {true} */
-  ordered?: boolean | undefined;
-}
-
-/** What `race` and `any` submit each task with. */
-export type RaceOptions = Pick<
-  SubmitOptions,
-  "priority" | "signal" | "timeout" | "deadline"
->;
-
 /** How a call on another thread is run. */
 export interface OffloadOptions extends Omit<SubmitOptions, "onProgress"> {
   /** What of the arguments is moved to the worker instead of copied. */
   transfer?: Transferable[] | undefined;
 }
-
-/** What the tasks of a list give, place by place. */
-export type TaskResults<Tasks extends readonly unknown[]> = {
-  -readonly [Place in keyof Tasks]: TaskResult<Tasks[Place]>;
-};
-
-/** What `gather` gives with `settled`, place by place. */
-export type SettledTaskResults<Tasks extends readonly unknown[]> = {
-  -readonly [Place in keyof Tasks]: PromiseSettledResult<
-    TaskResult<Tasks[Place]>
-  >;
-};
-
-/** What a task gives. */
-export type TaskResult<T> = T extends Task<infer Result> ? Awaited<Result>
-  : never;
 
 /**
  * Runs tasks: one at a time or many, in scopes, over sources, on worker threads; all under one
@@ -156,70 +86,25 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    * @throws {RangeError} or {TypeError} naming the option and the value when one is wrong.
    */
   constructor(options: RunnerOptions = {}) {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError(`options must be an object, got ${show(options)}`);
-    }
-    const {
-      maxWorkers,
-      timeout,
-      priority,
-      maxThreads,
-      scheduler,
-      ...rest
-    } = options;
-    if (scheduler !== undefined) {
-      if (!(scheduler instanceof TaskScheduler)) {
-        throw new TypeError(
-          `scheduler must be a TaskScheduler, got ${show(scheduler)}`,
-        );
-      }
-      const { signal, ...others } = rest;
-      const [other] = Object.keys(others);
-      if (maxWorkers !== undefined || other !== undefined) {
-        throw new TypeError(
-          `${
-            maxWorkers === undefined ? other : "maxWorkers"
-          } must not be given together with scheduler: set it there`,
-        );
-      }
-      this.#scheduler = scheduler;
-      const group = new RunnerGroup();
-      this.#group = group;
-      if (signal !== undefined) {
-        checkSignal("signal", signal);
-        const core = coreOf(scheduler);
-        if (signal.aborted) group.abort(core, signal.reason);
-        else {
-          this.#subscription = onAbort(
-            signal,
-            (reason) => group.abort(core, reason),
-          );
-        }
-      }
-    } else {
-      this.#scheduler = new TaskScheduler({
-        ...rest,
-        maxConcurrent: maxWorkers === undefined
-          ? environmentNumber("SPECIFY_ASYNC_WORKERS", DEFAULT_CONCURRENCY, {
-            least: 1,
-            whole: true,
-          })
-          : concurrency("maxWorkers", maxWorkers),
-      });
-    }
-    this.#core = coreOf(this.#scheduler);
-    const limit = timeout === undefined
-      ? environmentNumber("SPECIFY_ASYNC_TIMEOUT", Infinity, {
-        least: 0,
-        whole: false,
-      }) * 1000
-      : duration("timeout", timeout);
-    if (priority !== undefined) checkPriority(priority);
-    if (maxThreads !== undefined) integer("maxThreads", maxThreads, 1);
+    const { scheduler, defaults, maxThreads } = takeRunnerOptions(options);
+    this.#defaults = defaults;
     this.#maxThreads = maxThreads;
-    if (limit < Infinity || priority !== undefined) {
-      this.#defaults = { priority };
-      if (limit < Infinity) this.#defaults.timeout = limit;
+    if (!(scheduler instanceof TaskScheduler)) {
+      this.#scheduler = new TaskScheduler(scheduler);
+      this.#core = coreOf(this.#scheduler);
+      return;
+    }
+    this.#scheduler = scheduler;
+    const core = this.#core = coreOf(scheduler);
+    const group = this.#group = new RunnerGroup();
+    const { signal } = options;
+    if (signal === undefined) return;
+    if (signal.aborted) group.abort(core, signal.reason);
+    else {
+      this.#subscription = onAbort(
+        signal,
+        (reason) => group.abort(core, reason),
+      );
     }
   }
 
@@ -518,9 +403,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
       const core = this.#core;
       this.#shutdown = new Shutdown({
         get isShielded() {
-          return group.running().some((job) =>
-            (job.extras?.family?.shields.size ?? 0) > 0
-          );
+          return group.running().some(isShielding);
         },
         whenOver: (signal) => group.when(() => group.isOver, signal),
         cancelAll: (reason) => group.cancelAll(core, reason),
@@ -559,15 +442,4 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     const refusal = this.#group?.refusal ?? this.#core.refusal;
     if (refusal !== undefined) throw refusal();
   }
-}
-
-/** Checks that there is something to read from: a string is iterable, too. */
-function checkSource(source: unknown): void {
-  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
-    source,
-  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
-  if (typeof (async ?? sync) === "function") return;
-  throw new TypeError(
-    `source must be an iterable or an async iterable, got ${show(source)}`,
-  );
 }

@@ -14,6 +14,31 @@ import type { JobGroup } from "./job_group.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
 import type { SubmitOptions, Task, TaskState } from "./types.ts";
 
+/** What `gather` submits each task with. */
+export interface GatherOptions
+  extends Pick<SubmitOptions, "priority" | "signal" | "timeout" | "deadline"> {
+  /**
+   * `true`: never rejects for a task; gives what `Promise.allSettled` gives. @default {false}
+   */
+  settled?: boolean | undefined;
+}
+
+/** What the tasks of a list give, place by place. */
+export type TaskResults<Tasks extends readonly unknown[]> = {
+  -readonly [Place in keyof Tasks]: TaskResult<Tasks[Place]>;
+};
+
+/** What `gather` gives with `settled`, place by place. */
+export type SettledTaskResults<Tasks extends readonly unknown[]> = {
+  -readonly [Place in keyof Tasks]: PromiseSettledResult<
+    TaskResult<Tasks[Place]>
+  >;
+};
+
+/** What a task gives. */
+export type TaskResult<T> = T extends Task<infer Result> ? Awaited<Result>
+  : never;
+
 /** What a batch of jobs needs to know. */
 export interface BatchSettings {
   /** What each of them is submitted with. */

@@ -71,3 +71,8 @@ export class JobFamily {
 export function familyOf(extras: JobExtras): JobFamily {
   return extras.family ??= new JobFamily();
 }
+
+/** Whether the job runs work that must not be cut off. */
+export function isShielding(job: Job): boolean {
+  return (job.extras?.family?.shields.size ?? 0) > 0;
+}

@@ -5,18 +5,14 @@
  */
 export { DisposedError } from "../_internal/errors.ts";
 export type { AdaptiveOptions } from "./adaptive_limit.ts";
-export {
-  AsyncRunner,
-  type GatherOptions,
-  type OffloadOptions,
-  type RaceOptions,
-  type RunnerMapOptions,
-  type RunnerOptions,
-  type SettledTaskResults,
-  type TaskResult,
-  type TaskResults,
-} from "./async_runner.ts";
+export { AsyncRunner, type OffloadOptions } from "./async_runner.ts";
 export { QueueFullError } from "./errors.ts";
+export type {
+  GatherOptions,
+  SettledTaskResults,
+  TaskResult,
+  TaskResults,
+} from "./gather.ts";
 export {
   AcquireTimeoutError,
   LeaseLeakError,
@@ -35,7 +31,10 @@ export type {
 } from "./pool_types.ts";
 export { ResourcePool } from "./resource_pool.ts";
 export { TaskPriority } from "./priority.ts";
+export type { RaceOptions } from "./race.ts";
 export type { RateLimitOptions } from "./rate_limit.ts";
+export type { RunnerMapOptions } from "./runner_map.ts";
+export type { RunnerOptions } from "./runner_options.ts";
 export { TaskScheduler } from "./scheduler.ts";
 export type { OverflowPolicy, SchedulerOptions } from "./scheduler_options.ts";
 export type { ScopeOptions, TaskScope } from "./scope.ts";

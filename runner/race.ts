@@ -7,7 +7,13 @@ import { abortError } from "../_internal/errors.ts";
 import { type BatchSettings, checkTasks } from "./gather.ts";
 import { isActive, type JobOwner, OwnedJob } from "./job.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import type { Task, TaskState } from "./types.ts";
+import type { SubmitOptions, Task, TaskState } from "./types.ts";
+
+/** What `race` and `any` submit each task with. */
+export type RaceOptions = Pick<
+  SubmitOptions,
+  "priority" | "signal" | "timeout" | "deadline"
+>;
 
 /** Runs all tasks and settles with the first; `mustSucceed` passes failures over. */
 export function firstOf<T>(

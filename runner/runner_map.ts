@@ -8,10 +8,20 @@ import { contextAccess } from "../_internal/async_context.ts";
 import { abortError } from "../_internal/errors.ts";
 import { ConcurrentMap } from "../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
 import type { BatchSettings } from "./gather.ts";
 import { isActive, type JobOwner, OwnedJob } from "./job.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import type { Task, TaskContext, TaskState } from "./types.ts";
+import type { SubmitOptions, Task, TaskContext, TaskState } from "./types.ts";
+
+/** What `map` submits each call with. */
+export interface RunnerMapOptions
+  extends Pick<SubmitOptions, "priority" | "signal" | "timeout"> {
+  /** How many elements may be in work. @default {maxWorkers, as it changes} */
+  concurrency?: number | undefined;
+  /** Results in the order of the source; `false` gives them as they end. @default {true} */
+  ordered?: boolean | undefined;
+}
 
 /** One call of the function. Lighter than a closure and a promise for each element. */
 class MapJob extends OwnedJob implements PromiseLike<unknown> {
@@ -231,4 +241,15 @@ export class RunnerMap<T, U>
       if (job.index >= index) this.#core.end(job, "cancelled", reason);
     }
   }
+}
+
+/** Checks that there is something to read from: a string is iterable, too. */
+export function checkSource(source: unknown): void {
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
+    source,
+  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  if (typeof (async ?? sync) === "function") return;
+  throw new TypeError(
+    `source must be an iterable or an async iterable, got ${show(source)}`,
+  );
 }

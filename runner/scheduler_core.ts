@@ -31,6 +31,7 @@ import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
 import { expiry } from "./end_reasons.ts";
 import { Endings } from "./endings.ts";
 import { isActive, isOpen, type Job, JobExtras, JobTiming } from "./job.ts";
+import { isShielding } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
@@ -267,9 +268,7 @@ export class SchedulerCore
 
   /** Whether work runs that must not be cut off. */
   get isShielded(): boolean {
-    return this.runningJobs().some((job) =>
-      (job.extras?.family?.shields.size ?? 0) > 0
-    );
+    return this.runningJobs().some(isShielding);
   }
 
   scopeEnded(scope: OpenScope): void {
