@@ -189,6 +189,9 @@ export abstract class Shared<T> implements UpstreamReader<T>, TimerTarget {
 
   async #pause(): Promise<void> {
     this.#isPausing = true;
+    // Two: a reader that is itself pausing for a turn, since it was busy for long, goes on after the
+    // first.
+    await macrotask();
     await macrotask();
     this.#isPausing = false;
     this.flow();

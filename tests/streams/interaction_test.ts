@@ -249,6 +249,28 @@ for (const overflow of ["drop-oldest", "drop-newest", "error"] as const) {
   });
 }
 
+for (const overflow of ["drop-oldest", "drop-newest", "error"] as const) {
+  Deno.test(`AsyncStream.tee() with ${overflow} takes from no reader that pauses for others after a standstill`, async () => {
+    const { now } = performance;
+    let reads = 0;
+    let stood = 0;
+    performance.now = () => {
+      if (++reads % 7 === 0) stood += 1_000;
+      return now.call(performance) + stood;
+    };
+    try {
+      const [one, other] = AsyncStream.range(0, 5000)
+        .tee(2, { buffer: 4, overflow });
+      assertEquals(await Promise.all([one.count(), other.count()]), [
+        5000,
+        5000,
+      ]);
+    } finally {
+      performance.now = now;
+    }
+  });
+}
+
 Deno.test("AsyncStream.groupBy() takes no longer for an element when there are many groups", async () => {
   const start = performance.now();
   const groups = AsyncStream.range(0, 60_000).groupBy((n) => n % 20_000);
