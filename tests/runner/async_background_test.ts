@@ -18,6 +18,7 @@ import {
   TaskPriority,
 } from "../../runner/mod.ts";
 import { endDefaultRunner } from "../../runner/default_runner.ts";
+import { until } from "../support/real_time.ts";
 
 /** Resolves when every rejection until now that nobody awaits has been reported. */
 async function allReported(): Promise<void> {
@@ -133,7 +134,7 @@ Deno.test("asyncBackground() prints the error without an onError, and when onErr
 Deno.test("asyncBackground() makes a runner when it is given none, and makes another after its end", async () => {
   assertEquals(await asyncBackground(() => 1), 1);
   const endless = asyncBackground(() => new Promise<never>(() => {}));
-  await null;
+  await until(() => endless.state === "running");
   const { error } = console;
   const printed: unknown[][] = [];
   console.error = (...args) => printed.push(args);

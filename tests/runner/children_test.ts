@@ -231,8 +231,10 @@ Deno.test("context.submit() cancels the children with the parent's TimeoutError"
 Deno.test("context.submit() lets no child outlive its parent: the parent ends when they have", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
   const order: string[] = [];
+  const started = Promise.withResolvers<string>();
   const parent = runner.submit((context) => {
     context.submit(async ({ signal }) => {
+      started.resolve("result");
       await aborted(signal);
       await quiet();
       order.push("child");
@@ -240,7 +242,7 @@ Deno.test("context.submit() lets no child outlive its parent: the parent ends wh
     context.submit(() => order.push("never starts"), {
       priority: TaskPriority.BACKGROUND,
     });
-    return flush(2).then(() => "result");
+    return started.promise;
   });
   parent.then(() => order.push("parent"));
   const other = await runner.submit(() => "other");

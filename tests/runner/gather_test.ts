@@ -495,10 +495,10 @@ Deno.test("gather() runs more at once as soon as the limit is raised", async () 
   const gates: (() => void)[] = [];
   const task = () => new Promise<void>((resolve) => gates.push(resolve));
   const all = runner.gather(Array(5).fill(task));
-  for (let n = 0; n < 5; n++) await Promise.resolve();
+  await quiet();
   assertEquals(gates.length, 1);
   runner.maxWorkers = 5;
-  for (let n = 0; n < 5; n++) await Promise.resolve();
+  await quiet();
   assertEquals(gates.length, 5);
   for (const open of gates) open();
   await all;

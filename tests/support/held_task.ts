@@ -45,8 +45,10 @@ export function watched<P extends Promise<unknown>>(promise: P): P {
 export async function microtasks(rounds?: number): Promise<void> {
   for (let round = 0; round < (rounds ?? 20); round++) await undefined;
   if (rounds !== undefined) return;
-  await macrotask();
-  for (let round = 0; round < 20; round++) await undefined;
+  for (let turn = 0; turn < 3; turn++) {
+    await macrotask();
+    for (let round = 0; round < 20; round++) await undefined;
+  }
 }
 
 /** What unhandled rejections `body` causes, awaited until the runtime would have told. */
