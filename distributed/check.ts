@@ -54,13 +54,13 @@ export function integerOrInfinity(
 /** A text that is not empty. */
 export function text(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
-  throw wrong(name, "a non-empty string", value);
+  throw wrongType(name, "a non-empty string", value);
 }
 
 /** An object of options. */
 export function object(name: string, value: unknown): void {
   if (typeof value !== "object" || value === null) {
-    throw wrong(name, "an object", value);
+    throw wrongType(name, "an object", value);
   }
 }
 
@@ -69,17 +69,17 @@ export function signal(name: string, value: unknown): void {
   if (
     typeof value !== "object" || value === null || !("aborted" in value) ||
     !("addEventListener" in value)
-  ) throw wrong(name, "an AbortSignal", value);
+  ) throw wrongType(name, "an AbortSignal", value);
 }
 
 /** True or false. */
 export function boolean(name: string, value: unknown): void {
-  if (typeof value !== "boolean") throw wrong(name, "true or false", value);
+  if (typeof value !== "boolean") throw wrongType(name, "true or false", value);
 }
 
 /** A function. */
 export function functionNamed(name: string, value: unknown): void {
-  if (typeof value !== "function") throw wrong(name, "a function", value);
+  if (typeof value !== "function") throw wrongType(name, "a function", value);
 }
 
 /** One of the five levels. */
@@ -90,9 +90,11 @@ export function priority(value: unknown): TaskPriority {
   throw wrong("priority", "a TaskPriority (0 to 4)", value);
 }
 
+function wrongType(name: string, wanted: string, value: unknown): TypeError {
+  return new TypeError(`${name} must be ${wanted}, got ${show(value)}`);
+}
+
 function wrong(name: string, wanted: string, value: unknown): Error {
-  const message = `${name} must be ${wanted}, got ${show(value)}`;
-  return typeof value === "number"
-    ? new RangeError(message)
-    : new TypeError(message);
+  const error = wrongType(name, wanted, value);
+  return typeof value === "number" ? new RangeError(error.message) : error;
 }

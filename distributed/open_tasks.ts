@@ -13,6 +13,8 @@ export interface OpenTask {
   readonly handles: ClusterHandle<unknown>[];
   /** Submits of the same id that wait until this task, which was given up, is out of the way. */
   readonly next: Parcel[];
+  /** Set while it is out of the store by our doing, and the event that says so has not come. */
+  removal: ReturnType<typeof setTimeout> | undefined;
 }
 
 interface Waiter {
@@ -59,6 +61,7 @@ export class OpenTasks {
         id: handle.id,
         handles: [handle],
         next: [],
+        removal: undefined,
       });
     }
   }

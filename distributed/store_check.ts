@@ -12,7 +12,7 @@ import type { StoreLink } from "./store_link.ts";
 /** Records that one question to the store asks for. */
 const AT_ONCE = 500;
 /** How long the event of a task whose record is gone may take to arrive. */
-const EVENT_WITHIN = 1000;
+export const EVENT_WITHIN = 1000;
 
 /** What is done with what the store says. */
 export interface StoreCheckOptions {

@@ -41,11 +41,14 @@ import { contentOf, jobOf, type Parcel } from "./parcel.ts";
 import { ReadyGate } from "./ready_gate.ts";
 import { decode } from "./serialize/decode.ts";
 import type { Encoded } from "./serialize/kinds.ts";
-import { StoreCheck } from "./store_check.ts";
+import { EVENT_WITHIN, StoreCheck } from "./store_check.ts";
 import { StoreLink } from "./store_link.ts";
 import { checkSubmit, type ClusterSubmitOptions } from "./submit_options.ts";
 import { endSpan, submitSpan, traceparentOf } from "./tracing.ts";
+import { within } from "./within.ts";
 
+/** How long the store may take to answer at the end. */
+const ANSWER_WITHIN = 2000;
 /** Longest delay of setTimeout; a longer one fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -105,7 +108,7 @@ export class Submitter implements HandleOwner, EngineListener {
     this.#outbox = new Outbox((parcels) => this.#send(parcels));
     this.#cancels = new Cancels(
       engine,
-      (task) => this.#gone(task),
+      (task) => this.#removedByUs(task),
       this.#failed,
     );
     this.#forgetter = new Forgetter(engine, this.#failed);
@@ -339,12 +342,11 @@ export class Submitter implements HandleOwner, EngineListener {
     for (const handle of this.handles()) {
       if (isUnsettled(handle)) this.#settle(handle, "failed", error);
     }
-    for (const task of [...this.#open]) {
-      task.next.length = 0;
-      this.#ended(task);
-    }
-    if (this.#engine.trouble === undefined) await this.#forgetter.flush();
-    else this.#forgetter.drop();
+    // They have not ended in the store: their records stay.
+    for (const task of [...this.#open]) this.#out(task);
+    if (this.#engine.trouble === undefined) {
+      await within(this.#forgetter.flush(), ANSWER_WITHIN);
+    } else this.#forgetter.drop();
   }
 
   #register(handle: ClusterHandle<unknown>): void {
@@ -471,6 +473,13 @@ export class Submitter implements HandleOwner, EngineListener {
     this.#ended(task);
   }
 
+  /** The answer to our own cancel. */
+  #removedByUs(task: OpenTask): void {
+    if (!task.handles.some(({ isShared }) => isShared)) return this.#gone(task);
+    // The event of it is on its way, and must not meet the next task of this id.
+    task.removal ??= setTimeout(() => this.#gone(task), EVENT_WITHIN);
+  }
+
   /** The store has the task no more. A handle that was attached meanwhile hears of it too. */
   #gone(task: OpenTask): void {
     // Ended in another way meanwhile, and perhaps attached to anew.
@@ -502,15 +511,21 @@ export class Submitter implements HandleOwner, EngineListener {
   /** The task has ended where it ran, or never will run. */
   #ended(task: OpenTask): void {
     if (this.#open.get(task.id) !== task) return;
+    this.#out(task);
+    for (const handle of task.handles) this.#forget(handle);
+  }
+
+  #out(task: OpenTask): void {
     this.#open.delete(task.id);
+    clearTimeout(task.removal);
     this.#cancels.over(task);
     this.#check.over(task);
-    for (const handle of task.handles) {
-      this.#handleEnded(handle);
-      this.#forget(handle);
+    for (const handle of task.handles) this.#handleEnded(handle);
+    for (const parcel of task.next) {
+      // The id is free for those that waited for it; before anybody hears that nothing is open.
+      if (isUnsettled(parcel.handle)) this.#begin(parcel);
+      else this.#handleEnded(parcel.handle);
     }
-    // The id is free for those that waited for it; before anybody hears that nothing is open.
-    for (const parcel of task.next) this.#begin(parcel);
     this.#open.changed();
     this.#gate.changed();
   }

@@ -22,12 +22,15 @@ export interface ConnectionsListener {
 export class Connections {
   // Invariant: #down holds exactly the connections that were up and are not, or that have failed
   // to come up, with what was last heard of each. #isReported is true from the first error of an
-  // outage until #down is empty again.
+  // outage until #down is empty again. #all holds whatever was opened and has not ended.
   readonly #where: string | RedisConnectionOptions;
   readonly #listener: ConnectionsListener;
+  readonly #all = new Set<Redis>();
+  readonly #dropped = new WeakSet<Redis>();
   readonly #down = new Map<Redis, Error>();
   #isReported = false;
   #isClosing = false;
+  #isClosed = false;
 
   constructor(
     where: string | RedisConnectionOptions,
@@ -44,9 +47,15 @@ export class Connections {
   }
 
   open(): Redis {
-    const redis = connect(this.#where);
+    const redis: Redis = connect(
+      this.#where,
+      () => this.#isClosed || this.#dropped.has(redis),
+      // BullMQ's own copies say by themselves when they are down.
+      (copy) => this.#keep(copy),
+    );
+    this.#keep(redis);
     redis.on("error", (error) => {
-      if (this.#isClosing) return;
+      if (this.#isClosing || this.#dropped.has(redis)) return;
       this.#down.set(redis, error);
       if (this.#isReported) return;
       this.#isReported = true;
@@ -54,7 +63,9 @@ export class Connections {
     });
     redis.on("close", () => {
       // Without an error: the other side has hung up, as proxies and failovers do.
-      if (this.#isClosing || this.#down.has(redis)) return;
+      if (
+        this.#isClosing || this.#dropped.has(redis) || this.#down.has(redis)
+      ) return;
       this.#down.set(redis, new Error("Redis closed the connection"));
     });
     redis.on("ready", () => {
@@ -62,11 +73,37 @@ export class Connections {
       this.#isReported = false;
       this.#listener.reconnected();
     });
+    redis.on("end", () => this.#down.delete(redis));
     return redis;
+  }
+
+  #keep(redis: Redis): void {
+    this.#all.add(redis);
+    redis.on("end", () => this.#all.delete(redis));
+    redis.on("ready", () => {
+      if (this.#isClosed || this.#dropped.has(redis)) redis.disconnect();
+    });
   }
 
   /** From now on what happens to the connections is no news. */
   closing(): void {
     this.#isClosing = true;
+  }
+
+  /** Ends one of them; what waits for an answer fails. */
+  drop(redis: Redis): void {
+    this.#dropped.add(redis);
+    this.#down.delete(redis);
+    redis.disconnect();
+    // Between two tries nothing ends it, and whoever waits on it would wait for ever: the next
+    // try, successful or not, does.
+    if (redis.status === "reconnecting") redis.connect().catch(() => {});
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    this.#isClosing = true;
+    this.#isClosed = true;
+    for (const redis of this.#all) this.drop(redis);
   }
 }

@@ -9,15 +9,10 @@
  * @module
  */
 import type { TaskPriority } from "@specify/async-core/runner";
-import {
-  Job,
-  type JobsOptions,
-  Queue,
-  type QueueEventsListener,
-  QueueEventsProducer,
-} from "bullmq";
+import { Job, type JobsOptions, Queue, QueueEventsProducer } from "bullmq";
 import type { Redis } from "ioredis";
 import { addressOf, type RedisConnectionOptions } from "../address.ts";
+import { within } from "../within.ts";
 import type {
   CancelResult,
   Engine,
@@ -37,6 +32,10 @@ import { LEVELS, toBull } from "./levels.ts";
 import { serve } from "./serve.ts";
 
 const A_DAY = 86_400_000;
+/** How long a Redis of which no trouble is known may take to answer when everything is closed. */
+const ANSWER_WITHIN = 2000;
+/** How long BullMQ may take to end when its connections have: it sleeps for 5 s after an error. */
+const END_WITHIN = 6000;
 /** Removed in one command: long enough to be cheap, short enough to hold up nobody. */
 const FORGET_AT_ONCE = 500;
 
@@ -57,7 +56,7 @@ export class BullMqEngine implements Engine {
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #control: QueueEventsProducer;
-  readonly #closers: (() => Promise<unknown>)[] = [];
+  readonly #closers = new Set<() => Promise<unknown>>();
   #listener: EngineListener | undefined;
   #isClosing = false;
 
@@ -97,7 +96,9 @@ export class BullMqEngine implements Engine {
     this.#listener = listener;
     const ended = (jobId: string, outcome: Outcome) =>
       listener.ended(fromJobId(jobId), outcome);
-    await this.#stream(this.#options.queue).open((events) => {
+    const stream = this.#stream(this.#options.queue);
+    this.#closers.add(() => stream.close());
+    await stream.open((events) => {
       events.on("active", ({ jobId }) => listener.started(fromJobId(jobId)));
       events.on(
         "completed",
@@ -240,57 +241,62 @@ export class BullMqEngine implements Engine {
   }
 
   serve(options: ServeOptions): EngineWorker {
+    const cancels = this.#stream(`${this.#options.queue}-control`);
     const worker = serve(options, {
       queue: this.#queue,
       prefix: this.#options.prefix,
       redis: this.#redis,
+      cancels,
       now: () => this.now(),
-      listen: () => this.#listenForCancels(options),
       failed: this.#failed,
     });
-    this.#closers.push(() => worker.close());
-    return worker;
-  }
-
-  async #listenForCancels({ cancelled }: ServeOptions): Promise<void> {
-    const stream = this.#stream(`${this.#options.queue}-control`);
-    await stream.open((events) => {
-      events.on<ControlListener>(
-        "cancel",
-        ({ jobId }: { jobId: string }) => cancelled(fromJobId(jobId)),
-      );
-    });
+    const close = async () => {
+      await worker.close();
+      this.#closers.delete(close);
+      await cancels.close();
+    };
+    this.#closers.add(close);
+    return {
+      ready: worker.ready,
+      get concurrency() {
+        return worker.concurrency;
+      },
+      set concurrency(value) {
+        worker.concurrency = value;
+      },
+      close,
+    };
   }
 
   #stream(queue: string): EventStream {
-    const stream = new EventStream({
+    return new EventStream({
       queue,
       prefix: this.#options.prefix,
       redis: this.#redis,
       reader: this.#connections.open(),
+      drop: (redis) => this.#connections.drop(redis),
       failed: this.#failed,
       skipped: () => this.#listener?.reconnected(),
     });
-    this.#closers.push(() => stream.close());
-    return stream;
   }
 
   #key(id: string): string {
     return this.#queue.toKey(toJobId(id));
   }
 
+  /** Ends everything, in a bounded time even while Redis does not answer. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#connections.closing();
-    await Promise.allSettled(this.#closers.map((close) => close()));
-    await Promise.allSettled([this.#queue.close(), this.#control.close()]);
-    this.#redis.disconnect();
+    const closed = Promise.allSettled([
+      ...[...this.#closers].map((close) => close()),
+      this.#queue.close(),
+      this.#control.close(),
+    ]);
+    if (this.trouble === undefined) await within(closed, ANSWER_WITHIN);
+    this.#connections.close();
+    await within(closed, END_WITHIN);
   }
-}
-
-/** The events of the control stream. */
-interface ControlListener extends QueueEventsListener {
-  cancel: (event: { jobId: string }, id: string) => void;
 }
 
 /** One record that is no JSON must not hide the others. */

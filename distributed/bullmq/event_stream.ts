@@ -18,6 +18,8 @@ export interface EventStreamOptions {
   readonly redis: Redis;
   /** For the reading alone: it blocks its connection. Closed along with the stream. */
   readonly reader: Redis;
+  /** Ends a connection. */
+  readonly drop: (redis: Redis) => void;
   readonly failed: (error: Error) => void;
   /** Some events were passed over. */
   readonly skipped: () => void;
@@ -94,11 +96,12 @@ export class EventStream {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#closing.resolve();
     const closed = this.#events?.close();
     // A connection that is down would be waited for.
-    this.#options.reader.disconnect();
+    this.#options.drop(this.#options.reader);
     await closed;
   }
 }

@@ -8,6 +8,7 @@ import {
   DelayedError,
   type Job,
   type Queue,
+  type QueueEventsListener,
   UnrecoverableError,
   WaitingError,
   Worker,
@@ -20,6 +21,7 @@ import type {
   TakenJob,
 } from "../engine.ts";
 import { age } from "./aging.ts";
+import type { EventStream } from "./event_stream.ts";
 import { fromJobId } from "./job_id.ts";
 import { fromBull } from "./levels.ts";
 
@@ -36,9 +38,14 @@ export interface ServeContext {
   readonly redis: Redis;
   /** The store's clock. */
   readonly now: () => Promise<number>;
-  /** Begins to listen for cancels; resolves when none can be missed. */
-  readonly listen: () => Promise<void>;
+  /** The events by which workers hear of cancels; not open yet. */
+  readonly cancels: EventStream;
   readonly failed: (error: Error) => void;
+}
+
+/** The events of the control stream. */
+interface ControlListener extends QueueEventsListener {
+  cancel: (event: { jobId: string }, id: string) => void;
 }
 
 /** A failure that may be tried again after `retryIn` milliseconds. */
@@ -51,7 +58,7 @@ class RetryableFailure extends Error {
 /** Serves a queue until it is closed. */
 export function serve(
   options: ServeOptions,
-  { queue, prefix, redis, now, listen, failed }: ServeContext,
+  { queue, prefix, redis, now, cancels, failed }: ServeContext,
 ): EngineWorker {
   const worker = new Worker(
     queue.name,
@@ -90,7 +97,12 @@ export function serve(
     }
   }, Math.max(10, aging / 4));
   let closing: Promise<void> | undefined;
-  const ready = listen().then(async () => {
+  const ready = cancels.open((events) => {
+    events.on<ControlListener>(
+      "cancel",
+      ({ jobId }: { jobId: string }) => options.cancelled(fromJobId(jobId)),
+    );
+  }).then(async () => {
     await worker.waitUntilReady();
     if (closing === undefined) worker.run().catch(failed);
   });

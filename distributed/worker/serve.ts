@@ -32,6 +32,8 @@ import { UnknownNames } from "./unknown_names.ts";
 
 /** How long a task that was told to stop may take to end before its job is handed back anyway. */
 const END_WITHIN = 1000;
+/** How long the store may take to answer after that. */
+const ANSWER_WITHIN = 2000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Everything that serving needs to know, checked and complete. */
@@ -78,6 +80,7 @@ export class Server {
   /** The store's clock minus `performance.now()`, once it is known. */
   #toStoreTime: number | undefined;
   #stopping: Promise<void> | undefined;
+  readonly #abandoned = Promise.withResolvers<void>();
 
   constructor(engine: Engine, settings: ServeSettings) {
     this.#engine = engine;
@@ -109,21 +112,25 @@ export class Server {
   readonly ready: Promise<void>;
 
   /**
-   * Takes no more; resolves when everything has ended or was handed back. A later call may bring
-   * the end of the grace forward.
+   * Takes no more; resolves when everything has ended or was handed back, or the store does not
+   * answer any more. A later call may bring the end of the grace forward.
    */
   stop(grace: number = this.#settings.grace): Promise<void> {
-    if (grace <= LONGEST_TIMER) {
-      this.#stopTimers.push(setTimeout(() => {
-        for (const id of this.#running.keys()) this.#end(id, "stopped");
-      }, grace));
-    }
+    const after = (milliseconds: number, then: () => void) => {
+      if (milliseconds > LONGEST_TIMER) return;
+      this.#stopTimers.push(setTimeout(then, milliseconds));
+    };
+    after(grace, () => {
+      for (const id of this.#running.keys()) this.#end(id, "stopped");
+    });
+    // What could not be handed back counts as lost, later.
+    after(grace + END_WITHIN + ANSWER_WITHIN, this.#abandoned.resolve);
     return this.#stopping ??= this.#stop();
   }
 
   async #stop(): Promise<void> {
     try {
-      await this.#worker.close();
+      await Promise.race([this.#worker.close(), this.#abandoned.promise]);
     } finally {
       for (const timer of this.#stopTimers) clearTimeout(timer);
       for (const timer of this.#timers) clearInterval(timer);

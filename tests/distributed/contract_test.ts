@@ -257,3 +257,111 @@ onBoth("await using waits for what was submitted", async (runner) => {
   assert(isDone);
   await pause(0);
 });
+
+onBoth(
+  "a shutdown waits for an open scope and a gather, lets their tasks in and nobody else's",
+  async (runner) => {
+    let isInside = false;
+    const scoped = runner.scope(async (scope) => {
+      isInside = true;
+      await pause(30);
+      const first = await scope.submit(square(2));
+      return first + await scope.submit(square(3));
+    });
+    const gathered = runner.gather((function* () {
+      for (let n = 0; n < 4; n++) yield slow({ ms: 20, value: n });
+    })());
+    await until(() => isInside);
+    const shutdown = runner.shutdown();
+    await assertRejects(() => runner.submit(square(1)), DisposedError);
+    assertEquals(await scoped, 13);
+    assertEquals(await gathered, [0, 1, 2, 3]);
+    assertEquals((await shutdown).cancelled, []);
+  },
+);
+
+onBoth(
+  "a shutdown that is out of patience ends scopes and gathers",
+  async (runner) => {
+    const scoped = runner.scope(async (scope) => {
+      await scope.submit(slow({ ms: 60_000 }));
+    });
+    const gathered = runner.gather([
+      slow({ ms: 60_000 }),
+      slow({ ms: 60_000 }),
+    ]);
+    const outcomes = Promise.allSettled([scoped, gathered]);
+    await pause(20);
+    await runner.shutdown({ timeout: 20, grace: 5000 });
+    for (const outcome of await outcomes) {
+      assertEquals(
+        outcome.status === "rejected" && outcome.reason.name,
+        "AbortError",
+      );
+    }
+  },
+);
+
+onBoth("empty races and signals end any and map alike", async (runner) => {
+  await assertRejects(() => runner.any([]), AggregateError, "no tasks");
+  const controller = new AbortController();
+  const reason = new Error("stop");
+  const any = runner.any([slow({ ms: 60_000 }), slow({ ms: 60_000 })], {
+    signal: controller.signal,
+  });
+  const waiting = runner.map(
+    (async function* () {
+      yield await new Promise<number>(() => {});
+    })(),
+    square,
+    { signal: controller.signal },
+  );
+  const next = waiting.next().catch((error) => error);
+  setTimeout(() => controller.abort(reason), 20);
+  assertStrictEquals(await any.catch((error) => error), reason);
+  assertStrictEquals(await next, reason);
+  const aborted = runner.map([1], square, { signal: controller.signal });
+  assertStrictEquals(await aborted.next().catch((error) => error), reason);
+  for (
+    const wrong of [
+      () => runner.map(5 as never, square),
+      () => runner.map([1], square, { ordered: 1 as never }),
+      () => runner.map([1], square, { concurrency: 0 }),
+      () => runner.map([1], square, { signal: {} as never }),
+    ]
+  ) assertThrows(wrong, Error, "must be");
+  await assertRejects(
+    () => runner.gather([square(1)], { settled: 1 as never }),
+    TypeError,
+    "settled",
+  );
+  await assertRejects(
+    () => runner.shutdown({ timeout: -1 }),
+    RangeError,
+    "timeout",
+  );
+  assertEquals(await runner.submit(square(2)), 4);
+});
+
+testWithRedis(
+  "AsyncRunner and ClusterRunner: their own signal cancels what is open and what comes later",
+  async () => {
+    await using redis = await useRedis();
+    for (const Kind of [AsyncRunner, ClusterRunner]) {
+      const controller = new AbortController();
+      const reason = new Error("over");
+      const options = { signal: controller.signal };
+      await using runner = Kind === ClusterRunner
+        ? new ClusterRunner({ ...redis.at, ...options })
+        : new AsyncRunner(options);
+      const open = runner.submit(slow({ ms: 60_000 }));
+      controller.abort(reason);
+      const later = runner.submit(square(1));
+      for (const handle of [open, later] as Promise<unknown>[]) {
+        assertStrictEquals(await handle.catch((error) => error), reason);
+      }
+      assertEquals([open.state, later.state], ["cancelled", "cancelled"]);
+      await runner.onIdle();
+    }
+  },
+);

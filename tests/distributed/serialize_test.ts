@@ -204,3 +204,38 @@ Deno.test("readOutcome() understands what this package wrote, BullMQ's own words
   );
   assert(broken.value instanceof TypeError);
 });
+
+Deno.test("errors that contain themselves or share their causes are cut where they repeat", () => {
+  const circle = new Error("circle") as Error & { self?: unknown };
+  circle.self = { again: circle };
+  circle.cause = circle;
+  const packed = unpackThrown(
+    JSON.parse(JSON.stringify(packThrown(circle))),
+    undefined,
+  ) as Error;
+  assertEquals([packed.message, packed.cause], ["circle", undefined]);
+  let shared: Error = new Error("deepest");
+  for (let depth = 0; depth < 30; depth++) {
+    shared = new AggregateError([shared, shared, shared], `depth ${depth}`);
+  }
+  const text = JSON.stringify(packThrown(shared));
+  assert(text.length < 10_000_000, `${text.length}`);
+});
+
+Deno.test("encodeWithin() counts what errors and containers hold", () => {
+  const heavy = Object.assign(new Error("x"), { body: "y".repeat(5000) });
+  for (
+    const value of [
+      heavy,
+      { inner: new Error("z".repeat(5000)) },
+      Array.from({ length: 300 }, () => new Map()),
+      Array.from({ length: 300 }, () => new Set()),
+      new Error("outer", { cause: heavy }),
+    ]
+  ) {
+    assertThrows(
+      () => encodeWithin(value, "The value", 2000),
+      InputTooLargeError,
+    );
+  }
+});

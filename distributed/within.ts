@@ -1,0 +1,18 @@
+/**
+ * Waiting that ends.
+ *
+ * @module
+ */
+
+/** Waits for a promise, though not for ever. */
+export async function within(
+  promise: Promise<unknown>,
+  milliseconds: number,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([
+    promise,
+    new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds)),
+  ]);
+  clearTimeout(timer);
+}
