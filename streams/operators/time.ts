@@ -139,11 +139,10 @@ function nextTick(start: number, period: number, time: number): number {
   return start + (Math.floor((time - start) / period) + 1) * period;
 }
 
-/** Windows of time side by side, from the first read on. */
-class TimeWindow<T> extends Timed<T, T[]> {
+/** What gives something out at the ticks of a period, counted from the first read on. */
+abstract class Ticking<T, U> extends Timed<T, U> {
   readonly #period: number;
   #start = -1;
-  #items: T[] = [];
 
   constructor(plan: Plan<T>, period: number) {
     super(plan);
@@ -155,11 +154,20 @@ class TimeWindow<T> extends Timed<T, T[]> {
     super.demand();
   }
 
+  /** Rings at the next tick: there is something to give out. */
+  protected awaitTick(): void {
+    if (this.timer.isSet) return;
+    this.timer.set(nextTick(this.#start, this.#period, now()));
+  }
+}
+
+/** Windows of time side by side. */
+class TimeWindow<T> extends Ticking<T, T[]> {
+  #items: T[] = [];
+
   override arrived(value: T): void {
     this.#items.push(value);
-    if (!this.timer.isSet) {
-      this.timer.set(nextTick(this.#start, this.#period, now()));
-    }
+    this.awaitTick();
   }
 
   override ended(): void {
@@ -223,26 +231,12 @@ export function debounce<T>(
 }
 
 /** The latest value at each tick. */
-class Sample<T> extends Timed<T, T> {
-  readonly #period: number;
-  #start = -1;
+class Sample<T> extends Ticking<T, T> {
   #latest: { value: T } | undefined = undefined;
-
-  constructor(plan: Plan<T>, period: number) {
-    super(plan);
-    this.#period = period;
-  }
-
-  override demand(): void {
-    if (this.#start < 0) this.#start = now();
-    super.demand();
-  }
 
   override arrived(value: T): void {
     this.#latest = { value };
-    if (!this.timer.isSet) {
-      this.timer.set(nextTick(this.#start, this.#period, now()));
-    }
+    this.awaitTick();
   }
 
   protected override ring(): void {
