@@ -15,7 +15,7 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { report } from "../_internal/errors.ts";
 import { Drive } from "./drive.ts";
-import type { Operator, Origin, Push, Wait } from "./types.ts";
+import type { Operator, Origin, Push, RunAccess, Wait } from "./types.ts";
 
 export type {
   BatchSource,
@@ -23,6 +23,7 @@ export type {
   Origin,
   PullableIterator,
   Push,
+  RunAccess,
   Wait,
 } from "./types.ts";
 
@@ -37,7 +38,7 @@ const ALL = Infinity;
 //   through the ones below before they end themselves.
 // - `failure` is the first failure; later ones are reported, they never replace it.
 /** One run of a stream from its source to its consumer. */
-export class Run extends Drive {
+export class Run extends Drive implements RunAccess {
   failure: { error: unknown } | undefined = undefined;
   readonly #origin: Origin<unknown>;
   readonly #head: Push<unknown>;

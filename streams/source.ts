@@ -17,7 +17,7 @@ import type {
   Origin,
   PullableIterator,
   Push,
-  Run,
+  RunAccess,
   Wait,
 } from "./engine.ts";
 import { StreamConsumedError } from "./errors.ts";
@@ -53,7 +53,7 @@ function claim(source: object, what: string): void {
 
 /** Enters the frame that delivers the elements of `source` to `push`. */
 export function enterSource<T>(
-  run: Run,
+  run: RunAccess,
   level: number,
   push: Push<T>,
   source: StreamSource<T>,
@@ -158,7 +158,7 @@ export class SourceOrigin<T> implements Origin<T> {
     this.#source = source;
   }
 
-  open(run: Run, level: number, push: Push<T>): Wait {
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
     return enterSource(run, level, push, this.#source);
   }
 
@@ -186,7 +186,7 @@ export class IteratorOrigin<T> implements Origin<T> {
     this.isRepeatable = isRepeatable;
   }
 
-  open(run: Run, level: number, push: Push<T>): Wait {
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
     run.enterPullable(level, push, this.#make());
     return undefined;
   }
@@ -206,7 +206,7 @@ export class BatchOrigin<T> implements Origin<T> {
     this.#open = open;
   }
 
-  open(run: Run, level: number, push: Push<T>): Wait {
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
     const source = this.#open();
     if (isThenable(source)) {
       return Promise.resolve(source as PromiseLike<BatchSource<T>>)

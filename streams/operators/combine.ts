@@ -6,7 +6,13 @@
 import { isAbortReason } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
-import type { Origin, PullableIterator, Push, Run, Wait } from "../engine.ts";
+import type {
+  Origin,
+  PullableIterator,
+  Push,
+  RunAccess,
+  Wait,
+} from "../engine.ts";
 import { Relay, type RelaySource } from "../relay.ts";
 import {
   discardSource,
@@ -182,7 +188,7 @@ export class SourcesOrigin<T> implements Origin<() => StreamSource<T>> {
     this.isRepeatable = areRepeatable(sources);
   }
 
-  open(run: Run, level: number, push: Push<() => StreamSource<T>>): Wait {
+  open(run: RunAccess, level: number, push: Push<() => StreamSource<T>>): Wait {
     run.enterPullable(level, push, new Sources(this.#sources));
     return undefined;
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Push, Run, Wait } from "../engine.ts";
+import type { Operator, Push, RunAccess, Wait } from "../engine.ts";
 
 /** A function of an element and its index. Its promise is awaited. */
 export type Mapper<T, U> = (value: T, index: number) => U | PromiseLike<U>;
@@ -15,7 +15,7 @@ export type Predicate<T> = (value: T, index: number) => unknown;
 
 /** Goes on with `then` when `thenable` settles, unless the stream was stopped in the meantime. */
 export function later<T>(
-  run: Run,
+  run: RunAccess,
   level: number,
   thenable: PromiseLike<T>,
   then: (value: T) => Wait,
@@ -26,7 +26,7 @@ export function later<T>(
 }
 
 /** `next` for a value that arrives late. */
-function lateNext<T>(run: Run, level: number, next: Push<T>): Push<T> {
+function lateNext<T>(run: RunAccess, level: number, next: Push<T>): Push<T> {
   return (value) => run.isStopped(level) ? undefined : next(value);
 }
 

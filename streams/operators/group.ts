@@ -6,7 +6,7 @@
 import { isThenable } from "../../_internal/thenable.ts";
 import { wrong } from "../../_internal/validate.ts";
 import { later } from "./element.ts";
-import type { Operator, Push, Run, Wait } from "../engine.ts";
+import type { Operator, Push, RunAccess, Wait } from "../engine.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";
@@ -17,7 +17,7 @@ export type PartialBatch = "deliver" | "drop";
  */
 function outlet<T>(
   next: Push<T[]>,
-  run: Run,
+  run: RunAccess,
   level: number,
   partial: PartialBatch,
   rest: () => T[],
