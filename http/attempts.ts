@@ -5,7 +5,7 @@
  */
 import { now } from "../_internal/clock.ts";
 import { sleep } from "../_internal/sleep.ts";
-import { authorize, keepToOrigin, refusesToken } from "./auth.ts";
+import { authorize, keepToOrigin, refusesToken } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import {
   finalError,

@@ -19,11 +19,10 @@ import {
 } from "../_internal/timer_queue.ts";
 import type { RequestBody } from "./body.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
-import type { Exchange } from "./exchange.ts";
 import type { HTTPRequest } from "./hooks.ts";
 import type { CallTrace } from "./http_telemetry.ts";
 import type { Settings } from "./settings.ts";
-import type { BodyKind } from "./read_body.ts";
+import type { BodyKind } from "./body_kind.ts";
 import { type HeaderRecord, originOf } from "./request.ts";
 
 /** What a call is made of. */
@@ -36,6 +35,14 @@ export interface CallParts {
   readonly init: RequestInit | undefined;
   readonly dispatcher: Deno.HttpClient | undefined;
   readonly signal: AbortSignal | undefined;
+}
+
+/** An attempt that is under way, as its call sees it. */
+export interface OpenExchange {
+  /** Makes fetch or the body fail. */
+  abort(reason: unknown): void;
+  /** Gives back what it holds. */
+  end(): void;
 }
 
 /** Redirects are followed here where the runtime lets us see them; a browser does not. */
@@ -89,8 +96,8 @@ export class Call implements AbortTarget, TimerTarget {
   #timer: TimerEntry | undefined;
   #timerQueue: TimerQueue = timers;
   #deadline = Infinity;
-  #exchange: Exchange | undefined;
-  #others: Set<Exchange> | undefined;
+  #exchange: OpenExchange | undefined;
+  #others: Set<OpenExchange> | undefined;
   #settled = false;
   #over = false;
   #origin: string | undefined;
@@ -200,13 +207,13 @@ export class Call implements AbortTarget, TimerTarget {
   }
 
   /** An exchange begins. */
-  exchangeBegan(exchange: Exchange): void {
+  exchangeBegan(exchange: OpenExchange): void {
     if (this.#exchange === undefined) this.#exchange = exchange;
     else (this.#others ??= new Set()).add(exchange);
   }
 
   /** An exchange has given back what it held. */
-  exchangeEnded(exchange: Exchange): void {
+  exchangeEnded(exchange: OpenExchange): void {
     if (this.#exchange === exchange) this.#exchange = undefined;
     else this.#others?.delete(exchange);
     if (this.#settled) this.#finishIfOver();

@@ -6,7 +6,8 @@
 import type { Call } from "./call.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import type { Exchange } from "./exchange.ts";
-import { type BodyKind, readExcerpt, readWhole } from "./read_body.ts";
+import type { BodyKind } from "./body_kind.ts";
+import { readExcerpt, readWhole } from "./read_body.ts";
 import { redactURL } from "./redact.ts";
 import { track } from "./tracked_response.ts";
 

@@ -18,11 +18,9 @@ import { now } from "../_internal/clock.ts";
 import { sharedTelemetry } from "../telemetry/shared.ts";
 import { recordError } from "../telemetry/span.ts";
 import type { RequestBody } from "./body.ts";
-import type { Call } from "./call.ts";
 import type { CircuitBreaker } from "./circuit_breaker.ts";
 import { CircuitOpenError } from "./errors/circuit_open_error.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
-import type { Exchange } from "./exchange.ts";
 import { redactURL } from "./redact.ts";
 
 /** The conventions' own, in seconds. */
@@ -30,6 +28,30 @@ const BOUNDARIES = [
   ...[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75],
   ...[1, 2.5, 5, 7.5, 10],
 ];
+
+/** What is told of a call. */
+export interface TracedCall {
+  readonly method: string;
+  readonly url: string;
+  readonly body: RequestBody | undefined;
+  readonly isAborted: boolean;
+  trace: CallTrace | undefined;
+}
+
+/** What is told of an attempt. */
+export interface TracedExchange {
+  readonly call: TracedCall;
+  readonly url: string;
+  readonly response: Response | undefined;
+  readonly isAborted: boolean;
+  readonly reason: unknown;
+  trace: AttemptTrace | undefined;
+  /** Sends the request. */
+  send(
+    breaker: CircuitBreaker | undefined,
+    time: number | undefined,
+  ): Promise<void>;
+}
 
 /** Any other method is a name of the caller's choice, of which a metric could get too many. */
 const METHODS = new Set([
@@ -72,7 +94,7 @@ export class HTTPTelemetry {
   }
 
   /** Runs `perform` within the call's span. */
-  within(call: Call, perform: () => void): void {
+  within(call: TracedCall, perform: () => void): void {
     const begin = (span: Span | undefined) => {
       call.trace = new CallTrace(this, span);
       perform();
@@ -87,7 +109,7 @@ export class HTTPTelemetry {
 
   /** Sends the request within the attempt's span. */
   attempt(
-    exchange: Exchange,
+    exchange: TracedExchange,
     breaker: CircuitBreaker | undefined,
     time: number | undefined,
   ): Promise<void> {
@@ -130,7 +152,7 @@ export class CallTrace {
 
   /** The attempt was no success, and another follows after `delay`. */
   retried(
-    call: Call,
+    call: TracedCall,
     failure: unknown,
     status: number | undefined,
     delay: number,
@@ -155,7 +177,7 @@ export class CallTrace {
   }
 
   /** The promise has its error. */
-  failed(call: Call, failure: unknown): void {
+  failed(call: TracedCall, failure: unknown): void {
     if (this.#span === undefined) return;
     if (call.isAborted && !(failure instanceof HTTPTimeoutError)) {
       this.#span.setAttribute("async_core.cancelled", true);
@@ -206,7 +228,7 @@ export class AttemptTrace {
   }
 
   /** Everything has been given back. */
-  end(exchange: Exchange): void {
+  end(exchange: TracedExchange): void {
     const { response } = exchange;
     const measured: Attributes = { ...this.#known };
     if (response !== undefined) {
@@ -238,7 +260,11 @@ export class AttemptTrace {
     span.end();
   }
 
-  #measure(exchange: Exchange, measured: Attributes, error: unknown): void {
+  #measure(
+    exchange: TracedExchange,
+    measured: Attributes,
+    error: unknown,
+  ): void {
     // Nothing was sent: no request to measure.
     if (error instanceof CircuitOpenError) return;
     const { duration, sent, received } = this.#telemetry;

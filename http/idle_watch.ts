@@ -10,7 +10,14 @@ import {
   type TimerTarget,
 } from "../_internal/timer_queue.ts";
 import { HTTPTimeoutError } from "./errors/http_timeout_error.ts";
-import type { Exchange } from "./exchange.ts";
+
+/** What is watched. */
+export interface Watched {
+  /** What it belongs to, for the error. */
+  readonly call: { readonly method: string; readonly url: string };
+  /** Ends it. */
+  abort(reason: unknown): void;
+}
 
 /**
  * Aborts an exchange when nothing arrives for a while. A chunk only notes when it came; the timer
@@ -20,12 +27,12 @@ export class IdleWatch implements TimerTarget {
   // Invariant: #entry is set exactly while somebody waits for a chunk or a chunk has come since it
   // was set. A consumer that takes its time between two reads is no silence of the server's: then
   // #since is undefined.
-  readonly #exchange: Exchange;
+  readonly #exchange: Watched;
   readonly #limit: number;
   #entry: TimerEntry | undefined;
   #since: number | undefined;
 
-  constructor(exchange: Exchange, limit: number) {
+  constructor(exchange: Watched, limit: number) {
     this.#exchange = exchange;
     this.#limit = limit;
   }

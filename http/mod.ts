@@ -82,7 +82,8 @@ export type {
 export { SchemaError } from "./schema.ts";
 export type { SchemaIssue, SchemaResult, StandardSchema } from "./schema.ts";
 export { asyncUpload } from "./upload.ts";
-export type { UploadOptions, UploadProgress } from "./upload.ts";
+export type { UploadOptions } from "./upload.ts";
+export type { UploadProgress } from "./upload_body.ts";
 export type { UploadInput } from "./upload_source.ts";
 export { withRetry } from "./with_retry.ts";
 export type { RetryContext, WithRetryOptions } from "./with_retry.ts";

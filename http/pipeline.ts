@@ -9,7 +9,7 @@ import { onAbort } from "../_internal/abort.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { attempts } from "./attempts.ts";
-import { authorize } from "./auth.ts";
+import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { lastWord, ofHook, requestOf, takeRequest } from "./call_hooks.ts";
 import { Exchange } from "./exchange.ts";

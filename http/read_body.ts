@@ -6,10 +6,8 @@
 import { sleep } from "../_internal/sleep.ts";
 import { ResponseParseError } from "./errors/response_parse_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
+import type { BodyKind } from "./body_kind.ts";
 import type { Exchange } from "./exchange.ts";
-
-/** What a body can be read as. */
-export type BodyKind = "json" | "text" | "bytes" | "blob" | "buffer";
 
 /** Bytes of a body that errors hold. */
 const EXCERPT_BYTES = 1024;

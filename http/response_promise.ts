@@ -7,7 +7,8 @@ import { AsyncStream } from "../streams/mod.ts";
 import type { Call } from "./call.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
-import { type BodyKind, bytesOf, readExcerpt } from "./read_body.ts";
+import type { BodyKind } from "./body_kind.ts";
+import { bytesOf, readExcerpt } from "./read_body.ts";
 import { exchangeOf, responseChunks } from "./tracked_response.ts";
 import { type StandardSchema, validate } from "./schema.ts";
 

@@ -12,24 +12,12 @@ import { checkSignal } from "./settings.ts";
 import { bytesOf } from "./read_body.ts";
 import { headerRecord, urlText } from "./request.ts";
 import { checkStatus } from "./response_promise.ts";
-import { UploadBodies } from "./upload_body.ts";
+import { UploadBodies, type UploadProgress } from "./upload_body.ts";
 import {
   type UploadInput,
   type UploadSource,
   uploadSource,
 } from "./upload_source.ts";
-
-/** How far an upload is. */
-export interface UploadProgress {
-  /** Bytes that the system has taken; a further attempt begins at 0 again. */
-  readonly sent: number;
-  /** Bytes of the whole; `undefined` for a stream. */
-  readonly total: number | undefined;
-  /** From 0 to 1; `undefined` like `total`. */
-  readonly fraction: number | undefined;
-  /** Milliseconds since the call. */
-  readonly elapsed: number;
-}
 
 /** Options of {@linkcode asyncUpload}. */
 export interface UploadOptions

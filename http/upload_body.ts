@@ -10,8 +10,19 @@ import { readableOf } from "./body.ts";
 import { UploadError } from "./errors/upload_error.ts";
 import type { Envelope } from "./multipart.ts";
 import { type Certificates, sendByNode } from "./node_transport.ts";
-import type { UploadProgress } from "./upload.ts";
 import type { UploadSource } from "./upload_source.ts";
+
+/** How far an upload is. */
+export interface UploadProgress {
+  /** Bytes that the system has taken; a further attempt begins at 0 again. */
+  readonly sent: number;
+  /** Bytes of the whole; `undefined` for a stream. */
+  readonly total: number | undefined;
+  /** From 0 to 1; `undefined` like `total`. */
+  readonly fraction: number | undefined;
+  /** Milliseconds since the call. */
+  readonly elapsed: number;
+}
 
 /** What an upload sends. */
 export interface UploadParts {

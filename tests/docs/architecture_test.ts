@@ -15,6 +15,13 @@ import {
 } from "../support/import_graph.ts";
 import { testWith } from "../support/permissions.ts";
 
+/**
+ * A file of each circle that is there for a reason:
+ * - a job and the group, family and key that it belongs to: one linked structure, in files by idea;
+ * - a class and what its static method makes many of it with, which public API fixes.
+ */
+const KNOTS = ["runner/job.ts", "http/breaker_registry.ts"];
+
 Deno.test("findCircles() finds circles of every length, and none where there is none", () => {
   assertEquals(findCircles([["a", "b"], ["b", "c"], ["a", "c"]]), []);
   assertEquals(findCircles([["a", "a"]]), [["a"]]);
@@ -66,10 +73,14 @@ testWith(
       const real = imports.filter(({ isTypeOnly }) => !isTypeOnly);
       assertEquals(findCircles(pairs(real, (path) => path)), []);
     });
-    await t.step("circles of types stay within a folder", () => {
-      for (const circle of findCircles(pairs(imports, (path) => path))) {
-        assertEquals(new Set(circle.map(folderOf)).size, 1, circle.join(", "));
+    await t.step("modules are in no circle of types but the known two", () => {
+      const circles = findCircles(pairs(imports, (path) => path));
+      for (const circle of circles) {
+        const known = KNOTS.find((of) => circle.includes(of));
+        assert(known, `a circle of types: ${circle.join(", ")}`);
       }
+      // One that is undone is no exception any more.
+      assertEquals(circles.length, KNOTS.length);
     });
     await t.step("mod.ts imports nothing but the folders' own mod.ts", () => {
       for (const { from, to } of imports) {
