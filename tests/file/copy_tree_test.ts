@@ -243,7 +243,7 @@ testWith(
   ["read", "write"],
   "asyncCopyFile() copies a tree of 10,000 files through a runner, within its limit",
   async () => {
-    await using directory = await TemporaryDirectory.create();
+    await using directory = await TemporaryDirectory.createForMany();
     for (let i = 0; i < 100; i++) {
       const path = directory.path(`from/d${i % 10}/e${i}`);
       Deno.mkdirSync(path, { recursive: true });

@@ -131,6 +131,42 @@ testWith(
 
 testWith(
   ["read", "write"],
+  "asyncWriteFile() and AsyncFileWriter leave one whole file when workers of one process replace it at once",
+  async () => {
+    await using directory = await TemporaryDirectory.createForMany();
+    const path = await directory.write("file", "o".repeat(50_000));
+    const module = new URL(
+      "../support/atomic_writer_worker.ts",
+      import.meta.url,
+    );
+    const workers = ["a", "b", "c"].map((letter) => {
+      const worker = new Worker(module, { type: "module" });
+      const done = new Promise((resolve, reject) => {
+        worker.onmessage = resolve;
+        worker.onerror = (event) => reject(new Error(event.message));
+      });
+      worker.postMessage({ path, letter, times: 50 });
+      return { worker, done };
+    });
+    try {
+      const done = Promise.all(workers.map(({ done }) => done));
+      for (let isDone = false; !isDone;) {
+        const content = await Deno.readTextFile(path);
+        assert(content === (content[0] as string).repeat(50_000));
+        isDone = await Promise.race([
+          done.then(() => true),
+          new Promise<false>((resolve) => setTimeout(resolve, 1, false)),
+        ]);
+      }
+    } finally {
+      for (const { worker } of workers) worker.terminate();
+    }
+    assertEquals(await directory.names(), ["file"]);
+  },
+);
+
+testWith(
+  ["read", "write"],
   "asyncWriteFile() keeps the mode of the file that it replaces",
   async () => {
     await using directory = await TemporaryDirectory.create();
