@@ -2,7 +2,8 @@
  * Reading a file chunk by chunk, the next read under way while the last chunk is worked on.
  *
  * Invariant: at most one read is under way, `#pending` is its promise, and a buffer is handed out
- * or being read into, never both. `close` waits for the read under way, then closes the file, once.
+ * or being read into, never both. `close` waits for the read under way, then closes the file, once;
+ * for a FIFO or a device, whose read may never end, it is closed later and nobody waits.
  *
  * @module
  */
@@ -38,6 +39,8 @@ export class ChunkReader {
   readonly #end: number;
   /** Size at the start, for regular files that have one. */
   readonly #size: number;
+  /** A read of it ends soon. */
+  readonly #isFile: boolean;
   readonly #reuse: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #subscription: AbortSubscription | undefined;
@@ -46,14 +49,18 @@ export class ChunkReader {
   #buffers: (Uint8Array | undefined)[] = [undefined, undefined];
   #turn = 0;
   #closing: Promise<void> | undefined;
+  /** The two ways to end a wait before its read: an abort, and a close. */
   #rejectWait: ((reason: unknown) => void) | undefined;
+  #endWait: ((chunk: undefined) => void) | undefined;
 
   private constructor(
     file: Deno.FsFile,
     path: string,
-    size: number,
+    info: Deno.FileInfo,
     options: ChunkOptions,
   ) {
+    const size = info.isFile ? info.size : 0;
+    this.#isFile = info.isFile;
     this.#file = file;
     this.#path = path;
     this.#size = size;
@@ -99,7 +106,7 @@ export class ChunkReader {
       return new ChunkReader(
         file,
         path,
-        info.isFile ? info.size : 0,
+        info,
         // Not sought: systems refuse positions beyond the longest file that they could have.
         isBeyond ? { ...options, end: start } : options,
       );
@@ -121,8 +128,8 @@ export class ChunkReader {
     );
     // Seen by the next call, or by nobody when the reader is closed first.
     this.#pending.catch(() => {});
-    if (this.#signal === undefined) return current;
-    return this.#abortable(current);
+    if (this.#signal === undefined && this.#isFile) return current;
+    return this.#interruptible(current);
   }
 
   /** Waits for a read under way and closes the file. */
@@ -133,6 +140,13 @@ export class ChunkReader {
   async #close(): Promise<void> {
     this.#subscription?.unsubscribe();
     this.#position = Infinity;
+    const closing = this.#closeFile();
+    if (this.#isFile) await closing;
+    else this.#endWait?.(undefined);
+  }
+
+  /** Never rejects. */
+  async #closeFile(): Promise<void> {
     try {
       await this.#pending;
     } catch {
@@ -142,9 +156,12 @@ export class ChunkReader {
     }
   }
 
-  #abortable<T>(promise: Promise<T>): Promise<T> {
+  #interruptible(
+    promise: Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => {
       this.#rejectWait = reject;
+      this.#endWait = resolve;
       promise.then(resolve, reject);
     });
   }

@@ -34,6 +34,7 @@ export abstract class ChunkSource<T> {
   #opening: Promise<ChunkReader> | undefined;
   /** Gives up the waiting for a lock, which may never come. Made only when there is one. */
   #lockWait: AbortController | undefined;
+  #isOpen = false;
   #isAtEnd = false;
   #isClosed = false;
   #isDisposed = false;
@@ -65,6 +66,8 @@ export abstract class ChunkSource<T> {
         this.#opening = ChunkReader.open(this.path, this.#openOptions());
       }
       const reader = await this.#opening;
+      this.#isOpen = true;
+      if (this.#isDisposed) throw disposed(this.path);
       for (;;) {
         const chunk = await reader.next();
         if (this.#isDisposed) throw disposed(this.path);
@@ -107,6 +110,11 @@ export abstract class ChunkSource<T> {
     const opening = this.#opening;
     if (opening === undefined) return;
     this.#lockWait?.abort(disposed(this.path));
+    if (!this.#isOpen && await isFifo(this.path)) {
+      // Its opening waits for somebody at the other end, who may never come.
+      opening.then((reader) => reader.close(), () => {});
+      return;
+    }
     let reader: ChunkReader;
     try {
       reader = await opening;
@@ -121,6 +129,14 @@ export abstract class ChunkSource<T> {
     // Left by its consumer already: nobody is there to be told.
     if (!this.#isClosed) this.#isDisposed = true;
     await this.close();
+  }
+}
+
+async function isFifo(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFifo === true;
+  } catch {
+    return false;
   }
 }
 

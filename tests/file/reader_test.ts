@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
   assertThrows,
@@ -460,6 +461,46 @@ testWith(
     late.abort(reason);
     assertEquals(text.length, 500_000);
   },
+);
+
+testWith(
+  ["read", "write", "run"],
+  "AsyncFileReader waits neither for the other end of a FIFO nor for its silence when it is aborted or disposed",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    const reason = { why: "test" };
+    // Nobody writes.
+    const disposed = new AsyncFileReader(path);
+    const opening = collect(disposed.stream()).catch((error) => error);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await disposed[Symbol.asyncDispose]();
+    // Somebody opens it, writes a line and is silent.
+    using writer = await Deno.open(path, { read: true, write: true });
+    assertInstanceOf(await opening, DisposedError);
+    const controller = new AbortController();
+    await using reader = new AsyncFileReader(path, {
+      signal: controller.signal,
+    });
+    await writer.write(new TextEncoder().encode("line\n"));
+    const lines = reader.streamLines()[Symbol.asyncIterator]();
+    assertEquals((await lines.next()).value, "line");
+    const next = lines.next().catch((error) => error);
+    controller.abort(reason);
+    assertStrictEquals(await next, reason);
+    const silent = new AsyncFileReader(path);
+    const waiting = collect(silent.streamBytes()).catch((error) => error);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await silent[Symbol.asyncDispose]();
+    assertInstanceOf(await waiting, DisposedError);
+    // So that the two reads under way end.
+    await writer.write(new TextEncoder().encode("line\n"));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await writer.write(new TextEncoder().encode("line\n"));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  },
+  { ignore: Deno.build.os !== "linux" },
 );
 
 testWith(
