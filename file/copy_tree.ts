@@ -257,7 +257,7 @@ class TreeRun {
   }
 }
 
-/** Copied by the system in one call even when progress or a signal is asked for. */
+/** Copied by the system in one call even when progress is asked for. */
 const SMALL = 4 * 1024 * 1024;
 
 async function linkType(path: string): Promise<Deno.SymlinkOptions> {
