@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks several times and writes what they say: docs/BENCHMARKS.md with a table for
  * each group (the median of the runs' averages, and the ratio to the first row), and a chart of
- * each group in docs/charts/.
+ * each group in docs/charts/, and the table of numbers in README.md.
  *
  * Usage: `deno task bench:report [options]`
  *

@@ -6,6 +6,7 @@
 import { fromFileUrl } from "@std/path";
 import { CLAIMS } from "./claims.ts";
 import { baseOf, drawChart, showTime } from "./draw_chart.ts";
+import { HEADLINES } from "./headlines.ts";
 import type { BenchFile, Group } from "./results.ts";
 
 /** In this order; what is not named comes last. */
@@ -82,12 +83,61 @@ export async function writeReport(
   }
   const page = new URL("docs/BENCHMARKS.md", root);
   await Deno.writeTextFile(page, lines.join("\n"));
+  const readme = new URL("README.md", root);
+  const text = await Deno.readTextFile(readme);
+  await Deno.writeTextFile(readme, withNumbers(text, results));
   await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["fmt", "--quiet", fromFileUrl(page)],
+      ...["fmt", "--quiet", fromFileUrl(page), fromFileUrl(readme)],
       fromFileUrl(new URL("results.json", charts)),
     ],
   }).output();
+}
+
+/** README.md's table stands between these. */
+const BEGIN = "<!-- bench:report writes this table -->";
+const END = "<!-- until here -->";
+
+/** The text with the table of what was measured in its place. */
+export function withNumbers(
+  text: string,
+  results: ReadonlyMap<string, BenchFile>,
+): string {
+  const begin = text.indexOf(BEGIN);
+  const end = text.indexOf(END);
+  if (begin === -1 || end < begin) {
+    throw new Error(`README.md has lost the lines ${BEGIN} and ${END}`);
+  }
+  const rows = HEADLINES.flatMap(
+    ({ what, file, group: start, ours, beside }) => {
+      const group = results.get(file)?.groups.find(({ name }) =>
+        name.startsWith(start)
+      );
+      const rowOf = (name: string) =>
+        group?.rows.find((row) => row.name.startsWith(name));
+      const own = rowOf(ours);
+      const ratios = beside.flatMap(([name, label]) => {
+        const row = rowOf(name);
+        if (own === undefined || row === undefined) return [];
+        return [`**${showRatio(row.time / own.time)}** ${label}`];
+      });
+      return ratios.length === 0 ? [] : [`| ${what} | ${ratios.join(", ")} |`];
+    },
+  );
+  return [
+    text.slice(0, begin) + BEGIN,
+    "",
+    "| what | so many times as fast as |",
+    "| --- | --- |",
+    ...rows,
+    "",
+    text.slice(end),
+  ].join("\n");
+}
+
+/** Two digits that mean something. */
+function showRatio(ratio: number): string {
+  return ratio >= 9.95 ? ratio.toFixed(0) : ratio.toPrecision(2);
 }
 
 function table(group: Group): string[] {
