@@ -21,9 +21,13 @@ export class DisposedError extends Error {
   /** Always `"DisposedError"`. */
   override readonly name = "DisposedError";
 
-  /** `what` was used (for example `AsyncRunner.submit()`) after its end. */
-  constructor(what: string, advice = "Create a new one.") {
-    super(`${what} was called after shutdown or disposal. ${advice}`);
+  /** `what` was used (for example `AsyncRunner.submit()`) after its end; or `happened` to it. */
+  constructor(
+    what: string,
+    advice = "Create a new one.",
+    happened = "was called after shutdown or disposal",
+  ) {
+    super(`${what} ${happened}. ${advice}`);
   }
 }
 

@@ -227,8 +227,9 @@ export class AsyncHTTPClient implements AsyncDisposable {
     this.#closed = true;
     const error = reason ??
       new DisposedError(
-        "AsyncHTTPClient.close()",
-        "The call was under way and has been ended.",
+        "AsyncHTTPClient",
+        "Close it when its calls have ended, or give close() a reason of your own.",
+        "was closed while the call was under way",
       );
     for (const call of [...this.#calls]) call.abort(error);
     // Each ends within a few turns of the event loop: its fetch has been aborted.
