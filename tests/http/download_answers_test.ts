@@ -248,3 +248,54 @@ testWith(
     assertEquals(idle.ranges, []);
   },
 );
+
+testWith(
+  needs,
+  "asyncDownload() asks for no range under a weak ETag, nor under a date too close to the response",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    const date = "Tue, 24 Nov 2026 12:00:00 GMT";
+    for (
+      const headers of [
+        { etag: 'W/"1"' },
+        { "last-modified": date, date },
+      ]
+    ) {
+      const weak = client((_range, index) => {
+        if (index > 0) return new Response("0123456789");
+        const { body } = broken("01234");
+        return new Response(body, {
+          headers: { ...headers, "content-length": "10" },
+        });
+      });
+      assertEquals((await asyncDownload(url, path, weak)).resumedFrom, 0);
+      assertEquals(weak.ranges, [null, null]);
+      assertEquals(await Deno.readTextFile(path), "0123456789");
+    }
+  },
+);
+
+testWith(
+  needs,
+  "asyncDownload() synchronises the file before it has its final name",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    const { sync } = Deno.FsFile.prototype;
+    const seen: string[][] = [];
+    Deno.FsFile.prototype.sync = async function () {
+      if (!(await this.stat()).isDirectory) {
+        seen.push(await names(directory.root));
+      }
+      return await sync.call(this);
+    };
+    try {
+      const whole = client(() => new Response("0123456789"));
+      await asyncDownload(url, path, whole);
+    } finally {
+      Deno.FsFile.prototype.sync = sync;
+    }
+    assertEquals(seen, [["f.part"]]);
+  },
+);

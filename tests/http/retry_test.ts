@@ -248,6 +248,21 @@ Deno.test("withRetry() rejects at once with the caller's reason when aborted whi
   assertStrictEquals(await pending, reason);
 });
 
+Deno.test("withRetry() waits out a Retry-After above 2^31 ms, which a timer would take for none", async () => {
+  using clock = new FakeClock();
+  let attempts = 0;
+  const call = withRetry(() => {
+    const headers = { "retry-after": "3000000" };
+    return ++attempts === 1
+      ? new Response(null, { status: 503, headers })
+      : new Response("ok");
+  }, {});
+  await clock.tick(2 ** 31 + 10);
+  assertEquals(attempts, 1);
+  await clock.tick(3_000_000_000 - 2 ** 31);
+  assertEquals([(await call).status, attempts], [200, 2]);
+});
+
 Deno.test("RetryBudget forgets what is older than its window", async () => {
   using clock = new FakeClock();
   const budget = new RetryBudget({ ratio: 0.5, minimum: 1, window: 1000 });
