@@ -6,7 +6,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
 import { testWithRedis, useRedis } from "./support/redis.ts";
-import { echo, pause, slow, square, tasks, until } from "./support/tasks.ts";
+import { echo, slow, square, tasks, until } from "./support/tasks.ts";
 
 testWithRedis(
   "ClusterRunner.submit() with the id of a task that is being cancelled runs anew when that is out of the way",
@@ -129,7 +129,7 @@ testWithRedis(
   async () => {
     await using redis = await useRedis();
     await using serving = new ClusterRunner(redis.at);
-    let release = () => {};
+    let release: (() => void) | undefined;
     const held = defineTask("held", async (_: null) => {
       await new Promise<void>((resolve) => release = resolve);
       return "done";
@@ -139,14 +139,13 @@ testWithRedis(
     const handle = leaving.submit(held(null));
     await until(() => handle.state === "running");
     const attached = serving.attach(handle.id);
-    await until(() => attached.state === "running");
+    await until(() => attached.state === "running" && release !== undefined);
     const report = await leaving.shutdown({ wait: false, grace: 10 });
     assertEquals(report.unfinished.map(({ id }) => id), [handle.id]);
     assertEquals(worker.stats().running, 1);
-    release();
+    release?.();
     await Promise.allSettled([attached, handle]);
     assertEquals(attached.state, "cancelled");
-    await pause(0);
-    assertEquals((await serving.stats()).running, 0);
+    await until(async () => (await serving.stats()).running === 0);
   },
 );
