@@ -265,7 +265,8 @@ class Timing<T> extends Wrapped<T> {
       `The next element did not come within ${this.#duration} ms. The source was closed.`,
     );
     // As an abort: what is late, a source or a function, is not waited for.
-    this.#upstream.abort(error).then(() => this.#expire?.(error));
+    this.closing.begin(this.#upstream.abort(error))
+      .then(() => this.#expire?.(error));
   }
 
   #await(result: PromiseLike<IteratorResult<T>>): Promise<IteratorResult<T>> {

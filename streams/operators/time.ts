@@ -115,8 +115,8 @@ class TimedBatch<T> extends Timed<T, T[]> {
     else this.#isDue = true;
   }
 
+  /** The timer is at rest: the batch is full or due, or the end clears it. */
   #emit(): void {
-    this.timer.rest();
     this.#isAsked = this.#isDue = false;
     const items = this.#items;
     this.#items = [];

@@ -104,3 +104,20 @@ Deno.test("an element at hand of a batch source is not given after return()", as
   assertEquals(seen, { pulls: 1, closings: 1, isClosed: true });
   assert((await iterator.next()).done);
 });
+
+Deno.test("for await over one very large batch lets timers run", async () => {
+  const large = Array.from({ length: 2_000_000 }, (_, n) => n);
+  const controller = new AbortController();
+  const stream = AsyncStream.fromBatches(() => {
+    let left = 1;
+    return { pull: () => left-- > 0 ? large : undefined };
+  });
+  const timer = setTimeout(() => controller.abort("enough"), 1);
+  let read = 0;
+  const error = await failureOf((async () => {
+    for await (const _ of stream.abortable(controller.signal)) read++;
+  })());
+  clearTimeout(timer);
+  assertEquals(error, "enough");
+  assert(read < large.length, `read ${read} before the timer`);
+});

@@ -455,6 +455,19 @@ Deno.test("AsyncStream.merge() reads each source at most once ahead of an idle c
   assertEquals(sources.map((source) => source.returns), [1, 1, 1]);
 });
 
+Deno.test("AsyncStream.merge() holds at most one element of each source however long it is read", async () => {
+  const ahead = [0, 0, 0];
+  const sources = ahead.map((_, which) =>
+    AsyncStream.range(0, 50).tap(() => ahead[which]!++).map(() => which)
+  );
+  let most = 0;
+  for await (const which of AsyncStream.merge(...sources)) {
+    ahead[which]!--;
+    most = Math.max(most, ...ahead);
+  }
+  assertEquals([ahead, most], [[0, 0, 0], 1]);
+});
+
 Deno.test("AsyncStream.merge() closes the others when one fails, and keeps all errors", async () => {
   const error = new Error("one");
   const failing = asyncProbe({ failAt: 1, error });
