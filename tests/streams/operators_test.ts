@@ -5,6 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  AsyncQueue,
   AsyncStream,
   StreamConsumedError,
   StreamOverflowError,
@@ -848,6 +849,16 @@ Deno.test("AsyncStream.fromEvents() listens while it is read, keeps the order, a
 });
 
 // Reading ahead
+
+Deno.test("AsyncStream.finally() is called once when it is left while a read is pending", async () => {
+  let calls = 0;
+  const iterator = new AsyncQueue<number>().stream().finally(() => calls++)
+    [Symbol.asyncIterator]();
+  const pending = iterator.next();
+  await settle();
+  await iterator.return?.();
+  assertEquals([(await pending).done, calls], [true, 1]);
+});
 
 Deno.test("AsyncStream.buffer() reads so far ahead and no further", async () => {
   const source = asyncProbe();
