@@ -7,8 +7,14 @@
 import { now } from "../_internal/clock.ts";
 import { AgeIndex } from "./age_index.ts";
 import { isActive, type Job, JobList } from "./job.ts";
+import { OldestGroups } from "./oldest_groups.ts";
 import type { TaskPriority } from "./priority.ts";
-import { elder, LEVELS, type WaitingQueue } from "./waiting_queue.ts";
+import {
+  agedLevel,
+  elder,
+  LEVELS,
+  type WaitingQueue,
+} from "./waiting_queue.ts";
 
 /** The waiting jobs of one key in one level. A job without a key is a group of its own. */
 export class KeyGroup {
@@ -20,6 +26,8 @@ export class KeyGroup {
   /** Stands in the turn of its level; false while its key has no free place. */
   inTurn = false;
   count = 0;
+  /** The sequence of its first job when that was last noted by OldestGroups; 0: not noted. */
+  noted = 0;
   #index: AgeIndex | undefined = undefined;
 
   constructor(level: number, state: KeyState | undefined) {
@@ -53,6 +61,9 @@ interface KeyState {
 interface Turn {
   first: KeyGroup | undefined;
   last: KeyGroup | undefined;
+  count: number;
+  /** Only with aging. */
+  readonly oldest: OldestGroups | undefined;
 }
 
 /** Strict priority between levels, keys in turn within a level, at most `maxPerKey` of a key. */
@@ -60,10 +71,7 @@ export class KeyedQueue implements WaitingQueue {
   // Invariant: a group exists exactly while it has jobs, is in turn exactly while its key has a
   // free place, and a key is in #keys exactly while it has a group or a running job; so a key
   // without work holds no memory. #startable counts the jobs of the groups in turn.
-  readonly #turns: Turn[] = Array.from(
-    { length: LEVELS },
-    () => ({ first: undefined, last: undefined }),
-  );
+  readonly #turns: Turn[];
   readonly #keys = new Map<PropertyKey, KeyState>();
   readonly #maxPerKey: number;
   readonly #aging: number;
@@ -73,6 +81,12 @@ export class KeyedQueue implements WaitingQueue {
   constructor(maxPerKey: number, aging: number) {
     this.#maxPerKey = maxPerKey;
     this.#aging = aging;
+    this.#turns = Array.from({ length: LEVELS }, () => ({
+      first: undefined,
+      last: undefined,
+      count: 0,
+      oldest: aging < Infinity ? new OldestGroups() : undefined,
+    }));
   }
 
   get size(): number {
@@ -102,8 +116,10 @@ export class KeyedQueue implements WaitingQueue {
     group.add(job);
     if (job.extras !== undefined) job.extras.keyGroup = group;
     this.#size++;
-    if (group.inTurn) this.#startable++;
-    else if (this.#hasPlace(group)) this.#enterTurn(group);
+    if (group.inTurn) {
+      this.#startable++;
+      this.#noteAge(group);
+    } else if (this.#hasPlace(group)) this.#enterTurn(group);
   }
 
   remove(job: Job): void {
@@ -111,7 +127,10 @@ export class KeyedQueue implements WaitingQueue {
     group.jobs.remove(job);
     group.count--;
     this.#size--;
-    if (group.inTurn) this.#startable--;
+    if (group.inTurn) {
+      this.#startable--;
+      this.#noteAge(group);
+    }
     if (group.count === 0) {
       if (group.inTurn) this.#leaveTurn(group);
       const { state } = group;
@@ -233,14 +252,31 @@ export class KeyedQueue implements WaitingQueue {
     }
   }
 
+  /**
+   * With aging: of each level the job whose turn it is, unless the one that has waited longest has
+   * risen above it; and of those the one that has risen highest.
+   */
   #eldest(): Job | undefined {
     const time = now();
     let best: Job | undefined;
-    for (const turn of this.#turns) {
-      const first = turn.first?.jobs.first;
-      if (first !== undefined) best = elder(best, first, this.#aging, time);
+    for (const { first, oldest } of this.#turns) {
+      const inTurn = first?.jobs.first;
+      if (inTurn === undefined) continue;
+      const longest = oldest?.oldest()?.jobs.first;
+      const candidate = longest !== undefined &&
+          agedLevel(longest, this.#aging, time) <
+            agedLevel(inTurn, this.#aging, time)
+        ? longest
+        : inTurn;
+      best = elder(best, candidate, this.#aging, time);
     }
     return best;
+  }
+
+  /** The first job of a group in turn may be another than before. */
+  #noteAge(group: KeyGroup): void {
+    const { oldest, count } = this.#turn(group.level);
+    oldest?.note(group, count);
   }
 
   #groupOf(job: Job): KeyGroup {
@@ -269,7 +305,9 @@ export class KeyedQueue implements WaitingQueue {
     if (turn.last === undefined) turn.first = group;
     else turn.last.next = group;
     turn.last = group;
+    turn.count++;
     group.inTurn = true;
+    this.#noteAge(group);
   }
 
   #leaveTurn(group: KeyGroup): void {
@@ -279,6 +317,7 @@ export class KeyedQueue implements WaitingQueue {
     if (group.next === undefined) turn.last = group.previous;
     else group.next.previous = group.previous;
     group.next = group.previous = undefined;
+    turn.count--;
     group.inTurn = false;
   }
 

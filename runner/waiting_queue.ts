@@ -186,7 +186,8 @@ export function elder(
   return one.sequence < other.sequence ? one : other;
 }
 
-function agedLevel(job: Job, aging: number, time: number): number {
+/** The level that a job has risen to. */
+export function agedLevel(job: Job, aging: number, time: number): number {
   const waited = time - (job.timing?.queuedAt ?? time);
   return Math.max(0, job.priority - Math.floor(waited / aging));
 }

@@ -4,9 +4,14 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { TaskPriority, TaskScheduler } from "../../runner/mod.ts";
+import {
+  type TaskHandle,
+  TaskPriority,
+  TaskScheduler,
+} from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { HeldTask } from "../support/held_task.ts";
+import { randomNumbers } from "../support/random.ts";
 
 const { HIGH, NORMAL, LOW, BACKGROUND, CRITICAL } = TaskPriority;
 
@@ -109,4 +114,66 @@ Deno.test("aging together with maxPerKey: a waiting key rises too", async () => 
   first.end();
   await clock.tick();
   assertEquals(order, ["low", "normal"]);
+});
+
+Deno.test("aging together with maxPerKey: a key that had no free place loses no time by it", async () => {
+  using clock = new FakeClock();
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxPerKey: 1,
+    aging: 100,
+  });
+  const order: string[] = [];
+  const first = new HeldTask();
+  const submit = (name: string, key: string, priority?: TaskPriority) =>
+    scheduler.submit(() => order.push(name), { key, priority });
+  void scheduler.submit(first.run, { key: "a" });
+  await clock.tick();
+  // Its key has no free place, so others come before it in the turn of its level.
+  submit("old", "a", LOW);
+  await clock.tick(250);
+  submit("young", "b", LOW);
+  submit("high", "c", HIGH);
+  first.end();
+  await clock.tick();
+  assertEquals(order, ["old", "high", "young"]);
+});
+
+Deno.test("aging together with maxPerKey: the longest waiting of many keys rises, whatever was cancelled, moved or held back", async () => {
+  using clock = new FakeClock();
+  const random = randomNumbers(11);
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxPerKey: 1,
+    aging: 10,
+    paused: true,
+  });
+  const started: number[] = [];
+  const handles: TaskHandle<unknown>[] = [];
+  for (let index = 0; index < 400; index++) {
+    if (index % 4 === 0) await clock.tick(1);
+    const handle = scheduler.submit(() => started.push(index), {
+      key: Math.floor(random() * 40),
+      priority: random() < 0.5 ? LOW : HIGH,
+    });
+    handle.catch(() => {});
+    handles.push(handle);
+    const other = handles[Math.floor(random() * handles.length)];
+    const action = random();
+    if (action < 0.3) other?.cancel();
+    else if (action < 0.6) other?.setPriority(action < 0.45 ? LOW : HIGH);
+  }
+  // Everything has risen to the top but what came in the last 30 ms: those come last.
+  const old =
+    handles.filter(({ state }, index) =>
+      state === "queued" && index < 400 - 4 * 31
+    ).length;
+  scheduler.resume();
+  await clock.tick();
+  assertEquals(
+    started.length,
+    handles.filter(({ state }) => state === "succeeded").length,
+  );
+  const early = started.slice(0, old);
+  assertEquals(early.filter((index) => index >= 400 - 4 * 9), []);
 });

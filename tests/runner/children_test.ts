@@ -391,6 +391,34 @@ Deno.test("context.submit() lends the place of a key only while the task awaits 
   await assertWhole(runner);
 });
 
+Deno.test("context.submit() lends every slot that can be lent when one end makes room for several children", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2, maxPerKey: 1 });
+  const started: string[] = [];
+  const ends = new Map<string, () => void>();
+  const held = (name: string) => () => {
+    started.push(name);
+    return new Promise<void>((resolve) => ends.set(name, resolve));
+  };
+  const one = runner.submit(async ({ submit }) => {
+    await Promise.all([
+      submit(held("keyed"), { key: "k" }),
+      submit(held("plain")),
+    ]);
+  });
+  const other = runner.submit(async ({ submit }) => {
+    await submit(held("keyed too"), { key: "k" });
+  });
+  await quiet();
+  assertEquals(started, ["keyed"]);
+  // Its end frees the slot of its parent, and the place of the key.
+  ends.get("keyed")?.();
+  await quiet();
+  assertEquals(started.sort(), ["keyed", "keyed too", "plain"]);
+  for (const end of ends.values()) end();
+  await Promise.all([one, other]);
+  await assertWhole(runner);
+});
+
 Deno.test("a child whose slot is lent and who ignores its signal keeps the slot until it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();

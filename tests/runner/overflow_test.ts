@@ -346,3 +346,27 @@ Deno.test("ready(), gather and map share a bounded queue without pushing each ot
     assert(longest <= 2, `${longest} waited with ${overflow}`);
   }
 });
+
+Deno.test("overflow: a submit by whoever is told of an end sees the slot as free, and starts nothing itself", async () => {
+  const log: string[] = [];
+  const scheduler: TaskScheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxQueue: 1,
+    overflow: "reject",
+    observer: {
+      settled: ({ name }) => {
+        if (name !== "first") return;
+        log.push("told");
+        void scheduler.submit(() => log.push("third"));
+        log.push("submitted");
+      },
+    },
+  });
+  const held = new HeldTask();
+  void scheduler.submit(held.run, { name: "first" });
+  await microtasks();
+  void scheduler.submit(() => log.push("second"));
+  held.end();
+  await scheduler.onIdle();
+  assertEquals(log, ["told", "submitted", "second", "third"]);
+});

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { TaskPriority, TaskScheduler } from "../../runner/mod.ts";
+import { type Task, TaskPriority, TaskScheduler } from "../../runner/mod.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -182,4 +182,22 @@ Deno.test("rateLimit counts starts, not tasks that run: a long one does not hold
   assertEquals([long.state, short.state], ["running", "succeeded"]);
   held.end();
   await long;
+});
+
+Deno.test("rateLimit: children that run in lent slots count too, and wait for their time", async () => {
+  using clock = new FakeClock();
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    rateLimit: { limit: 2, interval: 100 },
+  });
+  const started: number[] = [];
+  const start = performance.now();
+  const nested = (left: number): Task<void> => async ({ submit }) => {
+    started.push(performance.now() - start);
+    if (left > 0) await submit(nested(left - 1));
+  };
+  const handle = scheduler.submit(nested(4));
+  for (let step = 0; step < 6; step++) await clock.tick(50);
+  await handle;
+  assertEquals(started, [0, 0, 100, 100, 200]);
 });
