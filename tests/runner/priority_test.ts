@@ -216,9 +216,9 @@ for (
       handle.catch(() => {});
       handles.push(handle);
     };
-    for (let n = 0; n < 60_000; n++) submit();
+    for (let n = 0; n < 80_000; n++) submit();
     const start = performance.now();
-    for (let n = 0; n < 120_000; n++) {
+    for (let n = 0; n < 100_000; n++) {
       const handle = handles[Math.floor(random() * handles.length)];
       const action = random();
       if (action < 0.1) handle?.cancel();
@@ -238,7 +238,8 @@ for (
       started.join() === expected.join(),
       "the order is by level, then by age",
     );
-    assert(took < 5000, `took ${took} ms`);
+    // Half a second on a machine that is free; with a walk through the list for each, minutes.
+    assert(took < 20_000, `took ${took} ms`);
   });
 }
 
