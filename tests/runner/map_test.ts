@@ -14,6 +14,8 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { AsyncRunner, TaskPriority } from "../../runner/mod.ts";
+import { coreOf } from "../../runner/scheduler.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import {
   aborted,
   errorOf,
@@ -503,6 +505,30 @@ Deno.test("map() without concurrency follows maxWorkers as it changes", async ()
     await quiet();
   }
   assertEquals(await collected, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  // The scheduler knows it no longer.
+  assertEquals(coreOf(runner.scheduler).batches.size, 0);
+});
+
+Deno.test("map() without concurrency follows an adaptive limit", async () => {
+  using clock = new FakeClock();
+  const runner = new AsyncRunner({
+    maxWorkers: 2,
+    adaptive: { min: 1, max: 20 },
+  });
+  const gauge = new Gauge();
+  const collected = Array.fromAsync(
+    runner.map(
+      Array.from({ length: 600 }),
+      gauge.watch(() =>
+        new Promise<void>((resolve) => setTimeout(resolve, 10))
+      ),
+    ),
+  );
+  while (gauge.total < 600) await clock.tick(10);
+  await clock.tick(10);
+  await collected;
+  assert(gauge.most > 4, `${gauge.most} at once`);
+  assert(gauge.most <= 20, `${gauge.most} at once`);
 });
 
 Deno.test("map() with a concurrency of its own keeps to it when maxWorkers is raised", async () => {

@@ -370,3 +370,27 @@ Deno.test("overflow: a submit by whoever is told of an end sees the slot as free
   await scheduler.onIdle();
   assertEquals(log, ["told", "submitted", "second", "third"]);
 });
+
+Deno.test("overflow: a task that is cancelled by the drop that makes room for it never starts", async () => {
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 1,
+    maxQueue: 1,
+    overflow: "drop-oldest",
+  });
+  const runner = new AsyncRunner({ scheduler });
+  const held = new HeldTask();
+  const running = scheduler.submit(held.run);
+  await microtasks();
+  const started: string[] = [];
+  // The second drops the first, which decides the race and cancels the second.
+  const race = runner.race([
+    () => started.push("first"),
+    () => started.push("second"),
+  ]);
+  await assertRejects(() => race, QueueFullError);
+  assertEquals(scheduler.size, 0);
+  held.end();
+  await running;
+  await scheduler.onIdle();
+  assertEquals(started, []);
+});

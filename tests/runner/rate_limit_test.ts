@@ -201,3 +201,38 @@ Deno.test("rateLimit: children that run in lent slots count too, and wait for th
   await handle;
   assertEquals(started, [0, 0, 100, 100, 200]);
 });
+
+Deno.test("rateLimit: no timer is left when its time came while the thread was busy", async () => {
+  const scheduler = new TaskScheduler({
+    maxConcurrent: 2,
+    rateLimit: { limit: 1, interval: 30 },
+  });
+  const before = timers.size;
+  await scheduler.submit(() => {});
+  const second = scheduler.submit(() => {});
+  await macrotask();
+  assertEquals(timers.size, before + 1);
+  const start = performance.now();
+  while (performance.now() - start < 40);
+  // Looked at before the timer can fire.
+  scheduler.maxConcurrent = 3;
+  await second;
+  assertEquals(timers.size, before);
+});
+
+Deno.test("rateLimit: ready() lets one pass when nothing waits, who then waits for its time", async () => {
+  using clock = new FakeClock();
+  const scheduler = new TaskScheduler({
+    maxQueue: 0,
+    rateLimit: { limit: 1, interval: 100 },
+  });
+  const start = performance.now();
+  const starts: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    void scheduler.ready().then(() =>
+      scheduler.submit(() => starts.push(performance.now() - start))
+    );
+    for (let step = 0; step < 3; step++) await clock.tick(50);
+  }
+  assertEquals(starts, [0, 150, 300]);
+});
