@@ -17,7 +17,9 @@ import {
 } from "../../file/mod.ts";
 import { DisposedError } from "../../_internal/errors.ts";
 import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
+import { openFiles } from "../support/open_files.ts";
 import { testWith } from "../support/permissions.ts";
+import { until } from "../support/real_time.ts";
 
 const encoder = new TextEncoder();
 const bytesOf = (text: string) => encoder.encode(text);
@@ -494,11 +496,9 @@ testWith(
     await new Promise((resolve) => setTimeout(resolve, 20));
     await silent[Symbol.asyncDispose]();
     assertInstanceOf(await waiting, DisposedError);
-    // So that the two reads under way end.
-    await writer.write(new TextEncoder().encode("line\n"));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    await writer.write(new TextEncoder().encode("line\n"));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // So that the two reads under way end, each with its file.
+    writer.close();
+    await until(() => openFiles(path) === 0);
   },
   { ignore: Deno.build.os !== "linux" },
 );

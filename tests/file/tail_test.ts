@@ -11,6 +11,7 @@ import {
 } from "../../file/mod.ts";
 import { DisposedError } from "../../_internal/errors.ts";
 import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
+import { openFiles } from "../support/open_files.ts";
 import { testWith } from "../support/permissions.ts";
 import { until } from "../support/real_time.ts";
 
@@ -289,15 +290,3 @@ testWith(
     );
   },
 );
-
-/** How often this process has the file open. */
-function openFiles(path: string): number {
-  if (Deno.build.os !== "linux") return 0;
-  return [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
-    try {
-      return Deno.readLinkSync(`/proc/self/fd/${name}`) === path;
-    } catch {
-      return false;
-    }
-  }).length;
-}
