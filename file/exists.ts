@@ -18,7 +18,7 @@ export interface FileExistsOptions {
    * @default {true}
    */
   followSymlinks?: boolean | undefined;
-  /** Rejects at once with the signal's own reason when it aborts. */
+  /** Rejects with the signal's own reason when it has aborted by the time the system answers. */
   signal?: AbortSignal | undefined;
 }
 

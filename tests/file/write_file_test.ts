@@ -145,7 +145,7 @@ testWith(
         worker.onmessage = resolve;
         worker.onerror = (event) => reject(new Error(event.message));
       });
-      worker.postMessage({ path, letter, times: 50 });
+      worker.postMessage({ path, letter, times: 20 });
       return { worker, done };
     });
     try {
