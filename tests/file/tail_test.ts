@@ -168,6 +168,34 @@ testWith(
 
 testWith(
   needed,
+  "AsyncFileReader.tail() reads what was written between its last read and the rotation",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("log", "1\n");
+    const stat = Deno.stat;
+    // The worst moment: it has read to the end, and looks now whether the file is still the same.
+    Deno.stat = (asked) => {
+      if (asked === path) {
+        Deno.stat = stat;
+        Deno.writeTextFileSync(path, "2\n", { append: true });
+        Deno.renameSync(path, `${path}.1`);
+        Deno.writeTextFileSync(path, "3\n");
+      }
+      return stat(asked);
+    };
+    try {
+      await using reader = new AsyncFileReader(path);
+      const lines = reader.tail({ follow: true, pollInterval: 20 });
+      assertEquals(await lines.take(3).collect(), ["1", "2", "3"]);
+    } finally {
+      Deno.stat = stat;
+    }
+  },
+  { ignore: Deno.build.os === "windows" },
+);
+
+testWith(
+  needed,
   "AsyncFileReader.tail() begins again when the log is truncated",
   async () => {
     await using directory = await TemporaryDirectory.create();
