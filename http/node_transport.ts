@@ -33,8 +33,7 @@ export function hasNodeTransport(): boolean {
 }
 
 /**
- * Sends a request whose body is a stream of bytes. Redirects are not followed, and the response is
- * not decompressed. The body's stream is cancelled when the server answers before it was sent
+ * Sends a request whose body is a stream of bytes. Redirects are not followed. The body's stream is cancelled when the server answers before it was sent
  * whole, on a failure and on an abort.
  */
 export async function sendByNode(
@@ -172,11 +171,25 @@ function responseOf(
   const status = incoming.statusCode ?? 0;
   const isEmpty = status === 204 || status === 205 || status === 304;
   if (isEmpty) incoming.resume();
-  return new Response(isEmpty ? null : bodyOf(incoming, outgoing), {
-    status,
-    statusText: incoming.statusMessage ?? "",
-    headers,
-  });
+  return new Response(
+    isEmpty ? null : decoded(headers, bodyOf(incoming, outgoing)),
+    {
+      status,
+      statusText: incoming.statusMessage ?? "",
+      headers,
+    },
+  );
+}
+
+/** As fetch does: the headers stay. `identity` was asked for, which a server may overlook. */
+function decoded(
+  headers: Headers,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const encoding = headers.get("content-encoding")?.trim().toLowerCase();
+  return encoding === "gzip" || encoding === "deflate"
+    ? body.pipeThrough(new DecompressionStream(encoding))
+    : body;
 }
 
 function bodyOf(

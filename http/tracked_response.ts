@@ -47,8 +47,10 @@ class TrackedResponse extends Response {
     return read(this, (response) => response.blob(), super.blob);
   }
 
-  override formData(): Promise<FormData> {
-    return read(this, (response) => response.formData(), super.formData);
+  override async formData(): Promise<FormData> {
+    // In two steps: what is no form is no failure of the network's.
+    const bytes = await this.arrayBuffer();
+    return await new Response(bytes, { headers: this.headers }).formData();
   }
 
   override clone(): Response {
@@ -145,7 +147,7 @@ async function read<T>(
       new Response(body, { headers: response.headers }),
     );
   } catch (error) {
-    // What is no failure of the transfer (no JSON, no form) is the native error.
+    // What is no failure of the transfer (no JSON) is the native error.
     throw error instanceof SyntaxError || exchange.ended && !exchange.isAborted
       ? error
       : exchange.bodyFailureOf(error);

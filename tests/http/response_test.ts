@@ -4,8 +4,12 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { AsyncHTTPClient, InvalidRequestError } from "../../http/mod.ts";
-import { serve } from "../support/http_servers.ts";
+import {
+  AsyncHTTPClient,
+  InvalidRequestError,
+  NetworkError,
+} from "../../http/mod.ts";
+import { serve, serveRaw } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
 
 const NOTHING = { calls: 0, connections: 0, waiting: 0 };
@@ -31,6 +35,33 @@ testWith(
     await assertRejects(() => taken.text(), TypeError);
     await reader?.cancel();
     assertEquals(client.stats, NOTHING);
+  },
+);
+
+testWith(
+  ["net"],
+  "a response that is no form rejects formData() with the runtime's error, one that breaks off with NetworkError",
+  async () => {
+    await using server = serve(() => new Response("text"));
+    await using client = new AsyncHTTPClient({ maxConnections: 1 });
+    const response = await client.get(server.url);
+    const error = await assertRejects(() => response.formData(), TypeError);
+    assertEquals(error.name, "TypeError");
+    assertEquals(client.stats, NOTHING);
+    await using raw = serveRaw(async ({ head, send }) => {
+      await head();
+      await send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    });
+    const broken = await client.get(raw.url);
+    await assertRejects(() => broken.formData(), NetworkError);
+    assertEquals(client.stats, NOTHING);
+    await using forms = serve(() => {
+      const form = new FormData();
+      form.set("name", "Ada");
+      return new Response(form);
+    });
+    const form = await (await client.get(forms.url)).formData();
+    assertEquals(form.get("name"), "Ada");
   },
 );
 

@@ -328,6 +328,24 @@ testWith(
   },
 );
 
+testWith(
+  ["net"],
+  "asyncUpload() reads an answer that is compressed all the same",
+  async () => {
+    await using server = serve(async (request) => {
+      await request.bytes();
+      return new Response(
+        new Blob(["stored"]).stream().pipeThrough(
+          new CompressionStream("gzip"),
+        ),
+        { headers: { "content-encoding": "gzip" } },
+      );
+    });
+    const response = await asyncUpload(server.url, new Uint8Array(10));
+    assertEquals(await response.text(), "stored");
+  },
+);
+
 testWith(["net"], "asyncUpload() closes its source when aborted", async () => {
   await using server = serveRaw(async ({ head, socket }) => {
     await head();
