@@ -25,6 +25,8 @@ testWithRedis(
     assert(/succeeded +60\n/.test(text), text);
     assert(/failed +0\n/.test(text), text);
     assert(text.includes("killed"), text);
+    assert(/HIGH \(count-words\) +\d+\n/.test(text), text);
+    assert(/LOW \(hash\) +\d+\n/.test(text), text);
     // Without a terminal there are plain lines.
     assert(!text.includes("\x1b"), text);
   },

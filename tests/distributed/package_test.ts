@@ -5,7 +5,10 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterRunner } from "@specify/async-distributed";
+import { runInNewContext } from "node:vm";
+import { setFlagsFromString } from "node:v8";
 import { testWith } from "../support/permissions.ts";
+import { startWorker } from "./support/processes.ts";
 import { RedisServer, testWithOwnRedis } from "./support/redis.ts";
 import { square } from "./support/tasks.ts";
 
@@ -85,16 +88,24 @@ testWith(
   },
 );
 
+/** The heap without what nobody holds, in bytes. */
+function heapUsed(collect: () => void): number {
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}
+
 testWithOwnRedis(
   "map over many inputs from a generator keeps Redis and the submitter in bounded memory",
   async () => {
-    const count = Number(Deno.env.get("ASYNC_CLUSTER_INPUTS") ?? 8_000);
+    const count = Number(Deno.env.get("ASYNC_CLUSTER_INPUTS") ?? 4_000);
+    setFlagsFromString("--expose-gc");
+    const collect: () => void = runInNewContext("gc");
     await using redis = await RedisServer.start();
     await using cluster = new ClusterRunner({
       ...redis.at,
       maxAhead: 200,
     });
-    cluster.work([square], { concurrency: 50 });
+    await using _worker = await startWorker(redis.at, { maxWorkers: 50 });
     function* numbers() {
       for (let n = 0; n < count; n++) yield n;
     }
@@ -104,21 +115,23 @@ testWithOwnRedis(
       );
     let seen = 0;
     let mostKeys = 0;
-    let early = 0;
+    let early = { redis: 0, heap: 0 };
     for await (const _ of cluster.map(numbers(), square)) {
       seen++;
       if (seen % (count / 20) !== 0) continue;
       const keys = Number(/:(\d+)/.exec(await redis.command("DBSIZE"))?.[1]);
       mostKeys = Math.max(mostKeys, keys);
       // The stream of events has its full length by now.
-      if (seen === count / 2) early = await usedOf();
+      if (seen === count / 2) {
+        early = { redis: await usedOf(), heap: heapUsed(collect) };
+      }
     }
     assertEquals(seen, count);
     assert(mostKeys < 1500, `${mostKeys} keys`);
-    const late = await usedOf();
-    assert(
-      late < early * 1.5 + 2_000_000,
-      `${early} bytes half-way, ${late} at the end`,
-    );
+    const late = { redis: await usedOf(), heap: heapUsed(collect) };
+    const grown = `${JSON.stringify(early)}, then ${JSON.stringify(late)}`;
+    assert(late.redis < early.redis * 1.5 + 2_000_000, grown);
+    // Less than 300 bytes for each of the other half.
+    assert(late.heap < early.heap + 150 * count, grown);
   },
 );

@@ -20,6 +20,7 @@ import {
   testWithRedis,
   useRedis,
 } from "./support/redis.ts";
+import { TemporaryDirectory } from "../support/temporary_directory.ts";
 import { echo, pause, slow, square, tasks, until } from "./support/tasks.ts";
 
 testWithRedis(
@@ -390,5 +391,50 @@ testWithOwnRedis(
     });
     cluster.work([square]);
     assertEquals(await cluster.submit(square(5)), 25);
+  },
+);
+
+testWithOwnRedis(
+  "TLS reaches Redis through rediss:// and through connection.tls, and an unknown authority is refused",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const [key, cert] = [directory.path("key"), directory.path("cert")];
+    const { success } = await new Deno.Command("openssl", {
+      args: ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+        .concat("-subj", "/CN=localhost", "-keyout", key, "-out", cert)
+        .concat("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    assert(success);
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    await using _redis = await RedisServer.start([
+      ...["--tls-port", String(port), "--tls-auth-clients", "no"],
+      ...["--tls-cert-file", cert, "--tls-key-file", key],
+    ]);
+    const tls = {
+      ca: await Deno.readTextFile(cert),
+      servername: "localhost",
+    };
+    await using serving = new ClusterRunner({
+      connection: { host: "127.0.0.1", port, tls },
+    });
+    serving.work([square]);
+    assertEquals(await serving.submit(square(5)), 25);
+    const errors: Error[] = [];
+    await using refused = new ClusterRunner({
+      connection: `rediss://127.0.0.1:${port}`,
+      sendTimeout: 2000,
+      onError: (error) => errors.push(error),
+    });
+    const error = await assertRejects(
+      () => refused.submit(square(5)),
+      ClusterUnreachableError,
+    );
+    assert(/certificate|UnknownIssuer/i.test(error.message), error.message);
+    await refused.shutdown({ wait: false, grace: 10 });
+    assertEquals(errors.length, 1);
   },
 );
