@@ -32,8 +32,8 @@ export interface DefineTaskOptions<Input> {
    */
   retry?: RetryPolicy | RetryPolicyOptions | undefined;
   /**
-   * Tasks of the same key share the `maxPerKey` of the runner that runs them; on a cluster that
-   * is each worker's own.
+   * On a cluster, tasks of the same key share the `maxPerKey` of the runner of the worker that
+   * runs them. A local runner takes the key from its own submit.
    */
   key?: ((input: Input) => string) | undefined;
   /** Checks the input where the task runs, and gives the handler what it made of it. */

@@ -19,6 +19,7 @@ import type {
   EngineCounts,
   EngineListener,
   EngineWorker,
+  Envelope,
   Found,
   KeepPolicy,
   NewJob,
@@ -121,22 +122,12 @@ export class BullMqEngine implements Engine {
   }
 
   async add(jobs: readonly NewJob[]): Promise<void> {
-    await this.#queue.addBulk(
-      jobs.map((
-        { id, name, envelope, priority, submittedAt, attempts, keep },
-      ) => ({
-        name,
-        data: envelope,
-        opts: {
-          jobId: toJobId(id),
-          priority: toBull(priority),
-          timestamp: submittedAt,
-          stackTraceLimit: 1,
-          ...keepOptions(keep),
-          ...(attempts > 1 ? { attempts, backoff: { type: "task" } } : {}),
-        },
-      })),
-    );
+    const [first] = jobs;
+    // One is sent as one command, not as a transaction of one: a tenth of a round trip.
+    if (first !== undefined && jobs.length === 1) {
+      const { name, data, opts } = bullJob(first);
+      await this.#queue.add(name, data, opts);
+    } else await this.#queue.addBulk(jobs.map(bullJob));
   }
 
   async find(ids: readonly string[]): Promise<(Found | undefined)[]> {
@@ -297,6 +288,23 @@ export class BullMqEngine implements Engine {
     this.#connections.close();
     await within(closed, END_WITHIN);
   }
+}
+
+function bullJob(
+  { id, name, envelope, priority, submittedAt, attempts, keep }: NewJob,
+): { name: string; data: Envelope; opts: JobsOptions } {
+  return {
+    name,
+    data: envelope,
+    opts: {
+      jobId: toJobId(id),
+      priority: toBull(priority),
+      timestamp: submittedAt,
+      stackTraceLimit: 1,
+      ...keepOptions(keep),
+      ...(attempts > 1 ? { attempts, backoff: { type: "task" } } : {}),
+    },
+  };
 }
 
 /** One record that is no JSON must not hide the others. */
