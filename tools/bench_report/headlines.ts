@@ -71,7 +71,7 @@ export const HEADLINES: readonly Headline[] = [
     ],
   },
   {
-    what: "`map` of 100,000, 16 at once",
+    what: "a concurrent `map` of 100,000, 16 at once",
     file: "streams",
     group: "map with concurrency 16",
     ours: "AsyncStream, ordered",
