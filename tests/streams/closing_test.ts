@@ -1,5 +1,5 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { AsyncRunner } from "../../runner/mod.ts";
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { AsyncPipeline, AsyncStream } from "../../streams/mod.ts";
 import {
   asyncProbe,
@@ -10,7 +10,6 @@ import {
   settle,
   syncProbe,
 } from "./support/probe.ts";
-import { until } from "../support/real_time.ts";
 
 type Made = (AsyncIterable<number> | Iterable<number>) & Probe;
 const kinds: [string, (options?: ProbeOptions) => Made][] = [
@@ -557,17 +556,15 @@ Deno.test("AsyncStream.merge() that is left while a failure closes its sources w
 
 Deno.test("return() of a concurrent map waits for the calls in flight, the second time too", async () => {
   const call = Promise.withResolvers<number>();
-  await using runner = new AsyncRunner({ maxWorkers: 2 });
-  let calls = 0;
-  const iterator = runner.map([1, 2, 3], (n) => {
-    calls++;
-    return n === 1 ? n : call.promise;
-  }, { concurrency: 2 })[Symbol.asyncIterator]();
+  const iterator = new ConcurrentMap(
+    [1, 2, 3],
+    (n: number) => n === 1 ? n : call.promise,
+    { concurrency: 2, ordered: true },
+  );
   assertEquals(await iterator.next(), { done: false, value: 1 });
-  await until(() => calls > 1);
   const answers: string[] = [];
   const returned = ["first", "second"].map((which) =>
-    iterator.return?.().then(() => answers.push(which))
+    iterator.return().then(() => answers.push(which))
   );
   await settle();
   assertEquals(answers, []);
