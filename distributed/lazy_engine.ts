@@ -94,14 +94,16 @@ export class LazyEngine implements Engine {
       },
       async close() {
         isClosed = true;
-        await (await serving)?.close();
+        // That it could not be loaded was told by `ready`.
+        await (await serving.catch(() => undefined))?.close();
       },
     };
   }
 
   async close(): Promise<void> {
-    if (this.#loading === undefined) return;
-    await (await this.#loading).close();
+    // That it could not be loaded was told to whoever wanted something of it.
+    const engine = await this.#loading?.catch(() => undefined);
+    await engine?.close();
   }
 
   #engine(): Promise<Engine> {

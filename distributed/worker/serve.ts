@@ -105,7 +105,8 @@ export class Server {
       ),
     );
     this.ready = Promise.all([this.#worker.ready, this.#beat()]).then(() => {});
-    this.ready.catch(() => {});
+    // Nobody has to wait for it, and a worker that never begins must not be silent.
+    this.#quietly(this.ready);
   }
 
   /** Resolves when it takes tasks. */

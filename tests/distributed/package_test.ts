@@ -88,6 +88,25 @@ testWith(
   },
 );
 
+testWith(
+  ["run", "read"],
+  "without a permission that BullMQ needs, submits and workers say which, and the runner ends",
+  async () => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--no-check", "--no-prompt", "--quiet"],
+        new URL("./support/without_permissions.ts", import.meta.url).pathname,
+      ],
+      cwd: new URL("../../", import.meta.url),
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+    assert(/submit: SubmitRefusedError.*--allow-env/.test(text), text);
+    assert(/onError: .*--allow-env/.test(text), text);
+    assert(text.includes("ended"), text);
+  },
+);
+
 /** The heap without what nobody holds, in bytes. */
 function heapUsed(collect: () => void): number {
   collect();
