@@ -5,7 +5,12 @@
  */
 import type { SubmitOptions, TaskPriority } from "@specify/async-core/runner";
 import * as check from "./check.ts";
-import type { Definition } from "./define_task.ts";
+import {
+  type Call,
+  callOf,
+  type Definition,
+  definitionOf,
+} from "./define_task.ts";
 import type { KeepPolicy } from "./engine.ts";
 
 /** How a task is submitted to a cluster. */
@@ -31,6 +36,22 @@ export interface CheckedSubmit {
   readonly priority: TaskPriority;
   readonly timeout: number;
   readonly deadline: number;
+}
+
+/**
+ * What a task that a defined task made stands for.
+ *
+ * @throws {TypeError} When it is no such task.
+ */
+export function checkTask(task: unknown): Call {
+  const call = callOf(task);
+  if (call !== undefined) return call;
+  const shown = check.show(task);
+  const given = definitionOf(task) !== undefined
+    ? `the defined task ${shown} itself: call it with its input`
+    : `${shown}, which cannot be sent to another machine: define it by name, const task = ` +
+      `defineTask("name", (input) => …), and submit task(input)`;
+  throw new TypeError(`task must be made by a defined task, got ${given}`);
 }
 
 /** Checks all options, before anything is done. */

@@ -24,10 +24,11 @@ import { Cancels } from "./cancels.ts";
 import * as check from "./check.ts";
 import { deadlineError } from "./clock.ts";
 import { ClusterHandle, type HandleOwner, settle } from "./cluster_handle.ts";
-import { callOf, definitionOf } from "./define_task.ts";
 import type { Engine, EngineListener, KeepPolicy, Outcome } from "./engine.ts";
-import { ClusterUnreachableError, SubmitRefusedError } from "./errors.ts";
+import { SubmitRefusedError } from "./errors.ts";
 import { Forgetter } from "./forgetter.ts";
+import { newId } from "./ids.ts";
+import { limitDeadline, limitSending } from "./limits.ts";
 import { tell } from "./observe.ts";
 import {
   isGivenUp,
@@ -43,14 +44,16 @@ import { decode } from "./serialize/decode.ts";
 import type { Encoded } from "./serialize/kinds.ts";
 import { EVENT_WITHIN, StoreCheck } from "./store_check.ts";
 import { StoreLink } from "./store_link.ts";
-import { checkSubmit, type ClusterSubmitOptions } from "./submit_options.ts";
+import {
+  checkSubmit,
+  checkTask,
+  type ClusterSubmitOptions,
+} from "./submit_options.ts";
 import { endSpan, submitSpan, traceparentOf } from "./tracing.ts";
 import { within } from "./within.ts";
 
 /** How long the store may take to answer at the end. */
 const ANSWER_WITHIN = 2000;
-/** Longest delay of setTimeout; a longer one fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** What a submitter is made with. */
 export interface SubmitterSettings {
@@ -66,15 +69,6 @@ export interface SubmitterSettings {
   readonly aliveFor: number | undefined;
   readonly observer: TaskObserver | undefined;
   readonly report: (error: Error) => void;
-}
-
-/** Ids that no other process makes, and short. */
-let counter = 0;
-let prefixOfIds: string | undefined;
-
-function newId(): string {
-  prefixOfIds ??= crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-  return `${prefixOfIds}-${++counter}`;
 }
 
 /** Everything that this process knows of its tasks on the cluster. */
@@ -147,8 +141,7 @@ export class Submitter implements HandleOwner, EngineListener {
     options: ClusterSubmitOptions = {},
     refusal?: Refusal,
   ): ClusterHandle<T> {
-    const call = callOf(task);
-    if (call === undefined) throw noDefinedTask(task);
+    const call = checkTask(task);
     const { definition } = call;
     const checked = checkSubmit(options, definition, this.#settings);
     const { priority, deadline } = checked;
@@ -199,8 +192,11 @@ export class Submitter implements HandleOwner, EngineListener {
     const before = this.#open.get(handle.id);
     if (before !== undefined && isGivenUp(before)) before.next.push(parcel);
     else this.#begin(parcel);
-    if (deadline < Infinity) this.#setDeadline(handle, deadline);
-    if (sendTimeout < Infinity) this.#setSendTimeout(handle);
+    const giveUp = (error: unknown) => this.#giveUp(handle, error);
+    if (deadline < Infinity) limitDeadline(handle, deadline, giveUp);
+    if (sendTimeout < Infinity) {
+      limitSending(handle, sendTimeout, this.#engine, giveUp);
+    }
     if (signal !== undefined) {
       handle.unsubscribe = this.#signals.listen(
         signal,
@@ -389,31 +385,6 @@ export class Submitter implements HandleOwner, EngineListener {
         state === "succeeded" ? undefined : value,
       );
     }
-  }
-
-  #setDeadline(handle: ClusterHandle<unknown>, deadline: number): void {
-    const left = deadline - performance.now();
-    handle.deadlineTimer = setTimeout(() => {
-      if (performance.now() < deadline) {
-        return this.#setDeadline(handle, deadline);
-      }
-      this.#giveUp(handle, deadlineError(handle.name));
-    }, Math.min(Math.max(0, left), LONGEST_TIMER));
-  }
-
-  #setSendTimeout(handle: ClusterHandle<unknown>): void {
-    const { sendTimeout } = this.#settings;
-    handle.sendTimer = setTimeout(() => {
-      this.#giveUp(
-        handle,
-        new ClusterUnreachableError(
-          this.#engine.address,
-          `The submit of task ${handle.name}`,
-          this.#engine.trouble ??
-            new Error(`no answer within sendTimeout, ${sendTimeout} ms`),
-        ),
-      );
-    }, Math.min(sendTimeout, LONGEST_TIMER));
   }
 
   /** The time of one handle is up. The task goes on while others wait for it. */
@@ -607,13 +578,4 @@ export class Submitter implements HandleOwner, EngineListener {
 /** Decoding works in place: of several handles each has a value of its own. */
 function ownCopy<T>(value: T, { handles }: OpenTask): T {
   return handles.length === 1 ? value : structuredClone(value);
-}
-
-function noDefinedTask(task: unknown): TypeError {
-  const shown = check.show(task);
-  const given = definitionOf(task) !== undefined
-    ? `the defined task ${shown} itself: call it with its input`
-    : `${shown}, which cannot be sent to another machine: define it by name, const task = ` +
-      `defineTask("name", (input) => …), and submit task(input)`;
-  return new TypeError(`task must be made by a defined task, got ${given}`);
 }
