@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import {
   asyncFilter,
   AsyncHTTPClient,
@@ -23,9 +24,6 @@ import {
   TaskPriority,
 } from "../mod.ts";
 import { serveFlaky } from "./integration/server.ts";
-
-/** Waits, as `asyncio.sleep` does. */
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** 1. Task execution and scheduling. */
 async function submitOne(): Promise<string> {
@@ -62,7 +60,7 @@ async function copyText(directory: string): Promise<string> {
 /** Quick start: basic async function. */
 async function gatherTen(): Promise<number[]> {
   const task = (n: number) => async () => {
-    await sleep(10);
+    await delay(10);
     return n * 2;
   };
   await using runner = new AsyncRunner({ maxWorkers: 5 });
@@ -147,7 +145,7 @@ async function runPipeline(): Promise<number[]> {
 /** Telemetry: the span says what was done, if anybody listens. */
 async function monitoredOperation(): Promise<number> {
   return await span("operation.name", { operation_type: "async" }, async () => {
-    await sleep(1);
+    await delay(1);
     return 42;
   });
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import { DatabaseSync } from "node:sqlite";
 import { asyncRun, AsyncRunner, ResourcePool } from "../mod.ts";
 
@@ -57,7 +58,7 @@ export class Bank implements AsyncDisposable {
         );
         add.run(amount, to);
         // Others run here, in the middle of the transaction: the lease keeps them off it.
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await delay(1);
         add.run(-amount, from); // fails when the account does not hold so much
         database.exec("COMMIT");
       } catch (error) {
@@ -77,7 +78,7 @@ export class Bank implements AsyncDisposable {
         );
         const even = Number(sum.get(0)?.sum);
         // Transfers end here; this connection sees what was when it began.
-        await new Promise((resolve) => setTimeout(resolve, 3));
+        await delay(3);
         return even + Number(sum.get(1)?.sum);
       } finally {
         database.exec("COMMIT");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 import { DisposedError } from "../_internal/errors.ts";
 import { boolean, object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
@@ -234,7 +235,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
     for (const call of [...this.#calls]) call.abort(error);
     // Each ends within a few turns of the event loop: its fetch has been aborted.
     while (this.#calls.size > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await delay(0);
     }
     this.#settings.timers.rest();
     this.#dispatcher?.close();

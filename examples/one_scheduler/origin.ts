@@ -4,6 +4,8 @@
  * @module
  */
 
+import { delay } from "@std/async";
+
 /** A running origin. */
 export interface ServedOrigin extends AsyncDisposable {
   /** Its address, without a slash at the end. */
@@ -17,8 +19,8 @@ const file = new Uint8Array(200_000).map((_, n) => n % 251);
 /** What `/file/<n>` answers, whatever `n` is. */
 export const fileSize: number = file.length;
 
-/** Starts it. `delay`: milliseconds before each answer. */
-export function serveOrigin(delay = 5): ServedOrigin {
+/** Starts it. `latency`: milliseconds before each answer. */
+export function serveOrigin(latency = 5): ServedOrigin {
   let open = 0;
   const stop = new AbortController();
   const listening = {
@@ -29,7 +31,7 @@ export function serveOrigin(delay = 5): ServedOrigin {
   };
   const server = Deno.serve(listening, async ({ url, headers }) => {
     open++;
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await delay(latency);
     open--;
     const { pathname } = new URL(url);
     return pathname.startsWith("/item/")

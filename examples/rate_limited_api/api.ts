@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "@std/async";
 
 /** A running API. */
 export interface Api extends AsyncDisposable {
@@ -33,7 +34,7 @@ export function serveApi(): Api {
     mostPerCustomer = Math.max(mostPerCustomer, count);
     open.set(customer, count);
     try {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await delay(10);
     } finally {
       open.set(customer, open.get(customer)! - 1); // set above
     }
