@@ -18,8 +18,9 @@ const SPACING = 64;
  */
 export class AgeIndex {
   // Invariant: #landmarks is by age, and all of them have stood in the list. Some may have left
-  // it; a search drops those that it comes across. Whoever walks further than SPACING sets
-  // landmarks on the way, so no way is walked twice.
+  // it; a search drops those that it comes across and those that are older than the whole list,
+  // so that one which is never empty does not keep all that ever were in it. Whoever walks further
+  // than SPACING sets landmarks on the way, so no way is walked twice.
   readonly #list: JobList;
   readonly #holds: (job: Job) => boolean;
   #landmarks: Job[] = [];
@@ -74,9 +75,10 @@ export class AgeIndex {
       job = next;
       if (++steps % SPACING === 0) set.push(job);
     }
-    if (start < end || set.length > 0) {
+    const gone = Math.min(countOlder(landmarks, oldest.sequence), start);
+    if (gone > 0 || start < end || set.length > 0) {
       this.#landmarks = [
-        ...landmarks.slice(0, start),
+        ...landmarks.slice(gone, start),
         ...set,
         ...landmarks.slice(end),
       ];

@@ -216,11 +216,10 @@ export class Dispatcher {
 
   /** The next child that may run in the slot of the parent that awaits it. */
   #nextBorrower(): Job | undefined {
-    for (const child of this.#lending.candidates()) {
+    for (const child of this.#lending.candidates(this.#admits)) {
       if (child.extras !== undefined && this.#isLate(child, child.extras)) {
         return this.#nextBorrower();
       }
-      if (!this.#queue.admits(child)) continue;
       if (this.#rate !== undefined && !this.#rate.admits()) return undefined;
       this.#queue.take(child);
       this.#lending.lend(child);
@@ -228,6 +227,8 @@ export class Dispatcher {
     }
     return undefined;
   }
+
+  readonly #admits = (child: Job): boolean => this.#queue.admits(child);
 
   #start(job: Job, slots: number): Job {
     job.state = "running";

@@ -31,15 +31,14 @@ export class SlotLending {
     this.#lenders.add(parent);
   }
 
-  /** For each slot on offer the child that is next to run in it. */
-  *candidates(): Iterable<Job> {
+  /** For each slot on offer the child that is next to run in it, of those that `admits` lets. */
+  *candidates(admits: (job: Job) => boolean): Iterable<Job> {
     for (const parent of this.#lenders) {
       const family = familyOf(this.#extrasOf(parent));
-      const child = isActive(parent) && family.borrower === undefined
-        ? family.firstQueued()
-        : undefined;
-      if (child === undefined) this.#lenders.delete(parent);
-      else yield child;
+      const isLender = isActive(parent) && family.borrower === undefined;
+      const child = isLender ? family.nextAwaited(admits) : undefined;
+      if (child !== undefined) yield child;
+      else if (!isLender || !family.awaitsQueued) this.#lenders.delete(parent);
     }
   }
 
@@ -60,7 +59,7 @@ export class SlotLending {
     extras.lender = undefined;
     const family = familyOf(this.#extrasOf(lender));
     family.borrower = undefined;
-    if (isActive(lender) && family.firstQueued() !== undefined) {
+    if (isActive(lender) && family.awaitsQueued) {
       this.#lenders.add(lender);
     }
   }

@@ -419,6 +419,50 @@ Deno.test("context.submit() lends every slot that can be lent when one end makes
   await assertWhole(runner);
 });
 
+Deno.test("context.submit() lends the slot to a child behind one whose key has no free place", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2, maxPerKey: 1 });
+  const result = runner.submit(async ({ submit }) => {
+    // In the other slot, with the place of the key: it ends only when the last child has.
+    const holder = submit(async () => {
+      await flush(3);
+      return await last;
+    }, { key: "k" });
+    const behind = submit(() => "behind", { key: "k" });
+    const last = submit(() => "last");
+    return await Promise.all([holder, behind, last]);
+  });
+  await quiet();
+  assertEquals(result.state, "succeeded");
+  assertEquals(await result, ["last", "behind", "last"]);
+  await assertWhole(runner);
+});
+
+Deno.test("context.submit() lends the slot to the children of a key in their order, once it has a place", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2, maxPerKey: 1 });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const holder = runner.submit(() => gate, { key: "k" });
+  const started: string[] = [];
+  const parent = runner.submit(async ({ submit }) => {
+    const child = (name: string, key?: string) =>
+      submit(() => void started.push(name), { key });
+    const children = [
+      child("a", "k"),
+      child("b", "k"),
+      child("c"),
+      child("d", "k"),
+      child("e"),
+    ];
+    children[1]?.cancel();
+    await Promise.allSettled(children);
+  });
+  await quiet();
+  assertEquals(started, ["c", "e"]);
+  open();
+  await Promise.all([holder, parent]);
+  assertEquals(started, ["c", "e", "a", "d"]);
+  await assertWhole(runner);
+});
+
 Deno.test("a child whose slot is lent and who ignores its signal keeps the slot until it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();

@@ -15,6 +15,8 @@ import {
   TaskPriority,
   TaskScheduler,
 } from "../../runner/mod.ts";
+import { macrotask } from "../../_internal/macrotask.ts";
+import { heapUsed } from "../support/heap.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
 import { randomNumbers } from "../support/random.ts";
 
@@ -320,4 +322,38 @@ Deno.test("a slot goes to the first waiter also when the next is submitted in th
   await Promise.all([first, waiter]);
   await late;
   assertEquals(order, ["waiter", "late"]);
+});
+
+Deno.test("setPriority() in a queue that is never empty keeps no ended task alive", async () => {
+  const random = randomNumbers(9);
+  const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  const refs: WeakRef<object>[] = [];
+  const submitAndMove = (count: number) => {
+    const handles = Array.from(
+      { length: count },
+      () =>
+        scheduler.submit(() => {
+          if (scheduler.size < 1000) scheduler.pause();
+        }),
+    );
+    for (let n = 0; n < count / 10; n++) {
+      const handle = handles[Math.floor(random() * count)];
+      handle?.setPriority(LOW);
+      handle?.setPriority(NORMAL);
+    }
+    refs.push(...handles.map((handle) => new WeakRef(handle)));
+  };
+  for (let round = 0; round < 10; round++) {
+    submitAndMove(2000);
+    scheduler.resume();
+    await scheduler.onSizeLessThan(1000);
+  }
+  // A WeakRef holds its target until the event loop has turned.
+  await macrotask();
+  heapUsed();
+  // What waits, and what stood in the list at the last search.
+  const alive = refs.filter((ref) => ref.deref() !== undefined).length;
+  assert(alive < 1100, `${alive} tasks are held, 1000 wait`);
+  scheduler.clear("over");
+  await scheduler.onIdle();
 });
