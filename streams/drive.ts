@@ -119,15 +119,12 @@ export abstract class Drive extends Walk {
     this.#waitingFor = SOURCE;
     this.#readFrame = frame;
     this.#readTurn = this.#turn;
-    let reading;
     try {
-      reading = (frame.source as AnyIterator<unknown>).next();
+      // A native promise stays what it is; a foreign thenable may call back twice, or throw.
+      return Promise.resolve((frame.source as AnyIterator<unknown>).next());
     } catch (error) {
-      reading = Promise.reject(error);
+      return Promise.reject(error);
     }
-    return isThenable(reading)
-      ? reading as PromiseLike<IteratorResult<unknown>>
-      : Promise.resolve(reading);
   }
 
   /** The end of `read`. False: a cancel has taken the run over. Otherwise go on with `drive`. */
@@ -138,13 +135,12 @@ export abstract class Drive extends Walk {
     this.#waitingFor = NOTHING;
     this.countdown--;
     let wait: Wait;
-    if (result.done) this.#ended(frame);
-    else {
-      try {
-        wait = frame.push(result.value);
-      } catch (error) {
-        this.fail(error);
-      }
+    try {
+      // What is no iterator result throws here: the source is closed then, as by `drive`.
+      if (result.done) this.#ended(frame);
+      else wait = frame.push(result.value);
+    } catch (error) {
+      this.fail(error);
     }
     if (this.hasOutput) this.isDriving = false;
     return wait;
@@ -268,9 +264,14 @@ export abstract class Drive extends Walk {
 
   /** A next() has come back after a cancel that did not wait for it. */
   #wake(frame: Frame, result: IteratorResult<unknown> | undefined): false {
-    const hasEnded = frame.kind === BATCH
-      ? result === undefined
-      : result?.done === true;
+    let hasEnded = false;
+    try {
+      hasEnded = frame.kind === BATCH
+        ? result === undefined
+        : Boolean(result?.done);
+    } catch (error) {
+      this.#tellLate(error);
+    }
     if (!hasEnded && !frame.closesWhilePending) {
       closeQuietly(frame, this.reason);
     }

@@ -22,6 +22,7 @@ import type {
 } from "./engine.ts";
 import { StreamConsumedError } from "./errors.ts";
 import { Plan, planOf } from "./plan.ts";
+import type { PullIterator } from "./pull_iterator.ts";
 
 /**
  * What a stream is made from: an iterable (promises in it are awaited), an async iterable, a
@@ -109,7 +110,12 @@ export function openIterator<T>(source: StreamSource<T>): AnyIterator<T> {
     return iterator as AnyIterator<T>;
   }
   // The engine knows how to await promises in an iterable, and how to call a function.
-  return Plan.of(new SourceOrigin(source)).iterate();
+  return iterateSource(source);
+}
+
+/** The same, read by the engine: an iterator that can be closed while a read is pending. */
+export function iterateSource<T>(source: StreamSource<T>): PullIterator<T> {
+  return (planOf<T>(source) ?? Plan.of(new SourceOrigin(source))).iterate();
 }
 
 /** Closes a source that was never opened. A function is not even called. */

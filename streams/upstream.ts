@@ -10,7 +10,7 @@ import {
   type AnyIterator,
   closesWhilePending,
 } from "../_internal/iterators.ts";
-import { isThenable } from "../_internal/thenable.ts";
+import { isThenable, isTrustedThenable } from "../_internal/thenable.ts";
 import type { Wait } from "./types.ts";
 import { Closing } from "./wrapped.ts";
 
@@ -63,16 +63,20 @@ export class Upstream<T> {
       result = this.#iterator.pull === undefined
         ? this.#iterator.next()
         : this.#iterator.pull();
+      if (isThenable(result)) {
+        this.#isPending = true;
+        // A foreign thenable may call back twice, or throw.
+        (isTrustedThenable(result) ? result : Promise.resolve(result))
+          .then(this.#settled, this.#rejected);
+        return;
+      }
     } catch (error) {
       this.#isOver = true;
       this.#iterator.ended?.();
       this.#reader.failed(error, this);
       return;
     }
-    if (isThenable(result)) {
-      this.#isPending = true;
-      result.then(this.#settled, this.#rejected);
-    } else this.#take(result);
+    this.#take(result);
   }
 
   /**
@@ -112,15 +116,34 @@ export class Upstream<T> {
   };
 
   #take(result: IteratorResult<T>): void {
+    let done;
+    // Set when it is not done.
+    let value!: T;
+    try {
+      done = result.done;
+      if (!done) value = result.value;
+    } catch (error) {
+      return this.#misunderstood(error);
+    }
     if (this.#isOver) {
-      if (this.#closesOnWake && !result.done) {
+      if (this.#closesOnWake && !done) {
         closeNow(() => this.#iterator.return?.());
       }
-    } else if (result.done) {
+    } else if (done) {
       this.#isOver = true;
       this.#iterator.ended?.();
       this.#reader.ended(this);
-    } else this.#reader.arrived(result.value, this);
+    } else this.#reader.arrived(value, this);
+  }
+
+  /** What came is no iterator result: a failure of a source that is closed all the same. */
+  #misunderstood(error: unknown): void {
+    if (this.#isOver) {
+      if (this.#closesOnWake) closeNow(() => this.#iterator.return?.());
+      return;
+    }
+    closeNow(() => this.close(error));
+    this.#reader.failed(error, this);
   }
 
   readonly #rejected = (error: unknown): void => {

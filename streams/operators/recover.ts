@@ -15,7 +15,7 @@ import { StreamConsumedError } from "../errors.ts";
 import { Pace } from "../pace.ts";
 import type { Plan } from "../plan.ts";
 import type { PullIterator } from "../pull_iterator.ts";
-import { openIterator, type StreamSource } from "../source.ts";
+import { iterateSource, type StreamSource } from "../source.ts";
 import { Timer } from "../timer.ts";
 import { closeNow } from "../upstream.ts";
 import { type Pulled, Wrapped } from "../wrapped.ts";
@@ -106,7 +106,7 @@ export function recover<T, U>(
   return new Replacing<T | U>(plan.iterate(), async (error) => {
     if (hasRecovered) throw error;
     hasRecovered = true;
-    return openIterator<T | U>(await fn(error));
+    return iterateSource<T | U>(await fn(error));
   });
 }
 
