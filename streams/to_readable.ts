@@ -7,6 +7,7 @@ import { report } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { integerOrInfinity, object, oneOf } from "../_internal/validate.ts";
 import type { Plan } from "./plan.ts";
+import type { PullIterator } from "./pull_iterator.ts";
 
 /** How a stream becomes a ReadableStream. */
 export interface ReadableOptions {
@@ -16,20 +17,27 @@ export interface ReadableOptions {
   type?: "bytes" | undefined;
 }
 
-/**
- * See the module. The ReadableStream's cancel closes the source with its reason. `failedToClose`
- * hears of a source that fails then, for a caller to whom the cancel's own result is lost.
- */
+/** See the module. The ReadableStream's cancel closes the source with its reason. */
 export function toReadable<T>(
   plan: Plan<T>,
   options: ReadableOptions = {},
-  failedToClose?: (error: unknown) => void,
 ): ReadableStream<T> {
   object("options", options);
+  return readableOf(plan.iterate(), options);
+}
+
+/**
+ * The same of a run that has begun. `failedToClose` hears of a source that fails to close, for a
+ * caller to whom the cancel's own result is lost.
+ */
+export function readableOf<T>(
+  iterator: PullIterator<T>,
+  options: ReadableOptions,
+  failedToClose?: (error: unknown) => void,
+): ReadableStream<T> {
   const { highWaterMark = 0, type } = options;
   integerOrInfinity("highWaterMark", highWaterMark, 0);
   if (type !== undefined) oneOf("type", type, ["bytes"]);
-  const iterator = plan.iterate();
   type Controller =
     | ReadableStreamDefaultController<unknown>
     | ReadableByteStreamController;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "../../_internal/validate.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
 import type { PullableIterator } from "../engine.ts";
 import type { StreamOverflow } from "../from_events.ts";
@@ -95,7 +96,7 @@ class Groups<K, T, S> extends Routed<[K, T]> {
       this.#groups.set(key, made);
       this.#outer.give([key, this.#makeStream(() => made.open())]);
     }
-    this.route(value, group, () => `The group ${String(key)}`);
+    this.route(value, group, () => `The group ${show(key)}`);
   }
 }
 

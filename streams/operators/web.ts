@@ -4,15 +4,13 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import {
-  type AnyIterator,
-  closesWhilePending,
-  DONE,
-} from "../../_internal/iterators.ts";
+import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
 import type { PullableIterator } from "../engine.ts";
 import type { Plan } from "../plan.ts";
+import type { PullIterator } from "../pull_iterator.ts";
 import { openIterator, type StreamSource } from "../source.ts";
-import { toReadable } from "../to_readable.ts";
+import { readableOf } from "../to_readable.ts";
+import { type Pulled, Wrapped } from "../wrapped.ts";
 
 /** A TransformStream, or anything with its two sides. */
 export interface TransformPair<T, U> {
@@ -30,32 +28,37 @@ export function isTransform(
     "readable" in value && "writable" in value;
 }
 
-// Errors and cancels pass both ways by the rules of pipeTo. What is added here: closing waits
-// until the piping has ended, and with it the source is closed.
+// Errors and cancels pass both ways by the rules of pipeTo. What is added here: whatever ends the
+// far side (its end, a failure, a consumer that leaves) closes the source and waits for that. The
+// piping itself is not waited for: the two sides need not belong together as those of a
+// TransformStream do, and a write that hangs would keep it for ever.
 /** The far side of a transform that the plan is piped into, from the first read on. */
-class Piped<U> implements PullableIterator<U> {
-  readonly [closesWhilePending] = true;
+class Piped<U> extends Wrapped<U> {
   readonly #plan: Plan<unknown>;
   readonly #transform: TransformPair<unknown, U>;
-  /** Set by the first read, as is `piping`. */
+  /** Set by the first read, as is `source`. */
   #iterator: AnyIterator<U> | undefined = undefined;
-  #piping: Promise<unknown> | undefined = undefined;
-  #isLeft = false;
-  /** What the source's closing failed with when the stream was left. */
+  #source: PullIterator<unknown> | undefined = undefined;
+  /** Ends a piping that does not end by itself. */
+  readonly #stopping = new AbortController();
+  /** What the source's closing failed with when the piping cancelled it. */
   #closeError: { error: unknown } | undefined = undefined;
 
   constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
+    super();
     this.#plan = plan;
     this.#transform = transform;
   }
 
-  next(): Promise<IteratorResult<U>> {
+  override pull(): Pulled<U> {
+    if (this.isOver) return DONE;
     try {
       this.#iterator ??= this.#open();
     } catch (error) {
       return this.#refuse(error);
     }
-    return this.#iterator.next() as Promise<IteratorResult<U>>;
+    return (this.#iterator.next() as Promise<IteratorResult<U>>)
+      .then(this.#settled, this.#failed);
   }
 
   #open(): AnyIterator<U> {
@@ -67,19 +70,50 @@ class Piped<U> implements PullableIterator<U> {
       );
     }
     const iterator = openIterator<U>(readable);
-    // A failure of the piping is also one of the readable side, which is read.
-    this.#piping = toReadable(this.#plan, {}, this.#failedToClose)
-      .pipeTo(writable).catch(() => {});
+    const source = this.#source = this.#plan.iterate();
+    readableOf(source, {}, (error) => void (this.#closeError = { error }))
+      .pipeTo(writable, { signal: this.#stopping.signal })
+      // A failure of the piping is also one of the readable side, which is read.
+      .catch(() => {});
     return iterator;
   }
 
-  readonly #failedToClose = (error: unknown): void => {
-    if (this.#isLeft) this.#closeError = { error };
-    else report("A stream's source failed to close", error);
+  readonly #settled = (
+    result: IteratorResult<U>,
+  ): IteratorResult<U> | Promise<IteratorResult<U>> =>
+    result.done ? this.#ended() : result;
+
+  async #ended(): Promise<IteratorResult<U>> {
+    if (!this.isOver) {
+      this.isOver = true;
+      this.#iterator?.ended?.();
+      await this.closing.begin(this.#closeSource(undefined));
+    }
+    return DONE;
+  }
+
+  readonly #failed = async (error: unknown): Promise<IteratorResult<U>> => {
+    if (this.isOver) return DONE;
+    this.isOver = true;
+    this.#iterator?.ended?.();
+    await this.closing.begin(this.#closeSource(error)).catch((second) =>
+      report("A stream's source failed to close", second)
+    );
+    throw error;
   };
+
+  /** Does nothing to a source that is over, as it is when it was piped to its end. */
+  async #closeSource(reason: unknown): Promise<void> {
+    this.#stopping.abort(reason);
+    await this.#source?.return(reason);
+    const failure = this.#closeError;
+    this.#closeError = undefined;
+    if (failure !== undefined) throw failure.error;
+  }
 
   /** Fails before anything was piped: the source is closed all the same. */
   async #refuse(error: unknown): Promise<never> {
+    this.isOver = true;
     try {
       await this.#plan.origin.discard(error);
     } catch (second) {
@@ -88,26 +122,16 @@ class Piped<U> implements PullableIterator<U> {
     throw error;
   }
 
-  pull(): Promise<IteratorResult<U>> {
-    return this.next();
-  }
-
-  ended(): void {
-    this.#iterator?.ended?.();
-  }
-
-  async return(reason?: unknown): Promise<IteratorResult<U>> {
-    this.#isLeft = true;
-    if (this.#piping === undefined) {
-      const { readable } = this.#transform;
-      if (!readable.locked) await readable.cancel(reason);
-      await this.#plan.origin.discard(reason);
-    } else {
-      await this.#iterator?.return?.(reason);
-      await this.#piping;
-      if (this.#closeError !== undefined) throw this.#closeError.error;
+  protected override async close(reason: unknown): Promise<void> {
+    try {
+      if (this.#iterator !== undefined) await this.#iterator.return?.(reason);
+      else if (!this.#transform.readable.locked) {
+        await this.#transform.readable.cancel(reason);
+      }
+    } finally {
+      if (this.#iterator !== undefined) await this.#closeSource(reason);
+      else await this.#plan.origin.discard(reason);
     }
-    return DONE;
   }
 }
 

@@ -281,3 +281,11 @@ Deno.test("AsyncStream.groupBy() takes no longer for an element when there are m
   // 0.3 s; over a minute when each element looks at every group.
   assert(performance.now() - start < 15_000);
 });
+
+Deno.test("AsyncStream.groupBy() names a group whose key is no text", async () => {
+  const key = Object.create(null);
+  const error = await AsyncStream.range(0, 10)
+    .groupBy(() => key, { buffer: 1 }).drain().catch((error) => error);
+  assertInstanceOf(error, StreamOverflowError);
+  assert(error.message.includes("an object (no prototype)"));
+});
