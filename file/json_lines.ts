@@ -22,6 +22,7 @@ export interface JsonLineOptions {
 
 /** Parses each line of `lines`; blank lines are left out. */
 export class JsonLineSource<T> implements BatchSource<T> {
+  readonly closesWhilePending = true;
   readonly #lines: BatchSource<string>;
   readonly #path: string;
   readonly #onError: JsonLineOptions["onError"];

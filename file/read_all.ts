@@ -9,6 +9,7 @@ import type { TaskRunner } from "../runner/types.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
 import { checkOptions, priorityOption, runnerOption } from "./options.ts";
 import { toPath } from "./paths.ts";
+import { inRunner } from "./pool.ts";
 import {
   asyncReadFile,
   checkReadOptions,
@@ -97,19 +98,22 @@ export function readAll(
   if (onError !== "throw" && onError !== "skip") {
     functionNamed('onError, when it is neither "throw" nor "skip",', onError);
   }
+  const readOne = (path: string): Promise<string | Uint8Array<ArrayBuffer>> =>
+    asyncReadFile(path, options as ReadFileOptions & { as: "bytes" });
   const read = async (
     path: string,
   ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> => {
     try {
-      return {
-        path,
-        content: await asyncReadFile(
-          path,
-          options as ReadFileOptions & {
-            as: "bytes";
-          },
-        ),
-      };
+      const content = await (runner === undefined
+        ? readOne(path)
+        // Here, not by the stream's map, which asks for room before it reads its source: that may
+        // be a walk in the same runner, which takes the room.
+        : inRunner(runner, () => readOne(path), {
+          priority,
+          signal,
+          name: `read ${path}`,
+        }));
+      return { path, content };
     } catch (error) {
       if (onError === "throw" || signal?.aborted) throw error;
       // Awaited: an async function will do as well, and its rejection must not be lost.
@@ -119,7 +123,7 @@ export function readAll(
   };
   return AsyncStream.from<string | URL | { path: string }>(paths)
     .map(pathOf)
-    .map(read, { concurrency, ordered, runner, priority, signal })
+    .map(read, { concurrency, ordered, signal })
     .filter((result) => result !== undefined);
 }
 

@@ -26,6 +26,7 @@ export type OpenSources = Set<{ dispose(): Promise<void> }>;
 
 /** Reads one file and delivers batches. */
 export abstract class ChunkSource<T> {
+  readonly closesWhilePending = true;
   /** Read so far. */
   bytesRead = 0;
   protected readonly path: string;
@@ -35,6 +36,8 @@ export abstract class ChunkSource<T> {
   /** Gives up the waiting for a lock, which may never come. Made only when there is one. */
   #lockWait: AbortController | undefined;
   #isOpen = false;
+  /** Ends the pull that waits for a FIFO's other end. */
+  #giveUpOpening: ((reader: undefined) => void) | undefined;
   #isAtEnd = false;
   #isClosed = false;
   #isDisposed = false;
@@ -65,9 +68,10 @@ export abstract class ChunkSource<T> {
         this.#owners.add(this);
         this.#opening = ChunkReader.open(this.path, this.#openOptions());
       }
-      const reader = await this.#opening;
-      this.#isOpen = true;
+      const reader = await this.#opened(this.#opening);
       if (this.#isDisposed) throw disposed(this.path);
+      if (reader === undefined) return undefined;
+      this.#isOpen = true;
       for (;;) {
         const chunk = await reader.next();
         if (this.#isDisposed) throw disposed(this.path);
@@ -80,9 +84,21 @@ export abstract class ChunkSource<T> {
         if (failure !== undefined) throw failure;
       }
     } catch (error) {
+      // Left while it waited for a lock: the error is but the echo of the leaving.
+      const isEcho = this.#isClosed && !this.#isDisposed &&
+        error === this.#lockWait?.signal.reason;
       await this.close();
+      if (isEcho) return undefined;
       throw await explainDecoding(error);
     }
+  }
+
+  #opened(opening: Promise<ChunkReader>): Promise<ChunkReader | undefined> {
+    if (this.#isOpen) return opening;
+    return new Promise((resolve, reject) => {
+      this.#giveUpOpening = resolve;
+      opening.then(resolve, reject);
+    });
   }
 
   #openOptions(): ChunkOptions {
@@ -113,6 +129,7 @@ export abstract class ChunkSource<T> {
     if (!this.#isOpen && await isFifo(this.path)) {
       // Its opening waits for somebody at the other end, who may never come.
       opening.then((reader) => reader.close(), () => {});
+      this.#giveUpOpening?.(undefined);
       return;
     }
     let reader: ChunkReader;

@@ -9,6 +9,8 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { report } from "../_internal/errors.ts";
+import { isThenable } from "../_internal/thenable.ts";
 import { localDevice } from "./local_disk.ts";
 import { toPath } from "./paths.ts";
 import { now } from "../_internal/clock.ts";
@@ -22,6 +24,7 @@ import {
   type Listing,
   listQuickly,
   rootDirectory,
+  taskCanceller,
   type WalkEntry,
   type WalkOptions,
   type WalkPlan,
@@ -100,6 +103,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     }
     | undefined;
   #idle: (() => void) | undefined;
+  readonly #tasks: AbortController | undefined;
   #subscription: AbortSubscription | undefined;
 
   constructor(
@@ -111,6 +115,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     this.#plan = plan;
     this.#errors = errors;
     this.#device = device;
+    this.#tasks = taskCanceller(plan);
     this.#pending.push(root);
     const { signal } = plan;
     if (signal?.aborted) this.#failure = { error: signal.reason };
@@ -182,6 +187,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   /** Begins nothing more and resolves when what is being read has been read. */
   close(): Promise<void> {
     this.#end();
+    this.#tasks?.abort();
     if (this.#active === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle = resolve;
@@ -227,11 +233,20 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   async #visit(directory: Directory): Promise<void> {
     try {
-      const listing = await list(this.#plan, directory);
+      const listing = await list(
+        this.#plan,
+        directory,
+        this.#tasks?.signal,
+      );
       if (!this.#isClosed) this.#add(listing);
     } catch (error) {
       this.#failed(error, directory);
     }
+    this.#settled();
+  }
+
+  /** A directory has been read, or an error told. */
+  #settled(): void {
     this.#active--;
     if (this.#isClosed) {
       if (this.#active === 0) this.#idle?.();
@@ -260,10 +275,26 @@ class WalkSource implements BatchSource<WalkEntry> {
   #failed(error: unknown, directory: Directory): void {
     if (this.#isClosed) return;
     try {
-      this.#errors.add(error, directory);
+      const told = this.#errors.add(error, directory);
+      if (isThenable(told)) {
+        this.#active++;
+        void this.#untilTold(told);
+      }
     } catch (thrown) {
       this.#fail(thrown);
     }
+  }
+
+  /** The walk does not end before its `onError` has. */
+  async #untilTold(told: PromiseLike<unknown>): Promise<void> {
+    try {
+      await told;
+    } catch (thrown) {
+      if (this.#isClosed) {
+        report("The onError of a walk failed after the walk had ended", thrown);
+      } else this.#fail(thrown);
+    }
+    this.#settled();
   }
 
   /** The walk ends: the pull that waits, or the next one, rejects. */
@@ -271,6 +302,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     if (this.#isClosed) return;
     this.#failure = { error };
     this.#end();
+    this.#tasks?.abort(error);
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.reject(error);

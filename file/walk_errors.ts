@@ -14,17 +14,18 @@ export class WalkErrors {
     this.#plan = plan;
   }
 
-  /** Throws when the walk is to end with the error. */
-  add(error: unknown, directory: Directory): void {
+  /** Throws when the walk is to end with the error; so does what it returns, when that is a promise. */
+  add(error: unknown, directory: Directory): unknown {
     const { onError, signal } = this.#plan;
     // The runner cancelled the reading: no matter of this directory.
     if (signal?.aborted) throw signal.reason;
-    if (hasVanished(error, directory)) return;
+    if (hasVanished(error, directory)) return undefined;
     if (directory.depth === 0 || onError === "throw" || !isOfSystem(error)) {
       throw error;
     }
     if (onError === "collect") (this.#collected ??= []).push(error);
-    else if (onError !== "skip") onError(error, directory.path);
+    else if (onError !== "skip") return onError(error, directory.path);
+    return undefined;
   }
 
   /** Throws what was collected. */

@@ -16,6 +16,7 @@ import {
   signalOption,
 } from "./options.ts";
 import { joinPath } from "./paths.ts";
+import { inRunner } from "./pool.ts";
 
 /** Something that a walk found. */
 export interface WalkEntry {
@@ -69,7 +70,8 @@ export interface WalkOptions {
   /**
    * What to do about a directory that cannot be read, or a link that cannot be followed: `"throw"` ends the walk, `"skip"` leaves it
    * out, `"collect"` goes on and ends with an AggregateError of all, a function is told and
-   * the walk goes on. The root is always an error. A directory that vanishes meanwhile is none.
+   * the walk goes on, unless that throws (or rejects: an async one is awaited). The root is always an error. A directory that
+   * vanishes meanwhile is none.
    *
    * @default {"throw"}
    */
@@ -95,7 +97,11 @@ export interface WalkPlan {
   followSymlinks: boolean;
   includeDirs: boolean;
   concurrency: number;
-  onError: "throw" | "skip" | "collect" | ((e: unknown, path: string) => void);
+  onError:
+    | "throw"
+    | "skip"
+    | "collect"
+    | ((error: unknown, path: string) => unknown);
   runner: TaskRunner | undefined;
   priority: TaskPriority | undefined;
   signal: AbortSignal | undefined;
@@ -183,19 +189,27 @@ export interface Listing {
   failed: { error: unknown; directory: Directory }[];
 }
 
-/** Reads a directory, in a task of the runner when there is one. */
-export async function list(
+/** Reads a directory, in a task of the runner when there is one, which `cancelled` takes back. */
+export function list(
   plan: WalkPlan,
   directory: Directory,
+  cancelled: AbortSignal | undefined,
 ): Promise<Listing> {
-  const { runner, priority, signal } = plan;
-  if (runner === undefined) return await read(plan, directory);
-  if (runner.isFull) await runner.ready(signal);
-  return await runner.submit(() => read(plan, directory), {
-    priority,
-    signal,
-    name: `read ${directory.path}`,
-  });
+  const { runner, priority } = plan;
+  return runner === undefined
+    ? read(plan, directory)
+    : inRunner(runner, () => read(plan, directory), {
+      priority,
+      signal: cancelled,
+      name: `read ${directory.path}`,
+    });
+}
+
+/** Takes the tasks of a walk back when it ends early. Only a walk with a runner has any. */
+export function taskCanceller(
+  { runner }: WalkPlan,
+): AbortController | undefined {
+  return runner && new AbortController();
 }
 
 /** Whether `error` means that a directory below the root has gone since it was listed. */

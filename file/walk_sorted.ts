@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { macrotask } from "../_internal/macrotask.ts";
 import type { BatchSource } from "../streams/engine.ts";
@@ -17,6 +18,7 @@ import {
   list,
   type Listing,
   listQuickly,
+  taskCanceller,
   type WalkEntry,
   type WalkPlan,
 } from "./walk_plan.ts";
@@ -59,6 +61,8 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
   /** Being read, or read and not entered yet. */
   #ahead = 0;
   #active = new Set<Promise<unknown>>();
+  readonly #tasks: AbortController | undefined;
+  readonly #subscription: AbortSubscription | undefined;
 
   constructor(
     root: Directory,
@@ -70,6 +74,9 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
     this.#errors = errors;
     this.#device = device;
     this.#due = { directory: root, listing: undefined };
+    const tasks = this.#tasks = taskCanceller(plan);
+    this.#subscription = tasks && plan.signal &&
+      onAbort(plan.signal, (reason) => tasks.abort(reason));
   }
 
   async pull(): Promise<readonly WalkEntry[] | undefined> {
@@ -87,6 +94,7 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
         const level = this.#stack.at(-1);
         if (level === undefined) {
           if (batch.length > 0) return batch;
+          this.#subscription?.unsubscribe();
           this.#errors.end();
           return undefined;
         }
@@ -102,6 +110,8 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
   async close(): Promise<void> {
     this.#stack.length = 0;
     this.#due = undefined;
+    this.#subscription?.unsubscribe();
+    this.#tasks?.abort();
     await Promise.all(this.#active);
   }
 
@@ -128,14 +138,14 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
         this.#sliceStart = now();
       }
       const listing = this.#listQuickly(node, this.#device);
-      if (listing !== undefined) return this.#push(listing, node);
+      if (listing !== undefined) return await this.#take(listing, node);
     }
     if (node.listing === undefined) this.#begin(node);
     // Begun above at the latest.
     const listing =
       await (node.listing as Promise<Listing | { error: unknown }>);
     this.#ahead--;
-    this.#push(listing, node);
+    await this.#take(listing, node);
   }
 
   #listQuickly(
@@ -149,14 +159,21 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
     }
   }
 
-  #push(listing: Listing | { error: unknown }, node: Node): void {
+  async #take(
+    listing: Listing | { error: unknown },
+    node: Node,
+  ): Promise<void> {
     if ("error" in listing) {
-      this.#errors.add(listing.error, node.directory);
+      await this.#errors.add(listing.error, node.directory);
       return;
     }
     for (const { error, directory } of listing.failed) {
-      this.#errors.add(error, directory);
+      await this.#errors.add(error, directory);
     }
+    this.#push(listing);
+  }
+
+  #push(listing: Listing): void {
     const items = new Map<WalkEntry, Item>();
     for (const entry of listing.found) {
       items.set(entry, { name: entry.name, entry, node: undefined });
@@ -195,9 +212,11 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
 
   #begin(node: Node): void {
     this.#ahead++;
-    const listing = node.listing = list(this.#plan, node.directory).catch(
-      (error) => ({ error }),
-    );
+    const listing = node.listing = list(
+      this.#plan,
+      node.directory,
+      this.#tasks?.signal,
+    ).catch((error) => ({ error }));
     this.#active.add(listing);
     listing.then(() => this.#active.delete(listing));
   }

@@ -673,3 +673,52 @@ testWith(
     await lines;
   },
 );
+
+testWith(
+  ["read", "write", "run"],
+  "AsyncFileReader's streams can be left while they are read, and nothing is said of it on disposal",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = await directory.write("values", "[1]\n".repeat(100_000));
+    const fifo = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    const told: unknown[] = [];
+    const { error } = console;
+    console.error = (...values) => void told.push(values);
+    try {
+      for (const file of [path, fifo]) {
+        for (
+          const method of [
+            "stream",
+            "streamBytes",
+            "streamLines",
+            "streamJson",
+          ] as const
+        ) {
+          const reader = new AsyncFileReader(file);
+          const iterator = reader[method]()[Symbol.asyncIterator]();
+          const next = iterator.next();
+          await iterator.return?.();
+          await reader[Symbol.asyncDispose]();
+          assertEquals((await next).done, true);
+        }
+      }
+      // Somebody else has the lock.
+      using other = await Deno.open(path, { write: true });
+      await other.lock(true);
+      const reader = new AsyncFileReader(path, { lock: "shared" });
+      const iterator = reader.streamLines()[Symbol.asyncIterator]();
+      const next = iterator.next();
+      await iterator.return?.();
+      await reader[Symbol.asyncDispose]();
+      assertEquals((await next).done, true);
+    } finally {
+      console.error = error;
+    }
+    assertEquals(told, []);
+    // The openings of the FIFO, which nobody can give up, come to an end.
+    using _writer = await Deno.open(fifo, { read: true, write: true });
+    await until(() => openFiles(path) === 0 && openFiles(fifo) === 1);
+  },
+  { ignore: Deno.build.os !== "linux" },
+);

@@ -6,6 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { walkAsync, type WalkOptions } from "../../file/mod.ts";
+import { macrotask } from "../../_internal/macrotask.ts";
 import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -541,3 +542,56 @@ testWith(
     }
   },
 );
+
+testWith(
+  ["read", "write"],
+  "walkAsync() waits for an asynchronous onError, and ends with what it rejects with",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await tree(directory, "a/file", "b/file", "c/file");
+    const refusal = new Deno.errors.PermissionDenied("refused");
+    const failure = new Error("mine");
+    using _readDir = stub(Deno, "readDir", (original) => (path) => {
+      if (String(path).endsWith("/b")) throw refusal;
+      return original(path);
+    });
+    using _readDirSync = stub(Deno, "readDirSync", (original) => (path) => {
+      if (String(path).endsWith("/b")) throw refusal;
+      return original(path);
+    });
+    for (const sort of [false, true]) {
+      let told: unknown;
+      const onError = async (error: unknown) => {
+        await macrotask();
+        await macrotask();
+        told = error;
+      };
+      const paths = await found(directory.root, { sort, onError });
+      assertEquals(paths, ["a/file", "c/file"]);
+      assertStrictEquals(told, refusal);
+      const error = await found(directory.root, {
+        sort,
+        onError: async () => {
+          await macrotask();
+          throw failure;
+        },
+      }).catch((error) => error);
+      assertStrictEquals(error, failure);
+    }
+  },
+);
+
+/** Puts another function in the place of one, until its disposal. */
+function stub<O, K extends keyof O>(
+  object: O,
+  key: K,
+  make: (original: O[K]) => O[K],
+): Disposable {
+  const original = object[key];
+  object[key] = make(original);
+  return {
+    [Symbol.dispose]() {
+      object[key] = original;
+    },
+  };
+}
