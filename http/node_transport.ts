@@ -6,6 +6,8 @@
  * @module
  */
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { report } from "../_internal/errors.ts";
+import { isBodiless, makeResponse } from "./make_response.ts";
 
 /** What the transport tells while it sends. */
 export interface SendOptions {
@@ -96,7 +98,13 @@ class Exchange {
       outgoing.once("response", (incoming: IncomingMessage) => {
         this.#answered = true;
         this.#wakeUp();
-        resolve(responseOf(incoming, outgoing));
+        try {
+          resolve(responseOf(incoming, outgoing));
+        } catch (error) {
+          // Thrown out of an event it would end the process.
+          reject(asTypeError(error));
+          outgoing.destroy();
+        }
       });
       outgoing.once("close", () => {
         ended();
@@ -136,14 +144,20 @@ class Exchange {
     }
   }
 
-  /** Resolves when the system has taken the chunk, or nobody wants it any more. */
+  /**
+   * Resolves when the system has taken the chunk, or nobody wants it any more. Rejects with what
+   * `onSent` throws.
+   */
   #write(chunk: Uint8Array): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#wake = resolve;
       this.#outgoing.write(chunk, (error) => {
-        if (!error) {
-          this.#sent += chunk.byteLength;
-          this.#onSent?.(this.#sent);
+        try {
+          if (!error) this.#onSent?.(this.#sent += chunk.byteLength);
+        } catch (thrown) {
+          // Thrown out of the socket's callback it would end the process. Awoken: nobody waits.
+          if (this.#wake === undefined) report("onProgress threw", thrown);
+          else reject(thrown);
         }
         this.#wakeUp();
       });
@@ -169,16 +183,12 @@ function responseOf(
     );
   }
   const status = incoming.statusCode ?? 0;
-  const isEmpty = status === 204 || status === 205 || status === 304;
-  if (isEmpty) incoming.resume();
-  return new Response(
-    isEmpty ? null : decoded(headers, bodyOf(incoming, outgoing)),
-    {
-      status,
-      statusText: incoming.statusMessage ?? "",
-      headers,
-    },
-  );
+  const head = { status, statusText: incoming.statusMessage ?? "", headers };
+  if (isBodiless(status)) {
+    incoming.resume();
+    return makeResponse(null, head);
+  }
+  return makeResponse(decoded(headers, bodyOf(incoming, outgoing)), head);
 }
 
 /** As fetch does: the headers stay. `identity` was asked for, which a server may overlook. */
@@ -229,7 +239,7 @@ function bodyOf(
 }
 
 /** As fetch reports failures of the network, so that they are told apart by the same rules. */
-function asTypeError(error: Error): Error {
+function asTypeError(error: unknown): Error {
   return new TypeError("fetch failed", { cause: error });
 }
 

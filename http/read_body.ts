@@ -8,6 +8,7 @@ import { ResponseParseError } from "./errors/response_parse_error.ts";
 import { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 import type { BodyKind } from "./body_kind.ts";
 import type { Exchange } from "./exchange.ts";
+import { makeResponse } from "./make_response.ts";
 
 /** Bytes of a body that errors hold. */
 const EXCERPT_BYTES = 1024;
@@ -223,13 +224,7 @@ function buffered(
   response: Response,
   bytes: Uint8Array<ArrayBuffer>,
 ): Response {
-  const isEmpty = response.status === 204 || response.status === 205 ||
-    response.status === 304;
-  const copy = new Response(isEmpty ? null : bytes, {
-    status: response.status,
-    statusText: response.statusText,
-    headers: response.headers,
-  });
+  const copy = makeResponse(bytes, response);
   Object.defineProperty(copy, "url", { value: response.url });
   Object.defineProperty(copy, "redirected", { value: response.redirected });
   return copy;

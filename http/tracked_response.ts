@@ -5,6 +5,7 @@
  * @module
  */
 import type { Exchange } from "./exchange.ts";
+import { isBodiless } from "./make_response.ts";
 import { nativeBody } from "./native_body.ts";
 import { bytesOf, checkAnnounced, readChunks } from "./read_body.ts";
 
@@ -84,10 +85,6 @@ export function track(exchange: Exchange): Response {
   return response;
 }
 
-function isBodiless(status: number): boolean {
-  return status === 204 || status === 205 || status === 304;
-}
-
 /** The exchange behind a response that `track` was given. */
 export function exchangeOf(response: Response): Exchange | undefined {
   return (response as Partial<TrackedResponse>)[EXCHANGE];
@@ -142,7 +139,11 @@ async function read<T>(
       return value;
     }
     checkAnnounced(exchange, response);
-    const body = chunkStream(exchange, nativeBody(response)!); // tracked: it has one
+    // Kept, so that whoever reads it again meanwhile finds it locked.
+    const body = response[STREAM] = chunkStream(
+      exchange,
+      nativeBody(response)!, // tracked: it has one
+    );
     return await readStream(
       new Response(body, { headers: response.headers }),
     );

@@ -83,3 +83,19 @@ testWith(
     await assertRejects(() => get("error"), InvalidRequestError, "redirect");
   },
 );
+
+testWith(
+  ["net"],
+  "a response that is read by two at a time gives one of them its body, and the other a TypeError",
+  async () => {
+    await using server = serve(() => new Response("text"));
+    for (const options of [{}, { maxResponseBytes: 9 }]) {
+      await using client = new AsyncHTTPClient(options);
+      const response = await client.get(server.url);
+      const first = response.text();
+      await assertRejects(() => response.text(), TypeError);
+      assertEquals(await first, "text");
+      assertEquals(client.stats, NOTHING);
+    }
+  },
+);
