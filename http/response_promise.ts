@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { abortError } from "../_internal/errors.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import type { Call } from "./call.ts";
+import { ClosableChunks } from "./closable_chunks.ts";
 import { HTTPStatusError } from "./errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
 import type { BodyKind } from "./body_kind.ts";
@@ -17,6 +19,9 @@ export let checkStatus: (
   promise: ResponsePromise,
   response: Response,
 ) => Promise<void>;
+
+/** Ends the call, whose failure nobody is told of. */
+let abortCall: (promise: ResponsePromise) => void;
 
 /**
  * A promise of the native Response, whatever its status. Its own readers reject with
@@ -94,6 +99,10 @@ export class ResponsePromise extends Promise<Response> {
 
   static {
     checkStatus = (promise, response) => promise.#checkStatus(response);
+    abortCall = (promise) => {
+      promise.catch(() => {});
+      promise.#call?.abort(abortError("The response's stream was closed."));
+    };
   }
 
   #read(kind: BodyKind): Promise<unknown> {
@@ -147,8 +156,14 @@ Object.defineProperty(ResponsePromise.prototype, "constructor", {
   value: Promise,
 });
 
-/** The chunks of the body; the status is looked at before the first. */
-export async function* chunksOf(
+/** The chunks of the body; the status is looked at before the first. Whoever closes them ends the call. */
+export function chunksOf(
+  promise: ResponsePromise,
+): ClosableChunks<Uint8Array<ArrayBuffer>> {
+  return new ClosableChunks(readBody(promise), () => abortCall(promise));
+}
+
+async function* readBody(
   promise: ResponsePromise,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const response = await promise;
