@@ -21,21 +21,8 @@ export interface RequestBody {
  * @throws {TypeError} For what fetch would send as "[object Object]" and the like.
  */
 export function requestBody(source: BodySource | BodyFactory): RequestBody {
-  if (typeof source !== "string" && typeof source !== "function") {
-    const prototype = typeof source === "object" && source !== null &&
-        !(Symbol.asyncIterator in source)
-      ? Object.getPrototypeOf(source)
-      : undefined;
-    if (
-      typeof source !== "object" || source === null || prototype === null ||
-      prototype === Object.prototype || prototype === Array.prototype
-    ) {
-      throw new TypeError(
-        `body must be text, bytes, a Blob, a form, a stream or a function that makes one (an object goes into json), got ${
-          show(source)
-        }`,
-      );
-    }
+  if (typeof source !== "function") {
+    checkSource("body", source, " or a function that makes one");
   }
   return {
     source,
@@ -51,9 +38,27 @@ export function bodyForAttempt(
   const { source } = body;
   if (typeof source !== "function") return asBodyInit(source);
   const made = source({ attempt });
-  return isThenable(made)
-    ? Promise.resolve(made).then(asBodyInit)
-    : asBodyInit(made);
+  return isThenable(made) ? Promise.resolve(made).then(asMade) : asMade(made);
+}
+
+function asMade(made: BodySource): BodyInit {
+  checkSource("what the function given as body makes", made, "");
+  return asBodyInit(made);
+}
+
+/** What fetch knows by itself. */
+const KINDS = [Blob, ArrayBuffer, FormData, URLSearchParams, ReadableStream];
+
+function checkSource(name: string, source: unknown, further: string): void {
+  if (
+    typeof source === "string" || ArrayBuffer.isView(source) ||
+    KINDS.some((kind) => source instanceof kind) || isAsyncIterable(source)
+  ) return;
+  throw new TypeError(
+    `${name} must be text, bytes, a Blob, a form, a stream${further} (an object goes into json), got ${
+      show(source)
+    }`,
+  );
 }
 
 function isOneShot(source: BodySource): boolean {
@@ -61,7 +66,7 @@ function isOneShot(source: BodySource): boolean {
 }
 
 function isAsyncIterable(
-  source: BodySource,
+  source: unknown,
 ): source is AsyncIterable<Uint8Array | string> {
   return typeof source === "object" && source !== null &&
     Symbol.asyncIterator in source;

@@ -206,8 +206,9 @@ export class Call implements AbortTarget, TimerTarget {
     this.abort(error);
   }
 
-  /** An exchange begins. */
+  /** An exchange begins; after an abort, in the moment before anybody looked, only to end. */
   exchangeBegan(exchange: OpenExchange): void {
+    if (this.isAborted) exchange.abort(this.reason);
     if (this.#exchange === undefined) this.#exchange = exchange;
     else (this.#others ??= new Set()).add(exchange);
   }

@@ -132,17 +132,16 @@ export class Transfer {
     ) {
       return await this.#empty();
     }
+    const { ranges } = state;
     this.#state = state;
     this.#setTotal(state.size);
+    // Counted first: who aborts the reading, or allows too few bytes, wants to find it again.
+    this.#offset = this.#resumedFrom = ranges === undefined
+      ? size
+      : countBytes(ranges);
     this.#checkSize(Math.max(size, state.size ?? 0));
-    if (state.ranges !== undefined) {
-      hash.expire();
-      this.#offset = this.#resumedFrom = countBytes(state.ranges);
-      return;
-    }
-    // Counted first: who aborts the reading wants to find it again.
-    this.#offset = this.#resumedFrom = size;
-    await hash.read(part, size, url, signal);
+    if (ranges === undefined) await hash.read(part, size, url, signal);
+    else hash.expire();
   }
 
   /** One request, or one for each segment. */

@@ -50,6 +50,8 @@ export class Exchange implements TimerTarget {
   #idle: IdleWatch | undefined;
   #reader: ReadableStreamDefaultReader | undefined;
   #ended = false;
+  /** True while the caller's function makes the body: what goes wrong then is not the server's. */
+  #makesBody = false;
   /** True once it was made to stop; `reason` is why. */
   isAborted = false;
   /** Why it was made to stop. */
@@ -162,6 +164,7 @@ export class Exchange implements TimerTarget {
     let entered = false;
     let startedAt = time;
     try {
+      if (this.isAborted) throw this.reason;
       if (connections !== undefined) {
         const origin = call.origin();
         this.#slot = connections.tryAcquire(origin);
@@ -182,7 +185,7 @@ export class Exchange implements TimerTarget {
       const init = this.#init();
       if (call.body !== undefined) {
         const made = this.#body(call.body);
-        setBody(init, made instanceof Promise ? await made : made);
+        this.#setBody(init, made instanceof Promise ? await made : made);
       }
       this.response = own === undefined
         ? await fetch(call.url, init)
@@ -196,7 +199,7 @@ export class Exchange implements TimerTarget {
       if (entered) {
         // Somebody has given up, or nothing was sent: no failure of the server's.
         const isNone = (this.isAborted && !this.#timedOut()) ||
-          saysNothing(failure);
+          this.#makesBody || saysNothing(failure);
         this.#report(breaker!, permit, isNone ? undefined : failure); // entered: there is one
       }
       this.end();
@@ -298,12 +301,22 @@ export class Exchange implements TimerTarget {
 
   /** The body for this attempt; one that is made too late is closed. */
   #body(body: RequestBody): BodyInit | Promise<BodyInit> {
+    this.#makesBody = true;
     const made = bodyForAttempt(body, this.attempt);
     return made instanceof Promise
       ? untilAbort(made, this.signal, (late) => {
         if (late instanceof ReadableStream) late.cancel().catch(() => {});
       })
       : made;
+  }
+
+  #setBody(init: FetchInit, body: BodyInit): void {
+    this.#makesBody = false;
+    init.body = body;
+    // Node demands it of a stream; Deno's type does not know it.
+    if (body instanceof ReadableStream) {
+      (init as { duplex?: string }).duplex = "half";
+    }
   }
 
   async #follow(first: Response, init: FetchInit): Promise<void> {
@@ -325,7 +338,7 @@ export class Exchange implements TimerTarget {
       }
       if (next.resend && call.body !== undefined) {
         const made = this.#body(call.body);
-        setBody(init, made instanceof Promise ? await made : made);
+        this.#setBody(init, made instanceof Promise ? await made : made);
       }
       this.url = next.url;
       response = own === undefined
@@ -371,14 +384,6 @@ export class Exchange implements TimerTarget {
 }
 
 type FetchInit = RequestInit & { client?: Deno.HttpClient };
-
-function setBody(init: FetchInit, body: BodyInit): void {
-  init.body = body;
-  // Node demands it of a stream; Deno's type does not know it.
-  if (body instanceof ReadableStream) {
-    (init as { duplex?: string }).duplex = "half";
-  }
-}
 
 /** Never seen outside: the exchange's response has been dropped. */
 const DISCARDED = new DOMException("The response was dropped.", "AbortError");

@@ -46,12 +46,22 @@ export function sendHedged(
     signal: call.signal,
     accept: ({ response }) =>
       !(retry?.retryStatuses.has(response!.status) ?? response!.status >= 500), // sent: it has one
-    // The first may hold the very connection that another would wait for, until all is too late.
+    // The first may hold the very connection that another would wait for, until all is too late;
+    // and a refusal of the breaker would stand before the failure of the first.
     allow: () =>
-      (connections?.hasRoom(call.origin()) ?? true) &&
+      (connections?.hasRoom(call.origin()) ?? true) && isAdmitted(breaker) &&
       (retry?.budget?.withdraw() ?? true),
     discard: (exchange) => exchange.discard(),
   });
+}
+
+function isAdmitted(breaker: CircuitBreaker | undefined): boolean {
+  try {
+    breaker?.abandon(breaker.enter());
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function mayHedge(call: Call): boolean {

@@ -4,7 +4,13 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { AsyncHTTPClient, hedge } from "../../http/mod.ts";
+import {
+  AsyncHTTPClient,
+  CircuitBreaker,
+  hedge,
+  NetworkError,
+  RetryBudget,
+} from "../../http/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 Deno.test("hedge() discards what it held in reserve when it is aborted", async () => {
@@ -80,4 +86,24 @@ Deno.test("AsyncHTTPClient.close() ends when a hedged call was aborted with an a
   await rejected;
   await client.close();
   assertEquals(client.stats.calls, 0);
+});
+
+Deno.test("AsyncHTTPClient with hedge tells of the failure of its probe, not that the breaker had no place for a second", async () => {
+  const circuitBreaker = new CircuitBreaker({ recoveryTimeout: 0 });
+  circuitBreaker.trip();
+  let calls = 0;
+  const budget = new RetryBudget();
+  await using client = new AsyncHTTPClient({
+    hedge: { delay: 5 },
+    circuitBreaker,
+    retryPolicy: { maxRetries: 0, budget },
+    fetch: async () => {
+      calls++;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      throw new TypeError("fetch failed");
+    },
+  });
+  await assertRejects(() => client.get("http://h/"), NetworkError);
+  assertEquals(calls, 1);
+  assertEquals(budget.available, 10, "what is not sent costs nothing");
 });

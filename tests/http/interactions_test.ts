@@ -411,3 +411,37 @@ Deno.test("asyncUpload() goes through the fetch of its client, if it has one of 
   assertEquals(response.status, 201);
   assertEquals(sent, [8]);
 });
+
+Deno.test("an abort in the moment between a new token and its request sends nothing", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const caller = new AbortController();
+    const reason = new Error("enough");
+    let sent = 0;
+    await using client = new AsyncHTTPClient({
+      timeout: Infinity,
+      auth: {
+        token: () => {
+          let turn = Promise.resolve();
+          for (let count = 0; count < turns; count++) {
+            turn = turn.then(() => {});
+          }
+          turn.then(() => caller.abort(reason));
+          return Promise.resolve("token");
+        },
+      },
+      // Would never end: an abort that came before is not told again.
+      fetch: (_, { signal }) => {
+        if (signal?.aborted) sent++;
+        return new Promise(() => {});
+      },
+    });
+    assertEquals(
+      await client.get("http://h/", { signal: caller.signal }).catch((error) =>
+        error
+      ),
+      reason,
+    );
+    assertEquals(sent, 0);
+    assertEquals(client.stats, NOTHING);
+  }
+});

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AsyncHTTPClient } from "../../http/mod.ts";
 
 Deno.test("AsyncHTTPClient's get, head, post, put, patch, delete and options send what they are called", async () => {
@@ -58,4 +58,33 @@ Deno.test("A request's body may be an async iterable of text and bytes", async (
     },
   } as never).text();
   assertEquals(sent, "text and bytes");
+});
+
+Deno.test("A body that fetch would send as [object Object], or not at all, is refused, a function's too", async () => {
+  let sent = 0;
+  await using client = new AsyncHTTPClient({
+    circuitBreaker: { failureThreshold: 1 },
+    retryPolicy: { baseDelay: 1 },
+    fetch: () => {
+      sent++;
+      return Promise.resolve(new Response("ok"));
+    },
+  });
+  const wrong: unknown[] = [{ a: 1 }, [1], new Map(), new Date(0), 5, null];
+  for (const value of [...wrong, undefined]) {
+    await assertRejects(
+      () => client.post("http://h/", { body: (() => value) as never }),
+      TypeError,
+      "what the function given as body makes must be text, bytes",
+    );
+    if (value === null || value === undefined) continue; // no body
+    await assertRejects(
+      () => client.post("http://h/", { body: value as never }),
+      TypeError,
+      "body must be text, bytes",
+    );
+  }
+  assertEquals(sent, 0);
+  // The server was asked nothing: none of that was its failure.
+  assertEquals(await client.get("http://h/").text(), "ok");
 });
