@@ -200,7 +200,8 @@ export class Exchange implements TimerTarget {
         // Somebody has given up, or nothing was sent: no failure of the server's.
         const isNone = (this.isAborted && !this.#timedOut()) ||
           this.#makesBody || saysNothing(failure);
-        this.#report(breaker!, permit, isNone ? undefined : failure); // entered: there is one
+        if (isNone) breaker!.abandon(permit); // entered: there is one
+        else this.#report(breaker!, permit, failure); // as above
       }
       this.end();
       throw failure;
@@ -209,18 +210,18 @@ export class Exchange implements TimerTarget {
     if (entered) this.#report(breaker!, permit, this.response); // entered: there is one
   }
 
-  /** Tells the breaker how it went; `undefined`: it did not end by itself. */
+  /** Tells the breaker how it went: the response, or what it failed with. */
   #report(breaker: CircuitBreaker, permit: number, outcome: unknown): void {
     let failed: boolean;
     try {
-      failed = outcome !== undefined && breaker.isFailure(outcome);
+      failed = breaker.isFailure(outcome);
     } catch (error) {
       breaker.abandon(permit);
       this.discard();
       throw error;
     }
     if (failed) breaker.fail(permit);
-    else if (outcome === this.response) breaker.succeed(permit);
+    else if (outcome instanceof Response) breaker.succeed(permit);
     else breaker.abandon(permit);
   }
 

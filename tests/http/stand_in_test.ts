@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, fail } from "@std/assert";
 import {
   asyncBatchRequests,
   AsyncHTTPClient,
@@ -113,4 +113,45 @@ Deno.test("CircuitBreaker does not count requests that cannot be sent, and refus
   probed.trip();
   await assertRejects(() => probed.call(() => inner.call(() => 1)));
   assertEquals(probed.state, "half-open", "it is no success either");
+});
+
+Deno.test("CircuitBreaker of a client counts an aborted call as nothing, and a rejection with undefined as a failure", async () => {
+  const circuitBreaker = new CircuitBreaker({
+    failureThreshold: 2,
+    successThreshold: 1,
+    recoveryTimeout: 0,
+  });
+  let answer: (signal: AbortSignal) => Promise<Response> = () =>
+    Promise.reject(new TypeError("fetch failed"));
+  await using client = new AsyncHTTPClient({
+    circuitBreaker,
+    fetch: (_, { signal }) => answer(signal!), // the client gives one
+  });
+  const url = "http://h/";
+  const never = (signal: AbortSignal) =>
+    new Promise<Response>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  const abortOne = async () => {
+    answer = never;
+    const caller = new AbortController();
+    const reason = new Error("enough");
+    const call = client.get(url, { signal: caller.signal });
+    caller.abort(reason);
+    assertEquals(await assertRejects(() => call), reason);
+  };
+  const failOne = async (error: unknown) => {
+    answer = () => Promise.reject(error);
+    await client.get(url).then(() => fail("it must fail"), () => {});
+  };
+  await failOne(new TypeError("fetch failed"));
+  await abortOne();
+  assertEquals(circuitBreaker.state, "closed");
+  await failOne(undefined);
+  assertEquals(circuitBreaker.state, "half-open", "two failures in a row");
+  await abortOne();
+  assertEquals(circuitBreaker.state, "half-open", "it is no success");
+  answer = () => Promise.resolve(new Response("ok"));
+  await client.get(url);
+  assertEquals(circuitBreaker.state, "closed");
 });
