@@ -17,6 +17,7 @@ import { withResolvers } from "../_internal/resolvers.ts";
 import { timers } from "../_internal/timer_queue.ts";
 import type { BatchSource } from "../streams/engine.ts";
 import { WatchRootError } from "./errors.ts";
+import { FreshDirectories } from "./fresh_directories.ts";
 import {
   hasNativeWatch,
   type NativeSubscriber,
@@ -28,14 +29,17 @@ import { Settling } from "./settle.ts";
 import { isTemporaryName } from "./temporary.ts";
 import { eventOf, type WatchEvent, type WatchPlan } from "./watch_event.ts";
 import { WatchHints } from "./watch_hints.ts";
-import { type TreeChange, type WatchNode, WatchTree } from "./watch_tree.ts";
+import {
+  isGone,
+  rootIdentity,
+  type TreeChange,
+  WatchTree,
+} from "./watch_tree.ts";
 
 /** How often the root itself is looked at: its removal is not always told. */
 const ROOT_INTERVAL = 1_000;
 /** How often a root that is not there is looked for. */
 const MISSING_INTERVAL = 100;
-/** When directories that came up are looked into again: the system began to watch them later. */
-const FRESH_DELAYS = [50, 500];
 /** Interval of polling where no native watcher is to be had. */
 export const DEFAULT_POLL = 250;
 
@@ -63,7 +67,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   /** Everything is to be looked at, at this time. */
   #scanDue = Infinity;
   #rootDue = Infinity;
-  #fresh: { due: number; delays: readonly number[]; nodes: WatchNode[] }[] = [];
+  readonly #fresh = new FreshDirectories();
   #output: WatchEvent[] = [];
   #wake: (() => void) | undefined;
   #working: Promise<unknown> | undefined;
@@ -154,7 +158,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   failed(error: unknown): void {
     this.#isNative = false;
     // The directory has gone, or the system has no watchers left: either way, look by ourselves.
-    if (error instanceof Deno.errors.NotFound) this.#rootDue = now();
+    if (isGone(error)) this.#rootDue = now();
     else this.#poll ??= DEFAULT_POLL;
     this.lost();
   }
@@ -176,21 +180,27 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
 
   /** Begins to watch the root. False: there is none, and it is waited for. */
   async #attach(): Promise<boolean> {
-    const { path, isRecursive, ignore } = this.#plan;
-    let info: Deno.FileInfo;
     try {
-      info = await Deno.stat(path);
-      const real = await Deno.realPath(path);
-      if (this.#isEnded()) return false;
-      this.#only = info.isDirectory ? undefined : splitPath(real).base;
-      this.path = info.isDirectory ? real : splitPath(real).directory;
-      this.isRecursive = isRecursive && info.isDirectory;
-      if (this.#poll === undefined) await this.#listen();
+      return await this.#attachToRoot();
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!isGone(error)) throw error;
+      // It may have gone at any moment of that.
+      await this.#unlisten();
       this.#becomeWaiting();
       return false;
     }
+  }
+
+  /** False: it has been ended meanwhile. */
+  async #attachToRoot(): Promise<boolean> {
+    const { path, isRecursive, ignore } = this.#plan;
+    const info = await Deno.stat(path);
+    const real = await Deno.realPath(path);
+    if (this.#isEnded()) return false;
+    this.#only = info.isDirectory ? undefined : splitPath(real).base;
+    this.path = info.isDirectory ? real : splitPath(real).directory;
+    this.isRecursive = isRecursive && info.isDirectory;
+    if (this.#poll === undefined) await this.#listen();
     if (this.#isEnded()) return false;
     const tree = new WatchTree(this.path, {
       isRecursive: this.isRecursive,
@@ -219,12 +229,24 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
       if (this.#isEnded()) await this.#unlisten();
     } catch (error) {
       if (
-        error instanceof Deno.errors.NotFound ||
-        error instanceof Deno.errors.NotCapable ||
+        isGone(error) || error instanceof Deno.errors.NotCapable ||
         error instanceof Deno.errors.PermissionDenied
       ) throw error;
       // The system has no watchers left.
       this.#poll = DEFAULT_POLL;
+    }
+  }
+
+  /** From the directory that is gone to the one in its place. False: that has gone as well. */
+  async #listenAgain(): Promise<boolean> {
+    if (this.#poll !== undefined) return true;
+    await this.#unlisten();
+    try {
+      if (!this.#isEnded()) await this.#listen();
+      return true;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      return false;
     }
   }
 
@@ -243,17 +265,19 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     this.#state = "waiting";
     this.#tree = undefined;
     this.#hints.clear();
-    this.#fresh = [];
+    this.#fresh.clear();
     this.#scanDue = Infinity;
     this.#rootDue = now() + MISSING_INTERVAL;
   }
 
   #due(): number {
-    let due = Math.min(this.#scanDue, this.#rootDue, this.#hints.due);
-    for (const fresh of this.#fresh) due = Math.min(due, fresh.due);
-    return this.#settling === undefined
-      ? due
-      : Math.min(due, this.#settling.due);
+    return Math.min(
+      this.#scanDue,
+      this.#rootDue,
+      this.#hints.due,
+      this.#fresh.due,
+      this.#settling?.due ?? Infinity,
+    );
   }
 
   /** Waits until `due` or until something wakes us, whichever comes first. */
@@ -281,11 +305,11 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     if (this.#scanDue <= time) {
       this.#scanDue = this.#poll === undefined ? Infinity : time + this.#poll;
       this.#hints.clear();
-      this.#fresh = [];
+      this.#fresh.clear();
       await tree.scan();
     } else {
       await tree.check(this.#takeHints(time));
-      for (const fresh of this.#takeFresh(time)) await tree.list(fresh.nodes);
+      await tree.list(this.#fresh.take(time));
     }
     if (this.#isEnded()) return;
     this.#noteFresh(tree);
@@ -300,38 +324,23 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     return hints;
   }
 
-  #takeFresh(time: number): { nodes: WatchNode[] }[] {
-    const due = this.#fresh.filter((fresh) => fresh.due <= time);
-    this.#fresh = this.#fresh.filter((fresh) => fresh.due > time);
-    for (const { nodes, delays } of due) this.#lookAgain(nodes, delays);
-    return due;
-  }
-
   #noteFresh(tree: WatchTree): void {
     const nodes = tree.takeFresh();
-    if (this.#isNative) this.#lookAgain(nodes, FRESH_DELAYS);
-  }
-
-  #lookAgain(nodes: WatchNode[], delays: readonly number[]): void {
-    const [delay, ...later] = delays;
-    if (delay === undefined || nodes.length === 0) return;
-    this.#fresh.push({ due: now() + delay, delays: later, nodes });
+    if (this.#isNative) this.#fresh.add(nodes);
   }
 
   /** False: the root is gone, and that has been dealt with. */
   async #checkRoot(tree: WatchTree): Promise<boolean> {
     this.#rootDue = now() + ROOT_INTERVAL;
     const identity = await rootIdentity(this.path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!isGone(error)) throw error;
     });
-    if (identity === tree.root.identity) return true;
-    if (identity !== undefined) {
-      // Another directory under the same name: the native watcher is on the one that is gone.
+    const isHeard = this.#isNative || this.#poll !== undefined;
+    if (identity === tree.root.identity && isHeard) return true;
+    // Another directory under the same name, or the same again: the native watcher is on the one
+    // that is gone, or was lost with it.
+    if (identity !== undefined && await this.#listenAgain()) {
       tree.root.identity = identity;
-      if (this.#isNative) {
-        await this.#unlisten();
-        if (!this.#isEnded()) await this.#listen();
-      }
       this.#scanDue = now();
       return true;
     }
@@ -387,12 +396,4 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     }
     return this.#ending ?? Promise.resolve();
   }
-}
-
-async function rootIdentity(path: string): Promise<string> {
-  const info = await Deno.stat(path);
-  if (!info.isDirectory) {
-    throw new Deno.errors.NotFound(`No directory any more: '${path}'`);
-  }
-  return `${info.dev}:${info.ino}:${info.birthtime?.getTime() ?? ""}`;
 }

@@ -379,7 +379,17 @@ function hasSameContent(a: WatchNode, b: WatchNode): boolean {
   return a.size === b.size && a.modified === b.modified;
 }
 
-function isGone(error: unknown): boolean {
+/** What tells a directory from another one under its name. Rejects when there is none. */
+export async function rootIdentity(path: string): Promise<string> {
+  const info = await Deno.stat(path);
+  if (!info.isDirectory) {
+    throw new Deno.errors.NotFound(`No directory any more: '${path}'`);
+  }
+  return `${info.dev}:${info.ino}:${info.birthtime?.getTime() ?? ""}`;
+}
+
+/** Whether `error` means that nothing is there: not the last name of a path, or not the way to it. */
+export function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotADirectory;
 }
