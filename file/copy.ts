@@ -60,6 +60,7 @@ export async function asyncCopyFile(
   return await traceFile(
     "copy",
     { "file.path": from, "async_core.file.destination": to },
+    options.signal,
     () => copy(from, to, options),
     ({ bytes }) => bytes,
   );

@@ -62,6 +62,7 @@ export async function copyTree(
     runner,
     priority,
     signal,
+    name: ({ path }) => `copy ${path}`,
   });
   await run.finish();
   return run.result;

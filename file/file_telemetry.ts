@@ -6,7 +6,7 @@
  */
 import type { Span, Tracer } from "@opentelemetry/api";
 import { sharedTelemetry } from "../telemetry/shared.ts";
-import { recordError, span } from "../telemetry/span.ts";
+import { recordError, spanUntil } from "../telemetry/span.ts";
 
 /** The tracer for files; `undefined` while nobody listens. */
 export const fileTracer: () => Tracer | undefined = sharedTelemetry(
@@ -20,10 +20,12 @@ export type FileOperation = "read" | "write" | "copy" | "hash";
 export function traceFile<T>(
   operation: FileOperation,
   attributes: Record<string, string | boolean>,
+  signal: AbortSignal | undefined,
   work: () => Promise<T>,
   bytes: (result: T) => number | undefined,
 ): Promise<T> {
-  return span(`file.${operation}`, attributes, async (current) => {
+  const name = `file.${operation}`;
+  return spanUntil(signal, name, attributes, async (current) => {
     const result = await work();
     const size = bytes(result);
     if (size !== undefined) current.setAttribute("file.size", size);

@@ -59,6 +59,7 @@ export async function asyncHashFile(
   const { digest } = await traceFile(
     "hash",
     { "file.path": checked },
+    signal,
     () => hashFile(checked, plan),
     ({ bytes }) => bytes,
   );

@@ -11,11 +11,13 @@ import type { TaskPriority } from "../runner/priority.ts";
 import type { SubmitOptions, TaskRunner } from "../runner/types.ts";
 
 /** How items are worked on. */
-export interface PoolOptions {
+export interface PoolOptions<T> {
   concurrency: number;
   runner?: TaskRunner | undefined;
   priority?: TaskPriority | undefined;
   signal?: AbortSignal | undefined;
+  /** What the task of an item is called. */
+  name: (item: T) => string;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function inRunner<T>(
 export async function eachOf<T>(
   items: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<void>,
-  options: PoolOptions,
+  options: PoolOptions<T>,
 ): Promise<void> {
   const { concurrency, runner, priority, signal } = options;
   const running = new Set<Promise<void>>();
@@ -63,6 +65,7 @@ export async function eachOf<T>(
     runner === undefined ? work(item) : inRunner(runner, () => work(item), {
       priority,
       signal: queued?.signal,
+      name: options.name(item),
     });
   try {
     for await (const item of items) {

@@ -70,6 +70,7 @@ function readTraced(
   return traceFile(
     "read",
     { "file.path": path },
+    options.signal,
     () =>
       readWith(path, options, (bytes) => {
         size = bytes.byteLength;

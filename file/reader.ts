@@ -124,6 +124,7 @@ export class AsyncFileReader implements AsyncDisposable {
       const bytes = fileTracer() === undefined ? await read() : await traceFile(
         "read",
         { "file.path": this.path },
+        this.#signal,
         read,
         ({ byteLength }) => byteLength,
       );

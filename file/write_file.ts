@@ -98,6 +98,7 @@ export async function asyncWriteFile(
         "file.path": checked,
         "async_core.file.atomic": options.atomic === true,
       },
+      options.signal,
       () => write(checked, content, options),
       (bytes) => bytes,
     );

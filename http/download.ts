@@ -14,7 +14,7 @@ import {
 } from "../_internal/validate.ts";
 import { publish, syncParent } from "../file/durable.ts";
 import { isWindows, toPath } from "../file/paths.ts";
-import { span } from "../telemetry/span.ts";
+import { spanUntil } from "../telemetry/span.ts";
 import { checkedChecksum } from "./checksum.ts";
 import { AsyncHTTPClient, checkClient } from "./client.ts";
 import type { DownloadOptions, DownloadResult } from "./download_options.ts";
@@ -67,7 +67,7 @@ export async function asyncDownload(
   const download = new Download(url, destination, options);
   options.signal?.throwIfAborted();
   if (httpTelemetry() === undefined) return await download.run();
-  return await span("file.download", {
+  return await spanUntil(options.signal, "file.download", {
     "file.path": toPath("destination", destination),
     "url.full": redactURL(String(url)),
   }, async (current) => {
@@ -157,7 +157,7 @@ class Download {
         part,
         client,
         context.signal,
-        (segment) => context.submit(segment, { priority }),
+        (segment, name) => context.submit(segment, { priority, name }),
       ), { priority, signal, name: `download ${redactURL(this.#url)}` });
     try {
       return await handle;

@@ -48,8 +48,8 @@ export interface SegmentPlan {
   readonly done: readonly ByteRange[];
   /** At a time. */
   readonly count: number;
-  /** Runs a segment, perhaps in a slot of a runner. */
-  readonly run: (segment: () => Promise<void>) => Promise<void>;
+  /** Runs a segment, perhaps in a slot of a runner, as a task of this name. */
+  readonly run: (segment: () => Promise<void>, name: string) => Promise<void>;
   /** Told how many bytes are there, and how many have just come. */
   readonly onBytes: (bytes: number, received: number) => void;
 }
@@ -139,7 +139,11 @@ export class SegmentedTransfer {
       if (segment === undefined) return;
       const given = response;
       response = undefined;
-      await this.#plan.run(() => this.#fetchSegment(segment, given));
+      const [start, end] = segment.range;
+      await this.#plan.run(
+        () => this.#fetchSegment(segment, given),
+        `segment ${start}-${end - 1}`,
+      );
     }
   }
 

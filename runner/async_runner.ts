@@ -37,7 +37,7 @@ import {
 } from "./shutdown.ts";
 import type { SchedulerStatistics } from "./statistics.ts";
 import type { Timeline } from "./timeline.ts";
-import { span } from "../telemetry/span.ts";
+import { spanUntil } from "../telemetry/span.ts";
 import { WorkerPool } from "./worker_pool.ts";
 import type {
   SubmitOptions,
@@ -264,7 +264,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
       group: this.#group,
       defaults: this.#defaults,
     };
-    return await span(
+    return await spanUntil(
+      options.signal,
       "scope",
       {},
       () => runScope(inherit(settings, options.priority), body, options.signal),

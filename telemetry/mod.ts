@@ -9,4 +9,5 @@ export {
   type AttributeValue,
   span,
   type SpanAttributes,
+  type SpanResult,
 } from "./span.ts";

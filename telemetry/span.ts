@@ -10,6 +10,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { isThenable } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
 import { activeTracer } from "./provider.ts";
 
 /** What an attribute may hold. */
@@ -37,6 +38,13 @@ export interface ActiveSpan {
 }
 
 /**
+ * What `span()` returns: what its function did, and for a promise or another thenable a promise
+ * of its result, without methods of its own such as a task handle's `cancel`.
+ */
+export type SpanResult<T> = T extends PromiseLike<infer Value> ? Promise<Value>
+  : T;
+
+/**
  * Runs `fn` within a span named `name`: what it starts has this span as its parent, its error is
  * recorded, and the span ends when it does. Without a tracer provider no span is made and `fn`
  * gets one that ignores everything.
@@ -44,7 +52,7 @@ export interface ActiveSpan {
  * @param name What is done, in few different words: details belong in the attributes.
  * @param attributes What to say about it.
  * @param fn The work; a synchronous function stays synchronous.
- * @returns What `fn` returns.
+ * @returns What `fn` returns; for a promise or another thenable, a promise of its result.
  *
  * @example
  * ```ts
@@ -62,50 +70,80 @@ export function span<T>(
   name: string,
   attributes: SpanAttributes,
   fn: (span: ActiveSpan) => T,
-): T {
-  const tracer = activeTracer();
-  if (tracer === undefined) {
-    return fn(trace.wrapSpanContext(INVALID_SPAN_CONTEXT));
-  }
-  return tracer.startActiveSpan(name, { attributes }, (current) => {
-    let result: T;
-    try {
-      result = fn(current);
-    } catch (error) {
-      fail(current, error);
-      throw error;
-    }
-    if (!isThenable(result)) {
-      current.end();
-      return result;
-    }
-    // The same kind of value as `fn` returned: a promise of its result.
-    return result.then(
-      (value) => {
-        current.end();
-        return value;
-      },
-      (error) => {
-        fail(current, error);
-        throw error;
-      },
-    ) as T;
-  });
+): SpanResult<T> {
+  return spanUntil(undefined, name, attributes, fn);
 }
 
-/** Ends a span with an error. */
-export function fail(span: Span, error: unknown): void {
-  recordError(span, error);
+/** `span()` of work that ends with `signal`: when it does, that is no error of the work. */
+export function spanUntil<T>(
+  signal: AbortSignal | undefined,
+  name: string,
+  attributes: SpanAttributes,
+  fn: (span: ActiveSpan) => T,
+): SpanResult<T> {
+  const tracer = activeTracer();
+  if (tracer === undefined) {
+    const result = fn(trace.wrapSpanContext(INVALID_SPAN_CONTEXT));
+    return given(isThenable(result) ? native(result) : result);
+  }
+  return tracer.startActiveSpan(
+    name,
+    { attributes },
+    (current): SpanResult<T> => {
+      let result: T;
+      try {
+        result = fn(current);
+      } catch (error) {
+        fail(current, error, signal);
+        throw error;
+      }
+      if (!isThenable(result)) {
+        current.end();
+        return given(result);
+      }
+      return given(
+        native(result).then(
+          (value) => {
+            current.end();
+            return value;
+          },
+          (error) => {
+            fail(current, error, signal);
+            throw error;
+          },
+        ),
+      );
+    },
+  );
+}
+
+/** A promise as it is; another thenable's `then` may return anything, or nothing. */
+function native(thenable: PromiseLike<unknown>): Promise<unknown> {
+  return thenable instanceof Promise ? thenable : Promise.resolve(thenable);
+}
+
+/** The type of what `fn` returned, with a promise in the place of a thenable: as SpanResult says. */
+function given<T>(result: unknown): SpanResult<T> {
+  return result as SpanResult<T>;
+}
+
+function fail(span: Span, error: unknown, signal?: AbortSignal): void {
+  if (signal?.aborted && error === signal.reason) {
+    span.setAttribute("async_core.cancelled", true);
+  } else recordError(span, error);
   span.end();
 }
 
 /** Notes an error on a span without ending it. */
 export function recordError(span: Span, error: unknown): void {
   const isError = error instanceof Error;
-  span.recordException(isError ? error : String(error));
+  // Anything can be thrown, also what cannot be made a string.
+  const text = isError
+    ? error.message
+    : typeof error === "string"
+    ? error
+    : show(error);
+  span.recordException(isError ? error : text);
   span.setAttribute("error.type", isError ? error.name : typeof error);
-  span.setStatus({
-    code: SpanStatusCode.ERROR,
-    message: isError ? error.message : String(error),
-  });
+  span.setStatus({ code: SpanStatusCode.ERROR, message: text });
 }

@@ -11,7 +11,10 @@ const programs = new URL("../telemetry/programs/", import.meta.url);
 const page = new URL("../../docs/TELEMETRY.md", import.meta.url);
 
 /** Spans that the programs make by `span()`, and those of the semantic conventions for methods. */
-const THEIRS = new Set(["order", "measure", "entry", "program"]);
+const THEIRS = new Set([
+  ...["order", "measure", "entry", "program"],
+  ...["throws", "rejects", "thenable"],
+]);
 const METHODS = new Set(["GET", "POST", "HTTP"]);
 
 /** The rows of a section's table: what the first cell quotes, and what the last does. */
