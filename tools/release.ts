@@ -1,6 +1,6 @@
 /**
- * Tells whether a release can be made: deno.json, _internal/version.ts, CHANGELOG.md and the tag say
- * the same version. Publishing itself is the work of the publish workflow, when the tag is pushed.
+ * Tells whether a release can be made: deno.json, _internal/version.ts, distributed/deno.json,
+ * CHANGELOG.md and the tag say the same version. Publishing itself is the work of the publish workflow, when the tag is pushed.
  *
  * Usage: `deno task release [--tag=v1.2.3]`; without `--tag` the tag of the present commit counts, if
  * there is one.
@@ -14,18 +14,26 @@ export interface ReleaseFiles {
   readonly config: string;
   /** _internal/version.ts. */
   readonly source: string;
+  /** distributed/deno.json: the second package, which is published with the first. */
+  readonly member: string;
   /** CHANGELOG.md. */
   readonly changelog: string;
   /** The tag; `undefined` when there is none yet. */
   readonly tag: string | undefined;
 }
 
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly imports?: Readonly<Record<string, string>>;
+}
+
 /** What stands against a release, in sentences; empty when nothing does. */
 export function releaseProblems(
-  { config, source, changelog, tag }: ReleaseFiles,
+  { config, source, member, changelog, tag }: ReleaseFiles,
 ): string[] {
   const problems: string[] = [];
-  const { version } = JSON.parse(config) as { version: string };
+  const { name, version } = JSON.parse(config) as Manifest;
   if (!/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) {
     problems.push(`deno.json's ${version} is no semantic version.`);
   }
@@ -35,11 +43,29 @@ export function releaseProblems(
       `_internal/version.ts says ${inSource}, deno.json ${version}.`,
     );
   }
+  // JSR resolves what is published, not the workspace: an old range would get an old package.
+  const { version: memberVersion, imports = {} } = JSON.parse(
+    member,
+  ) as Manifest;
+  if (memberVersion !== version) {
+    problems.push(
+      `distributed/deno.json says ${memberVersion}, deno.json ${version}.`,
+    );
+  }
+  const wanted = `jsr:${name}@^${version}`;
+  if (imports[name] !== wanted) {
+    problems.push(
+      `distributed/deno.json imports ${imports[name]}, not ${wanted}.`,
+    );
+  }
   const sections = changelog.split(/^## /m).slice(1);
-  const section = sections.find((text) => text.startsWith(`[${version}] - `));
+  const section = sections.find((text) =>
+    text.startsWith(`[${version}] - `) &&
+    /^\d{4}-\d{2}-\d{2}\s/.test(text.slice(version.length + 5))
+  );
   if (section === undefined) {
     problems.push(
-      `CHANGELOG.md has no heading "## [${version}] - <date>": rename [Unreleased].`,
+      `CHANGELOG.md has no heading "## [${version}] - yyyy-mm-dd": rename [Unreleased].`,
     );
   } else if (!/^- /m.test(section)) {
     problems.push(`CHANGELOG.md says nothing about ${version}.`);
@@ -61,10 +87,18 @@ async function presentTag(): Promise<string | undefined> {
 if (import.meta.main) {
   const read = (name: string) =>
     Deno.readTextFile(new URL(`../${name}`, import.meta.url));
-  const given = Deno.args.find((text) => text.startsWith("--tag="))?.slice(6);
+  const unknown = Deno.args.find((text) => !/^--tag=./.test(text));
+  if (unknown !== undefined) {
+    console.error(
+      `${unknown} is not understood. Usage: deno task release [--tag=v1.2.3]`,
+    );
+    Deno.exit(2);
+  }
+  const given = Deno.args.at(-1)?.slice("--tag=".length);
   const problems = releaseProblems({
     config: await read("deno.json"),
     source: await read("_internal/version.ts"),
+    member: await read("distributed/deno.json"),
     changelog: await read("CHANGELOG.md"),
     tag: given ?? await presentTag(),
   });

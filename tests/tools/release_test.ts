@@ -9,8 +9,9 @@ import { releaseProblems } from "../../tools/release.ts";
 import { testWith } from "../support/permissions.ts";
 
 const READY = {
-  config: '{"version":"1.2.3"}',
+  config: '{"name":"@a/core","version":"1.2.3"}',
   source: 'export const VERSION = "1.2.3";',
+  member: '{"version":"1.2.3","imports":{"@a/core":"jsr:@a/core@^1.2.3"}}',
   changelog: "# Changelog\n\n## [1.2.3] - 2026-11-24\n\n- a change\n",
   tag: "v1.2.3",
 };
@@ -27,9 +28,21 @@ Deno.test("releaseProblems() names each thing that does not agree", () => {
     return problems[0] ?? "";
   };
   assertMatch(one({ source: 'VERSION = "1.2.2"' }), /version\.ts.*1\.2\.2/);
+  assertMatch(
+    one({ member: READY.member.replace("1.2.3", "1.2.2") }),
+    /distributed\/deno\.json says 1\.2\.2/,
+  );
+  assertMatch(
+    one({ member: READY.member.replace("^1.2.3", "^1.1.0") }),
+    /imports jsr:@a\/core@\^1\.1\.0, not jsr:@a\/core@\^1\.2\.3/,
+  );
   assertMatch(one({ tag: "v1.2.4" }), /tag v1\.2\.4/);
   assertMatch(
     one({ changelog: "## [Unreleased]\n\n- a change\n" }),
+    /CHANGELOG\.md has no heading/,
+  );
+  assertMatch(
+    one({ changelog: "## [1.2.3] - soon\n\n- a change\n" }),
     /CHANGELOG\.md has no heading/,
   );
   assertMatch(
@@ -38,8 +51,9 @@ Deno.test("releaseProblems() names each thing that does not agree", () => {
   );
   assertMatch(
     one({
-      config: '{"version":"1.2"}',
+      config: READY.config.replaceAll("1.2.3", "1.2"),
       source: 'VERSION = "1.2"',
+      member: READY.member.replaceAll("1.2.3", "1.2"),
       tag: "v1.2",
       changelog: "## [1.2] - 2026-11-24\n\n- a\n",
     }),
