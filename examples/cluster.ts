@@ -14,6 +14,10 @@ import { countWords, type Found, hash } from "./cluster/tasks.ts";
 
 const [root = new URL("../", import.meta.url).pathname, most = "400"] =
   Deno.args;
+if (Deno.args.length > 2 || root.startsWith("-") || !(Number(most) > 0)) {
+  console.error("Usage: cluster.ts [directory [files]]");
+  Deno.exit(2);
+}
 const isTerminal = Deno.stdout.isTerminal();
 const encoder = new TextEncoder();
 

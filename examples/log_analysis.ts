@@ -101,4 +101,10 @@ async function main(signal: AbortSignal): Promise<void> {
   }
 }
 
-if (import.meta.main) await asyncRun(({ signal }) => main(signal));
+if (import.meta.main) {
+  if (Deno.args.length > 2 || Deno.args[0]?.startsWith("-")) {
+    console.error("Usage: log_analysis.ts [directory of *.log [report.json]]");
+    Deno.exit(2);
+  }
+  await asyncRun(({ signal }) => main(signal));
+}

@@ -143,6 +143,10 @@ async function main(signal: AbortSignal, timeline?: string): Promise<void> {
 
 if (import.meta.main) {
   const option = "--timeline=";
-  const file = Deno.args.find((word) => word.startsWith(option));
+  const [file, ...more] = Deno.args;
+  if (more.length > 0 || (file && !file.startsWith(option))) {
+    console.error("Usage: one_scheduler.ts [--timeline=<file>]");
+    Deno.exit(2);
+  }
   await asyncRun(({ signal }) => main(signal, file?.slice(option.length)));
 }

@@ -76,4 +76,10 @@ async function main(signal: AbortSignal): Promise<void> {
   console.log(`Meanwhile a timer of this thread fired ${ticks} times`);
 }
 
-if (import.meta.main) await asyncRun(({ signal }) => main(signal));
+if (import.meta.main) {
+  if (Deno.args.length > 1 || Deno.args[0]?.startsWith("-")) {
+    console.error("Usage: worker_hashing.ts [directory]");
+    Deno.exit(2);
+  }
+  await asyncRun(({ signal }) => main(signal));
+}
