@@ -28,16 +28,7 @@ import { writeReport } from "./bench_report/write_report.ts";
 
 const root = new URL("../", import.meta.url);
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    runs: { type: "string", default: "3" },
-    limit: { type: "string", default: "900" },
-    full: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    draw: { type: "boolean", default: false },
-  },
-});
+const values = options();
 const runs = positive("runs", values.runs);
 const limit = positive("limit", values.limit) * 1000;
 const known = await benchNames();
@@ -48,6 +39,24 @@ for (const name of chosen) {
     `--only: there is no bench ${name}; there are ${known.join(", ")}`,
   );
   Deno.exit(2);
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: "string" },
+        runs: { type: "string", default: "3" },
+        limit: { type: "string", default: "900" },
+        full: { type: "boolean", default: false },
+        list: { type: "boolean", default: false },
+        draw: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    Deno.exit(2);
+  }
 }
 
 function positive(name: string, value: string): number {
