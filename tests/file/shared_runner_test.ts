@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { asyncCopyFile, readAll, walkAsync } from "../../file/mod.ts";
 import { AsyncRunner } from "../../runner/mod.ts";
-import { HeldTask } from "../support/held_task.ts";
+import { HeldTask, microtasks } from "../support/held_task.ts";
 import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -29,6 +29,8 @@ testWith(
         await Promise.resolve();
         break;
       }
+      // A start may have been held back for a turn of the event loop.
+      await microtasks();
       assertEquals(runner.stats().queued, 0);
       held.end();
       await runner.shutdown();
