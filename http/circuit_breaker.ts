@@ -186,6 +186,7 @@ export class CircuitBreaker {
     fn: () => T | PromiseLike<T>,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<T> {
+    functionNamed("fn", fn);
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
     let permit: number;

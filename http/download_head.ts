@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { AsyncStream } from "../streams/mod.ts";
 import { parseContentRange, strongValidator } from "./content_range.ts";
-import { DownloadError } from "./errors/download_error.ts";
 import type { PartState } from "./part_file.ts";
-import { responseChunks } from "./tracked_response.ts";
 
 /** What a response means. */
 export interface DownloadHead {
@@ -81,39 +78,16 @@ export function readHead(
   );
 }
 
-/**
- * The file's bytes. `identity` was asked for, and then fetch decodes nothing; a server that
- * compresses all the same is decoded here.
- */
-export function decodedChunks(
-  response: Response,
-  url: string,
-): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  const chunks = responseChunks(response) ?? response.body?.values() ?? none();
-  const encoding = encodingOf(response.headers);
-  if (encoding === undefined) return chunks;
-  if (encoding !== "gzip" && encoding !== "deflate") {
-    throw new DownloadError(
-      url,
-      `the server compressed it with ${encoding}, though it was asked not to`,
-    );
-  }
-  return AsyncStream.from(chunks).toReadableStream().pipeThrough(
-    new DecompressionStream(encoding),
-  ).values();
-}
-
 function lengthOf(headers: Headers): number | undefined {
   const length = headers.get("content-length");
   return length === null ? undefined : Number(length);
 }
 
-function encodingOf(headers: Headers): string | undefined {
+/** How the body is compressed; `undefined` when it is not. */
+export function encodingOf(headers: Headers): string | undefined {
   const encoding = headers.get("content-encoding")?.trim().toLowerCase();
   if (encoding === undefined || encoding === "" || encoding === "identity") {
     return undefined;
   }
   return encoding === "x-gzip" ? "gzip" : encoding;
 }
-
-async function* none(): AsyncGenerator<never> {}

@@ -7,8 +7,9 @@
 import { sleep } from "../_internal/sleep.ts";
 import { countBytes } from "./byte_ranges.ts";
 import { type AsyncHTTPClient, policyOf } from "./client.ts";
+import { decodedChunks } from "./decoded_chunks.ts";
 import { isContinuable } from "./download_failure.ts";
-import { decodedChunks, readHead } from "./download_head.ts";
+import { readHead } from "./download_head.ts";
 import type { DownloadOptions } from "./download_options.ts";
 import type { ProgressReport } from "./download_progress.ts";
 import { DownloadError } from "./errors/download_error.ts";
@@ -152,7 +153,6 @@ export class Transfer {
     }
     const answer = client.get(url, this.#request());
     const response = await answer;
-    let isOpen = true;
     try {
       const end = await this.#begin(answer, response);
       if (end === undefined) {
@@ -161,12 +161,12 @@ export class Transfer {
           ? "complete"
           : "nothing";
       }
-      isOpen = false;
       return this.#mayBeCut(response)
         ? await this.#receiveSegments(response)
         : await this.#receive(response, end);
     } finally {
-      if (isOpen) discardResponse(response);
+      // Harmless when it has been read to its end.
+      discardResponse(response);
     }
   }
 

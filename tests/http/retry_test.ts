@@ -317,6 +317,10 @@ Deno.test("withRetry(), hedge() and the breaker name what is wrong", async () =>
     () => withRetry(fn, {}, { onRetry: given }),
     "onRetry must be a function, got 5",
   );
+  await named(
+    () => new CircuitBreaker().call(given),
+    "fn must be a function, got 5",
+  );
   await named(() => hedge(fn, undefined as never), "options must be an object");
   await named(
     () => hedge(fn, { delay: 1, accept: given }),
