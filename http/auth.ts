@@ -11,7 +11,8 @@ import { untilAbort } from "./until_abort.ts";
 export interface TokenAuth {
   /**
    * Returns the token. Called before the first request, and again when a request made with
-   * `expired` was answered 401; calls meanwhile wait for the same promise.
+   * `expired` was answered 401; calls meanwhile wait for the same promise. A request of the same
+   * client's that it makes needs `auth: false`: it would wait for itself.
    */
   token: (context: TokenContext) => string | Promise<string>;
   /** Written before the token; `""` for none. @default {"Bearer"} */
@@ -34,6 +35,33 @@ export interface BasicAuth {
 
 /** The header's value as it is, a user and a password, or a token that can be renewed. */
 export type Auth = string | BasicAuth | TokenAuth;
+
+/** A token that is being asked for. */
+interface Asking {
+  readonly by: Authenticator;
+  isOver: boolean;
+}
+
+interface AsyncStorage {
+  run<T>(store: Asking, fn: () => T): T;
+  getStore(): Asking | undefined;
+}
+
+/** Finds out who is called within `token`; there is none where the runtime cannot tell (browsers). */
+let storage: AsyncStorage | undefined;
+
+function askingStorage(): AsyncStorage | undefined {
+  if (storage !== undefined) return storage;
+  const { process } = globalThis as {
+    process?: {
+      getBuiltinModule?: (
+        name: string,
+      ) => { AsyncLocalStorage: new () => AsyncStorage } | undefined;
+    };
+  };
+  const hooks = process?.getBuiltinModule?.("node:async_hooks");
+  return storage = hooks && new hooks.AsyncLocalStorage();
+}
 
 /** Keeps the present token. */
 export class Authenticator {
@@ -109,6 +137,14 @@ export class Authenticator {
 
   /** One caller's abort ends its own wait, not the renewal that others wait for too. */
   #fetch(expired: string | undefined): Promise<string> {
+    const asking = storage?.getStore();
+    if (asking?.by === this && !asking.isOver) {
+      return Promise.reject(
+        new TypeError(
+          "auth.token made a request that needs the token which it is to return. Give that request auth: false.",
+        ),
+      );
+    }
     return this.#pending ??= this.#ask(expired).finally(() => {
       this.#pending = undefined;
     });
@@ -116,7 +152,15 @@ export class Authenticator {
 
   async #ask(expired: string | undefined): Promise<string> {
     // Only reached with a source: a fixed token is never missing and never renewed.
-    const token = await this.#source!.token({ expired });
+    const ask = () => this.#source!.token({ expired });
+    const storage = askingStorage();
+    const asking: Asking = { by: this, isOver: false };
+    let token: string;
+    try {
+      token = await (storage === undefined ? ask() : storage.run(asking, ask));
+    } finally {
+      asking.isOver = true;
+    }
     if (typeof token !== "string") {
       throw new TypeError(
         `auth.token must return a string, got ${show(token)}`,

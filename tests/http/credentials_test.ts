@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { AsyncHTTPClient } from "../../http/mod.ts";
 
 /** `METHOD url authorization` of each request, answered by the first rule whose start fits. */
@@ -71,4 +71,54 @@ Deno.test("a token stays with baseUrl's origin when a hook leads the retry to an
   });
   assertEquals(await client.get("a").text(), "none");
   assertEquals(sent, ["http://one/a Bearer secret", "http://two/ null"]);
+});
+
+Deno.test("auth.token that waits for a request which needs its token is told so, at the first token and at a renewal", async () => {
+  for (const isFirst of [true, false]) {
+    for (const isLate of [true, false]) {
+      await using client: AsyncHTTPClient = new AsyncHTTPClient({
+        timeout: Infinity,
+        auth: {
+          token: async ({ expired }) => {
+            if (!isFirst && expired === undefined) return "old";
+            if (isLate) await Promise.resolve();
+            return await client.post("http://h/token").text();
+          },
+        },
+        fetch: () => Promise.resolve(new Response("no", { status: 401 })),
+      });
+      await assertRejects(
+        () => client.get("http://h/").text(),
+        TypeError,
+        "Give that request auth: false",
+      );
+      assertEquals(client.stats.calls, 0);
+    }
+  }
+});
+
+Deno.test("auth.token may make its request with auth: false, and leave others behind that come later", async () => {
+  const later = Promise.withResolvers<void>();
+  const got: Promise<string>[] = [];
+  await using client: AsyncHTTPClient = new AsyncHTTPClient({
+    auth: {
+      token: async ({ expired }) => {
+        if (expired !== undefined) return "new";
+        got.push(later.promise.then(() => client.get("http://h/").text()));
+        return await client.post("http://h/token", { auth: false }).text();
+      },
+    },
+    fetch: (_, { headers }) => {
+      const authorization = new Headers(headers).get("authorization");
+      return Promise.resolve(
+        authorization === "Bearer old" && got.length > 1
+          ? new Response("expired", { status: 401 })
+          : new Response(authorization ?? "old"),
+      );
+    },
+  });
+  assertEquals(await client.get("http://h/").text(), "Bearer old");
+  got.push(Promise.resolve(""));
+  later.resolve();
+  assertEquals(await got[0], "Bearer new");
 });
