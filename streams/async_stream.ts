@@ -82,7 +82,7 @@ import {
 } from "./operators/time.ts";
 import {
   isTransform,
-  openStage,
+  StageOrigin,
   through,
   type TransformPair,
 } from "./operators/web.ts";
@@ -889,8 +889,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * The values by key: each new key gives `[key, stream]`, and the stream gives the values of
    * that key. A group that is read slowly makes the source wait; one that nobody reads is
    * bounded by `buffer` and `overflow`, so that it neither blocks the others nor grows. A group
-   * that is left early loses its further values. Groups end with this stream: one that is read
-   * only after this was left fails with a StreamConsumedError at the end of what it holds.
+   * that is left early loses its further values. When this stream is left, the groups that are
+   * being read go on, and the source is closed with the last of them; one that is read only then
+   * fails with a StreamConsumedError at the end of what it holds.
    *
    * @example
    * ```ts
@@ -1185,7 +1186,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
       }
       return ofIterator(() => through(plan, stage), false);
     }
-    return new AsyncStream<U>(() => openStage(plan, stage(this)));
+    return ofPlan(Plan.of(new StageOrigin<T, U>(plan, () => stage(this))));
   }
 
   /**

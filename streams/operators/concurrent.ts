@@ -20,7 +20,10 @@ export interface ConcurrencyOptions {
   concurrency?: number | undefined;
   /** True: results in the order of the source. False: as they end. @default {true} */
   ordered?: boolean | undefined;
-  /** Each call is a task of this runner, under its limit and its priorities. */
+  /**
+   * Each call is a task of this runner, under its limit and its priorities. It must not await
+   * other tasks of that runner: it keeps its slot meanwhile, and there may be no other.
+   */
   runner?: TaskRunner | undefined;
   /** The level of those tasks; needs `runner`. @default {TaskPriority.NORMAL} */
   priority?: TaskPriority | undefined;

@@ -5,10 +5,16 @@
  */
 import { report } from "../../_internal/errors.ts";
 import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
-import type { PullableIterator } from "../engine.ts";
+import type {
+  Origin,
+  PullableIterator,
+  Push,
+  RunAccess,
+  Wait,
+} from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import type { PullIterator } from "../pull_iterator.ts";
-import { openIterator, type StreamSource } from "../source.ts";
+import { enterSource, openIterator, type StreamSource } from "../source.ts";
 import { readableOf } from "../to_readable.ts";
 import { type Pulled, Wrapped } from "../wrapped.ts";
 
@@ -55,7 +61,8 @@ class Piped<U> extends Wrapped<U> {
     try {
       this.#iterator ??= this.#open();
     } catch (error) {
-      return this.#refuse(error);
+      this.isOver = true;
+      return refuse(this.#plan, error);
     }
     return (this.#iterator.next() as Promise<IteratorResult<U>>)
       .then(this.#settled, this.#failed);
@@ -111,17 +118,6 @@ class Piped<U> extends Wrapped<U> {
     if (failure !== undefined) throw failure.error;
   }
 
-  /** Fails before anything was piped: the source is closed all the same. */
-  async #refuse(error: unknown): Promise<never> {
-    this.isOver = true;
-    try {
-      await this.#plan.origin.discard(error);
-    } catch (second) {
-      report("A stream's source failed to close", second);
-    }
-    throw error;
-  }
-
   protected override async close(reason: unknown): Promise<void> {
     try {
       if (this.#iterator !== undefined) await this.#iterator.return?.(reason);
@@ -146,15 +142,47 @@ export function through<T, U>(
   );
 }
 
-/** What a function given to `through` returned, opened. */
-export function openStage<T, U>(
-  plan: Plan<T>,
-  made: TransformPair<T, U> | StreamSource<U>,
-): StreamSource<U> {
-  return isTransform(made)
-    ? {
-      [Symbol.asyncIterator]: () =>
-        through(plan, made) as unknown as AsyncIterator<U>,
+/** The stream that a function of another stream makes, at each reading. */
+export class StageOrigin<T, U> implements Origin<U> {
+  readonly #plan: Plan<T>;
+  readonly #make: () => TransformPair<T, U> | StreamSource<U>;
+
+  /** `make` calls the function with the stream of `plan`. */
+  constructor(
+    plan: Plan<T>,
+    make: () => TransformPair<T, U> | StreamSource<U>,
+  ) {
+    this.#plan = plan;
+    this.#make = make;
+  }
+
+  get isRepeatable(): boolean {
+    return this.#plan.origin.isRepeatable;
+  }
+
+  open(run: RunAccess, level: number, push: Push<U>): Wait {
+    let made;
+    try {
+      made = this.#make();
+    } catch (error) {
+      return refuse(this.#plan as Plan<unknown>, error);
     }
-    : made as StreamSource<U>;
+    if (!isTransform(made)) return enterSource(run, level, push, made);
+    run.enterPullable(level, push, through(this.#plan, made));
+    return undefined;
+  }
+
+  discard(reason: unknown): Wait {
+    return this.#plan.origin.discard(reason);
+  }
+}
+
+/** Fails before anything was read: the source is closed all the same. */
+async function refuse(plan: Plan<unknown>, error: unknown): Promise<never> {
+  try {
+    await plan.origin.discard(error);
+  } catch (second) {
+    report("A stream's source failed to close", second);
+  }
+  throw error;
 }

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { AsyncStream } from "../../streams/mod.ts";
 import { asyncProbe, failureOf } from "./support/probe.ts";
 
@@ -96,4 +101,25 @@ Deno.test("through() closes a source that was never read when the transform has 
   const stream = AsyncStream.from(probe).through(transform).take(0);
   assertStrictEquals(await failureOf(stream.collect()), failure);
   assertEquals([probe.pulls, probe.returns], [0, 1]);
+});
+
+Deno.test("through() with a function closes a source that it never came to read", async () => {
+  const failure = new Error("stage");
+  const untouched = asyncProbe();
+  const stream = AsyncStream.from(untouched).through((source) => source);
+  assertEquals(await stream.take(0).collect(), []);
+  assertEquals([untouched.pulls, untouched.returns], [0, 1]);
+
+  const refused = asyncProbe();
+  const failing = AsyncStream.from(refused).through(() => {
+    throw failure;
+  });
+  assertStrictEquals(await failureOf(failing.collect()), failure);
+  assertEquals([refused.pulls, refused.returns], [0, 1]);
+  assert(refused.isClosed);
+});
+
+Deno.test("retry() refuses a stage over a source that can be read once", () => {
+  const stream = AsyncStream.from(asyncProbe()).through((source) => source);
+  assertThrows(() => stream.retry(), TypeError);
 });
