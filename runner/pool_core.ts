@@ -1,6 +1,6 @@
 /**
  * The state machine of a pool: which resource is where, who gets the next one, when one is made
- * and when one ends.
+ * and when one ends. How that is done is Creation's, Validation's, Cleaning's and MinimumKeeper's.
  *
  * The life of one resource:
  *
@@ -18,8 +18,9 @@
  * What always holds:
  *
  * 1. A resource is in exactly one state, and `total` = creating + idle + validating + leased +
- *    cleaning never exceeds `maxResources`. Only the functions below whose comment says "to
- *    …" change a state, and each changes the counters in the same step.
+ *    cleaning never exceeds `maxResources`. Creation, Validation and Cleaning count what they
+ *    work at, the shelf what is idle; the rest of `total` is leased. What they tell the pool, by
+ *    `made`, `notMade`, `checked` and `cleaned`, moves the resource on in the same step.
  * 2. Outside of a step, either nobody waits, or there is neither an idle resource nor room for
  *    a further one that is not already on its way to the waiters (creating or validating).
  *    `pump` restores this after every step that could break it.
@@ -34,21 +35,13 @@
  *
  * @module
  */
-import { now } from "../_internal/clock.ts";
 import { DisposedError, report } from "../_internal/errors.ts";
 import { withResolvers } from "../_internal/resolvers.ts";
-import { isThenable } from "../_internal/thenable.ts";
-import {
-  idleTimers,
-  type TimerEntry,
-  timers,
-} from "../_internal/timer_queue.ts";
-import {
-  AcquireTimeoutError,
-  PoolFullError,
-  PoolTimeoutError,
-} from "./pool_errors.ts";
+import { Cleaning, type CleaningPool } from "./pool_cleaning.ts";
+import { type CreatingPool, Creation } from "./pool_creation.ts";
+import { AcquireTimeoutError, PoolFullError } from "./pool_errors.ts";
 import { CallPlace, LeaseTracker, PoolLease } from "./pool_lease.ts";
+import { type FilledPool, MinimumKeeper } from "./pool_minimum.ts";
 import { type PoolTelemetry, poolTelemetry } from "./pool_telemetry.ts";
 import type {
   AcquireOptions,
@@ -57,53 +50,20 @@ import type {
   ResourcePoolStats,
 } from "./pool_types.ts";
 import type { PoolSettings } from "./pool_settings.ts";
-import { IdleShelf, PoolEntry } from "./pool_shelf.ts";
+import { IdleShelf, type PoolEntry } from "./pool_shelf.ts";
+import { type ValidatingPool, Validation } from "./pool_validation.ts";
 import { Waiter, WaiterList } from "./pool_waiters.ts";
-
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 30_000;
-
-/** Waits for a clean-up, but not for ever. */
-async function cleanedWithin(
-  done: PromiseLike<unknown>,
-  limit: number,
-): Promise<void> {
-  if (limit === Infinity) {
-    await done;
-    return;
-  }
-  let timer: TimerEntry | undefined;
-  try {
-    await new Promise<unknown>((resolve, reject) => {
-      timer = timers.add(now() + limit, {
-        timeUp: () =>
-          reject(
-            new PoolTimeoutError(
-              `ResourcePool cleanup() has not ended within ${limit} ms; its place is used again. ` +
-                "Make it faster or raise cleanupTimeout.",
-            ),
-          ),
-      });
-      // A failure after its time goes nowhere: it has been reported as too slow.
-      Promise.resolve(done).then(resolve, reject);
-    });
-  } finally {
-    if (timer !== undefined) timers.remove(timer);
-  }
-}
 
 /** What a pool is open for. It only moves to the right. */
 type Phase = "open" | "draining" | "closing";
 
 /** The machine behind ResourcePool. */
-export class PoolCore<R> {
+export class PoolCore<R>
+  implements CreatingPool<R>, ValidatingPool<R>, CleaningPool, FilledPool {
   readonly settings: PoolSettings<R>;
   readonly tracker: LeaseTracker | undefined;
   #phase: Phase = "open";
   #total = 0;
-  #creating = 0;
-  #validating = 0;
-  #cleaning = 0;
   readonly #idle: IdleShelf<R>;
   readonly #waiters = new WaiterList<R>(() => {
     this.#telemetry?.changed();
@@ -113,19 +73,16 @@ export class PoolCore<R> {
   readonly #telemetry: PoolTelemetry | undefined;
   // No step of ours stands between an idle resource and its lease.
   readonly #isPlain: boolean;
-  readonly #closing = new AbortController();
+  readonly #creation: Creation<R>;
+  readonly #validation: Validation<R>;
+  readonly #cleaning: Cleaning<R>;
+  readonly #minimum: MinimumKeeper;
   #isPumping = false;
-  #isFilling = false;
-  #pauses = 0;
-  #retry: TimerEntry | undefined = undefined;
   readonly #drained = withResolvers<void>();
   readonly #gone = withResolvers<void>();
   /** What failed while closing: clean-ups, for `close` to reject with. */
   readonly closeErrors: unknown[] = [];
   #acquired = 0;
-  #created = 0;
-  #destroyed = 0;
-  #failed = 0;
   #timedOut = 0;
 
   constructor(settings: PoolSettings<R>) {
@@ -134,34 +91,55 @@ export class PoolCore<R> {
     this.#isPlain = settings.validate === undefined &&
       settings.maxLifetime === Infinity && !settings.trackLeaks;
     this.#idle = new IdleShelf<R>(settings.idleTimeout, settings.maxLifetime, {
-      spare: () => this.#total - this.#cleaning - settings.minResources,
-      expired: (entry) => void this.#clean(entry),
+      spare: () => this.#living - settings.minResources,
+      expired: (entry) => void this.#cleaning.begin(entry),
     });
+    this.#creation = new Creation(settings, this);
+    this.#validation = new Validation(this);
+    this.#cleaning = new Cleaning(settings, this);
+    this.#minimum = new MinimumKeeper(this);
     this.tracker = settings.trackLeaks
       ? new LeaseTracker((error) => this.#tell(error, "leak"))
       : undefined;
     // In a microtask: the factory may refer to the variable that holds the pool.
-    if (settings.minResources > 0) queueMicrotask(() => this.#fill());
+    if (settings.minResources > 0) {
+      queueMicrotask(() => this.#minimum.fill());
+    }
   }
 
   get leased(): number {
-    return this.#total - this.#creating - this.#idle.size -
-      this.#validating - this.#cleaning;
+    return this.#total - this.creating - this.#idle.size -
+      this.#validation.count - this.#cleaning.count;
+  }
+
+  get creating(): number {
+    return this.#creation.count;
+  }
+
+  /** All but those that are being cleaned up. */
+  get #living(): number {
+    return this.#total - this.#cleaning.count;
+  }
+
+  get isShort(): boolean {
+    const { minResources, maxResources } = this.settings;
+    return this.#phase === "open" && this.#living < minResources &&
+      this.#total < maxResources;
   }
 
   get stats(): ResourcePoolStats {
     return {
       total: this.#total,
-      creating: this.#creating,
+      creating: this.creating,
       idle: this.#idle.size,
-      validating: this.#validating,
+      validating: this.#validation.count,
       leased: this.leased,
-      cleaning: this.#cleaning,
+      cleaning: this.#cleaning.count,
       waiting: this.#waiters.size,
       acquired: this.#acquired,
-      created: this.#created,
-      destroyed: this.#destroyed,
-      failed: this.#failed,
+      created: this.#creation.created,
+      destroyed: this.#cleaning.destroyed,
+      failed: this.#creation.failed,
       timedOut: this.#timedOut,
     };
   }
@@ -172,9 +150,10 @@ export class PoolCore<R> {
     const parts = [
       `${leased} of ${this.settings.maxResources} resources leased`,
     ];
-    if (this.#creating > 0) parts.push(`${this.#creating} being made`);
-    if (this.#validating > 0) parts.push(`${this.#validating} being validated`);
-    if (this.#cleaning > 0) parts.push(`${this.#cleaning} being cleaned up`);
+    const { creating, validating, cleaning } = this.stats;
+    if (creating > 0) parts.push(`${creating} being made`);
+    if (validating > 0) parts.push(`${validating} being validated`);
+    if (cleaning > 0) parts.push(`${cleaning} being cleaned up`);
     parts.push(
       this.#waiters.size === 1
         ? "1 caller waiting"
@@ -200,7 +179,8 @@ export class PoolCore<R> {
       if (entry !== undefined) return Promise.resolve(this.#lease(entry));
     }
     // Those for whom nothing is on its way; at least one could not be helped at all.
-    const unserved = this.#waiters.size - this.#creating - this.#validating;
+    const unserved = this.#waiters.size - this.creating -
+      this.#validation.count;
     if (
       unserved >= this.settings.maxWaiting && this.#idle.size === 0 &&
       this.#total >= this.settings.maxResources
@@ -234,7 +214,7 @@ export class PoolCore<R> {
   giveBack(entry: PoolEntry<R>): void {
     this.#telemetry?.changed();
     if (this.#phase !== "open") {
-      if (this.#phase === "closing") this.#clean(entry);
+      if (this.#phase === "closing") this.#cleaning.begin(entry);
       else {
         this.#offer(entry, false);
         this.#settlePhase();
@@ -249,7 +229,7 @@ export class PoolCore<R> {
 
   /** From leased: the lease was destroyed. */
   async retire(entry: PoolEntry<R>): Promise<void> {
-    await this.#clean(entry);
+    await this.#cleaning.begin(entry);
   }
 
   // To leased. The entry must be in no other state's count.
@@ -263,10 +243,10 @@ export class PoolCore<R> {
   // waiter, to the idle ones, or to its end.
   #offer(entry: PoolEntry<R>, isFresh: boolean): void {
     if (this.#phase === "closing" || this.#idle.isTooOld(entry)) {
-      void this.#clean(entry);
+      void this.#cleaning.begin(entry);
     } else if (this.#waiters.size === 0) this.#idle.put(entry);
     else if (isFresh || this.settings.validate === undefined) this.#hand(entry);
-    else this.#check(entry, this.settings.validate);
+    else this.#validation.begin(entry, this.settings.validate);
   }
 
   #hand(entry: PoolEntry<R>): void {
@@ -278,43 +258,16 @@ export class PoolCore<R> {
     if (this.#phase !== "open") this.#settlePhase();
   }
 
-  // To validating, and on to leased, idle or cleaning.
-  #check(
-    entry: PoolEntry<R>,
-    validate: (resource: R) => boolean | PromiseLike<boolean>,
-  ): void {
-    this.#validating++;
-    this.#telemetry?.changed();
-    let isGood: boolean | PromiseLike<boolean>;
-    try {
-      isGood = validate(entry.resource);
-      if (isThenable(isGood)) {
-        // Promise.resolve: a foreign thenable may settle twice or throw.
-        Promise.resolve(isGood).then(
-          (isGood) => this.#checked(entry, isGood === true),
-          (error) => this.#checkFailed(entry, error),
-        );
-        return;
-      }
-    } catch (error) {
-      this.#checkFailed(entry, error);
-      return;
-    }
-    this.#checked(entry, isGood === true);
-  }
-
-  #checkFailed(entry: PoolEntry<R>, error: unknown): void {
-    this.#checked(entry, false);
-    this.#tell(error, "validate");
-  }
-
-  #checked(entry: PoolEntry<R>, isGood: boolean): void {
-    this.#validating--;
-    this.#telemetry?.changed();
+  checked(entry: PoolEntry<R>, isGood: boolean): void {
+    this.changed();
     // It was checked just now, whoever gets it: the one for whom it was may have given up.
     if (isGood) this.#offer(entry, true);
-    else void this.#clean(entry);
+    else void this.#cleaning.begin(entry);
     this.#pump();
+  }
+
+  checkFailed(error: unknown): void {
+    this.#tell(error, "validate");
   }
 
   // Restores invariant 2. A call from within (user code that calls the pool) leaves the work to
@@ -322,7 +275,7 @@ export class PoolCore<R> {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#waiters.size > this.#creating + this.#validating) {
+    while (this.#waiters.size > this.creating + this.#validation.count) {
       const entry = this.#idle.take();
       if (entry !== undefined) this.#offer(entry, false);
       else if (this.#total < this.settings.maxResources) {
@@ -332,131 +285,56 @@ export class PoolCore<R> {
     this.#isPumping = false;
   }
 
+  /** Makes one for the minimum. */
+  create(): void {
+    this.#create(undefined);
+  }
+
   // To creating, and on to leased or idle, or gone.
   #create(owner: Waiter<R> | undefined): void {
     this.#total++;
-    this.#creating++;
-    this.#telemetry?.changed();
-    if (owner !== undefined) owner.isCreating = true;
-    let made: R | PromiseLike<R>;
-    try {
-      made = this.settings.factory(this.#closing.signal);
-      if (isThenable(made)) {
-        Promise.resolve(made).then(
-          (resource) => this.#made(resource as R, owner),
-          (error) => this.#createFailed(error, owner),
-        );
-        return;
-      }
-    } catch (error) {
-      this.#createFailed(error, owner);
-      return;
-    }
-    // Not a thenable.
-    this.#made(made as R, owner);
+    this.#creation.begin(owner);
   }
 
-  #made(resource: R, owner: Waiter<R> | undefined): void {
-    this.#creating--;
-    this.#created++;
-    this.#telemetry?.changed();
-    this.#pauses = 0;
-    if (owner !== undefined) owner.isCreating = false;
-    const createdAt = this.settings.maxLifetime === Infinity ? 0 : now();
-    this.#offer(new PoolEntry(resource, createdAt), true);
+  made(entry: PoolEntry<R>): void {
+    this.changed();
+    this.#minimum.made();
+    this.#offer(entry, true);
     this.#pump();
-    this.#fill();
+    this.#minimum.fill();
   }
 
-  #createFailed(error: unknown, owner: Waiter<R> | undefined): void {
-    this.#creating--;
+  notMade(error: unknown, owner: Waiter<R> | undefined): void {
     this.#total--;
-    this.#failed++;
-    this.#telemetry?.changed();
-    if (owner?.isWaiting) {
-      owner.isCreating = false;
-      owner.reject(error);
-    } else {
-      if (owner === undefined) this.#pause();
-      // Closing has told the factory to give up; that it did is no news.
-      if (
-        this.#phase !== "closing" || error !== this.#closing.signal.reason
-      ) this.#tell(error, "factory");
+    this.changed();
+    if (owner?.isWaiting) owner.reject(error);
+    else {
+      if (owner === undefined && this.#phase === "open") this.#minimum.failed();
+      // That it gave up when it was told to is no news.
+      if (!this.#creation.wasStoppedBy(error)) this.#tell(error, "factory");
     }
     this.#pump();
-    this.#fill();
+    this.#minimum.fill();
     this.#settlePhase();
   }
 
-  // Brings the living to minResources, unless the factory has just failed at that.
-  #fill(): void {
-    if (this.#isFilling) return;
-    this.#isFilling = true;
-    while (
-      this.#phase === "open" && this.#retry === undefined &&
-      this.#total - this.#cleaning < this.settings.minResources &&
-      this.#total < this.settings.maxResources
-    ) {
-      // After a failure one creation tries for all; its success calls this again.
-      if (this.#pauses > 0 && this.#creating > 0) break;
-      this.#create(undefined);
-    }
-    this.#isFilling = false;
-  }
-
-  // Holds #fill back for a time that doubles with each failure in a row.
-  #pause(): void {
-    if (this.#phase !== "open" || this.#retry !== undefined) return;
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.#pauses, LONGEST_PAUSE);
-    this.#pauses++;
-    this.#retry = idleTimers.add(now() + pause, {
-      timeUp: () => {
-        this.#retry = undefined;
-        this.#fill();
-      },
-    });
-  }
-
-  // To cleaning, and on to gone. Undefined when it is gone already. Never rejects.
-  #clean(entry: PoolEntry<R>): Promise<void> | undefined {
-    this.#cleaning++;
-    this.#telemetry?.changed();
-    const { cleanup } = this.settings;
-    if (cleanup !== undefined) {
-      try {
-        const done = cleanup(entry.resource);
-        if (isThenable(done)) return this.#cleanLater(done);
-      } catch (error) {
-        this.#cleanFailed(error);
-      }
-    }
-    this.#cleaned();
-    return undefined;
-  }
-
-  async #cleanLater(done: PromiseLike<unknown>): Promise<void> {
-    try {
-      await cleanedWithin(done, this.settings.cleanupTimeout);
-    } catch (error) {
-      this.#cleanFailed(error);
-    }
-    this.#cleaned();
-  }
-
-  #cleanFailed(error: unknown): void {
+  cleanFailed(error: unknown): void {
     if (this.#phase === "closing") this.closeErrors.push(error);
     else this.#tell(error, "cleanup");
   }
 
   // To gone.
-  #cleaned(): void {
-    this.#cleaning--;
+  cleaned(): void {
     this.#total--;
-    this.#destroyed++;
-    this.#telemetry?.changed();
+    this.changed();
     this.#pump();
-    this.#fill();
+    this.#minimum.fill();
     this.#settlePhase();
+  }
+
+  /** The counts are different. */
+  changed(): void {
+    this.#telemetry?.changed();
   }
 
   #tell(error: unknown, during: PoolFailure): void {
@@ -484,16 +362,15 @@ export class PoolCore<R> {
   close(): Promise<void> {
     if (this.#phase !== "closing") {
       this.#phase = "closing";
-      if (this.#retry !== undefined) idleTimers.remove(this.#retry);
-      this.#retry = undefined;
+      this.#minimum.stop();
       const error = new DisposedError("ResourcePool.acquire()");
       for (
         let first = this.#waiters.first;
         first !== undefined;
         first = this.#waiters.first
       ) first.reject(error);
-      this.#closing.abort(error);
-      for (const entry of this.#idle.clear()) void this.#clean(entry);
+      this.#creation.stop(error);
+      for (const entry of this.#idle.clear()) void this.#cleaning.begin(entry);
       this.#settlePhase();
     }
     return this.#gone.promise;
