@@ -92,7 +92,7 @@ async function main(signal: AbortSignal): Promise<void> {
   }
   const root = await Deno.makeTempDir();
   try {
-    await generateLogs(root, 4, 250_000);
+    await generateLogs(root, 4, 250_000, signal);
     const began = performance.now();
     console.log(await analyzeLogs(root, `${root}/report.json`, signal));
     console.log(`in ${(performance.now() - began).toFixed(0)} ms`);

@@ -13,11 +13,12 @@ export async function generateLogs(
   directory: string,
   servers: number,
   lines: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (let server = 0; server < servers; server++) {
     await asyncMkdir(`${directory}/server-${server}`, { parents: true });
     const path = `${directory}/server-${server}/access.log`;
-    await using writer = new AsyncFileWriter(path);
+    await using writer = new AsyncFileWriter(path, { signal });
     await writer.writeLines(logLines(server, lines));
   }
 }

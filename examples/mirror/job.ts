@@ -9,6 +9,7 @@ import {
   AsyncRunner,
   CircuitBreaker,
   HTTPStatusError,
+  InvalidRequestError,
   RetryError,
   RetryPolicy,
   TaskPriority,
@@ -120,7 +121,8 @@ async function fetchManifest(
     maxRetries: 2,
     baseDelay: 100,
     retryOn: ({ error }) =>
-      !(error instanceof HTTPStatusError) || error.status >= 500,
+      !(error instanceof InvalidRequestError) &&
+      (!(error instanceof HTTPStatusError) || error.status >= 500),
   });
   // As a stream: a long manifest may take its time, as long as it does not stall.
   const text = await withRetry(

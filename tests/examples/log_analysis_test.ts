@@ -57,3 +57,21 @@ testWith(
     assertEquals(await directory.names(), ["logs", "report.json"]);
   },
 );
+
+testWith(
+  ["read", "write"],
+  "log_analysis: an abort ends the generating of logs",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const generating = generateLogs(
+      directory.path("logs"),
+      1000,
+      20_000,
+      controller.signal,
+    );
+    setTimeout(() => controller.abort(reason), 5);
+    assertStrictEquals(await assertRejects(() => generating), reason);
+  },
+);
