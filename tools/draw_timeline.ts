@@ -2,8 +2,8 @@
  * Draws what `runner.timeline()` gave as a picture: a row for each slot, a bar for each task in
  * the colour of its kind (the first word of its name), and below them how many waited.
  *
- * Usage: `deno task timeline [timeline.json [picture.svg]]`; without a file it draws a run of
- * examples/one_scheduler.ts into docs/timeline.svg.
+ * Usage: `deno task timeline [timeline.json [picture.svg]]`: the picture is `timeline.svg` unless it is
+ * named; without a file a run of examples/one_scheduler.ts is drawn into docs/timeline.svg.
  *
  * @module
  */
@@ -165,15 +165,22 @@ function escape(text: string): string {
 }
 
 if (import.meta.main) {
+  const [source, picture] = Deno.args;
+  if (source === undefined) await drawExample();
+  else {
+    const timeline: Timeline = JSON.parse(await Deno.readTextFile(source));
+    await Deno.writeTextFile(
+      picture ?? `${source.replace(/\.json$/, "")}.svg`,
+      drawTimeline(timeline, source),
+    );
+  }
+}
+
+/** Draws a run of examples/one_scheduler.ts into docs/timeline.svg. */
+async function drawExample(): Promise<void> {
   const root = new URL("../", import.meta.url);
-  const picture = Deno.args[1] ??
-    fromFileUrl(new URL("docs/timeline.svg", root));
-  let source = Deno.args[0];
-  let title = source ?? "";
-  if (source === undefined) {
-    source = await Deno.makeTempFile();
-    title =
-      "examples/one_scheduler.ts: five kinds of work on one runner with four slots";
+  const source = await Deno.makeTempFile();
+  try {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--allow-read", "--allow-write", "--allow-net"],
@@ -183,9 +190,19 @@ if (import.meta.main) {
       stdout: "inherit",
       stderr: "inherit",
     }).output();
-    if (code !== 0) Deno.exit(code);
+    Deno.exitCode = code;
+    if (code !== 0) return;
+    // Where this copy lies is nobody's business: paths from its top.
+    const here = JSON.stringify(fromFileUrl(root)).slice(1, -1);
+    const text = (await Deno.readTextFile(source)).replaceAll(here, "");
+    await Deno.writeTextFile(
+      new URL("docs/timeline.svg", root),
+      drawTimeline(
+        JSON.parse(text),
+        "examples/one_scheduler.ts: five kinds of work on one runner with four slots",
+      ),
+    );
+  } finally {
+    await Deno.remove(source);
   }
-  const timeline: Timeline = JSON.parse(await Deno.readTextFile(source));
-  await Deno.writeTextFile(picture, drawTimeline(timeline, title));
-  if (Deno.args[0] === undefined) await Deno.remove(source);
 }

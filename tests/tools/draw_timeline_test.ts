@@ -38,5 +38,8 @@ testWith(
     for (const text of ["slot 4", "waiting", "CRITICAL", "countPrimes"]) {
       assert(svg.includes(text), text);
     }
+    // Paths from the top of this copy, wherever it lay.
+    assert(svg.includes(">read runner</text>"));
+    assert(svg.includes(">segment</text>") && !svg.includes(">task</text>"));
   },
 );
