@@ -195,13 +195,17 @@ async function drawExample(): Promise<void> {
     // Where this copy lies is nobody's business: paths from its top.
     const here = JSON.stringify(fromFileUrl(root)).slice(1, -1);
     const text = (await Deno.readTextFile(source)).replaceAll(here, "");
+    const picture = fromFileUrl(new URL("docs/timeline.svg", root));
     await Deno.writeTextFile(
-      new URL("docs/timeline.svg", root),
+      picture,
       drawTimeline(
         JSON.parse(text),
         "examples/one_scheduler.ts: five kinds of work on one runner with four slots",
       ),
     );
+    await new Deno.Command(Deno.execPath(), {
+      args: ["fmt", "--quiet", picture], // what is checked in is formatted
+    }).output();
   } finally {
     await Deno.remove(source);
   }
