@@ -71,7 +71,10 @@ export function enterSource<T>(
   }
   if (source instanceof ReadableStream) {
     run.enterAsync(level, push, new ReaderIterator(source));
-  } else if (typeof (source as Partial<Pullable<T>>)[OPEN] === "function") {
+  } else if (
+    typeof (source as Partial<Pullable<T>> | null | undefined)?.[OPEN] ===
+      "function"
+  ) {
     run.enterPullable(level, push, (source as unknown as Pullable<T>)[OPEN]());
   } else if (isAsyncIterable(source)) {
     const iterator = source[Symbol.asyncIterator]();

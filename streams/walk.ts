@@ -6,6 +6,7 @@
  */
 import type { AnyIterator } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
+import { show } from "../_internal/validate.ts";
 import {
   ARRAY,
   ASYNC,
@@ -269,7 +270,9 @@ export abstract class Walk {
     if (frame.kind === BATCH) {
       if (result === undefined) this.leave(frame);
       else {
-        frame.items = result as readonly unknown[];
+        // Anything else would be taken for an empty batch, for ever.
+        if (!Array.isArray(result)) throw noBatch(result);
+        frame.items = result;
         frame.index = 0;
       }
       return undefined;
@@ -279,4 +282,12 @@ export abstract class Walk {
     this.leave(frame);
     return undefined;
   }
+}
+
+function noBatch(result: unknown): TypeError {
+  return new TypeError(
+    `pull() of a source of batches must return an array, or undefined at the end, got ${
+      show(result)
+    }`,
+  );
 }

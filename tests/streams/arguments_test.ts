@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import {
   asyncBatch,
   asyncFilter,
@@ -331,6 +331,25 @@ Deno.test("what a given function returns is looked at when it is used", async ()
     await message(AsyncStream.fromBatches(bad(() => [1])).collect()),
     "fromBatches() needs a function that returns an object with a pull method, got an array",
   );
+  for (const pull of [() => null, () => ({}), () => Promise.resolve(5)]) {
+    const failing = AsyncStream.fromBatches(bad(() => ({ pull })));
+    const wanted =
+      /^pull\(\) of a source of batches must return an array, or undefined at the end, got /;
+    assertMatch(await message(failing.collect()), wanted);
+    assertMatch(await message(Array.fromAsync(failing)), wanted);
+  }
+  for (const nothing of [undefined, null]) {
+    const wanted =
+      /^A stream's source must be an iterable, .*, got (undefined|null)$/;
+    for (
+      const failing of [
+        stream().flatMap(bad(() => nothing)),
+        stream().flatMap(bad(() => Promise.resolve(nothing))),
+        stream().through(bad(() => nothing)),
+        AsyncStream.from(bad(() => nothing)),
+      ]
+    ) assertMatch(await message(failing.collect()), wanted);
+  }
   assertEquals(
     await message(stream().batchBytes(2, { bytesOf: () => NaN }).collect()),
     "What bytesOf returns must be a non-negative number, got NaN",
