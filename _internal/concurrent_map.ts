@@ -229,25 +229,32 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       result = this.#iterator.pull === undefined
         ? this.#iterator.next()
         : this.#iterator.pull();
+      if (isThenable(result)) {
+        this.#reading = true;
+        callingOnce(result).then(
+          this.#arrived as (result: unknown) => void,
+          this.#readFailed,
+        );
+        return;
+      }
     } catch (error) {
       return this.#sourceFailed(error);
     }
-    if (isThenable(result)) {
-      this.#reading = true;
-      result.then(
-        this.#arrived as (result: unknown) => void,
-        this.#readFailed,
-      );
-    } else if (result.done) {
-      this.#sourceEnded();
-    } else if (isThenable(result.value)) {
-      // A synchronous source of promises: as `for await`, each is awaited before the next.
-      this.#reading = true;
-      (result.value as PromiseLike<T>).then(
-        this.#elementArrived,
-        this.#elementFailed,
-      );
-    } else this.#begin(result.value);
+    let value;
+    try {
+      if (result.done) return this.#sourceEnded();
+      value = result.value;
+      if (isThenable(value)) {
+        // A synchronous source of promises: as `for await`, each is awaited before the next.
+        this.#reading = true;
+        callingOnce(value as PromiseLike<T>)
+          .then(this.#elementArrived, this.#elementFailed);
+        return;
+      }
+    } catch (error) {
+      return this.#elementFailed(error);
+    }
+    this.#begin(value);
   }
 
   readonly #opened = (): void => {
@@ -260,13 +267,20 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
 
   readonly #arrived = (result: IteratorResult<T>): void => {
     this.#reading = false;
-    if (result.done) {
-      this.#sourceEnded();
-      this.#answer();
-      return;
+    let value;
+    try {
+      if (result.done) {
+        this.#sourceEnded();
+        this.#answer();
+        return;
+      }
+      value = result.value;
+    } catch (error) {
+      // No iterator result: the source is broken, but not over.
+      return this.#elementFailed(error);
     }
     if (this.#stopped) return this.#woken();
-    this.#begin(result.value);
+    this.#begin(value);
     this.#pump();
     this.#answer();
   };
@@ -309,11 +323,8 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       return;
     }
     if (!isThenable(result)) this.settle(slot, SUCCEEDED, result);
-    else {
-      // A reused slot relies on being called back once, which a foreign thenable may not do.
-      (isTrustedThenable(result) ? result : Promise.resolve(result))
-        .then(slot.succeed, slot.fail);
-    }
+    // A reused slot relies on being called back once.
+    else callingOnce(result).then(slot.succeed, slot.fail);
   }
 
   #sourceEnded(): void {
@@ -431,4 +442,9 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       this.#waiters.shift()?.resolve(result);
     }
   }
+}
+
+/** A thenable that calls back once, which a foreign one may not do. */
+function callingOnce<T>(thenable: PromiseLike<T>): PromiseLike<T> {
+  return isTrustedThenable(thenable) ? thenable : Promise.resolve(thenable);
 }

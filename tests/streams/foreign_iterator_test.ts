@@ -5,6 +5,7 @@
  * @module
  */
 import { assertEquals, assertInstanceOf } from "@std/assert";
+import { AsyncRunner } from "../../runner/mod.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { failureOf, settle } from "./support/probe.ts";
 
@@ -49,6 +50,10 @@ const readings: [
     (source) =>
       AsyncStream.from(source).map((n) => n, { concurrency: 2 }).collect(),
   ],
+  ["runner.map()", async (source) => {
+    await using runner = new AsyncRunner({ maxWorkers: 2 });
+    return await Array.fromAsync(runner.map(source, (n) => n));
+  }],
   [
     "catch()",
     (source) =>
@@ -60,6 +65,7 @@ const readings: [
 
 const unreadable: [string, () => unknown][] = [
   ["undefined", () => Promise.resolve()],
+  ["undefined at once", () => undefined],
   ["a result whose done throws", () =>
     Promise.resolve({
       get done() {
