@@ -216,7 +216,13 @@ Deno.test("using asyncTimeout() nested: the earlier wins, whether inner or outer
   assertEquals(timers.size, 0);
 });
 
-Deno.test("asyncTimeout() names what is wrong", () => {
+Deno.test("using asyncTimeout() without a limit sets no timer", () => {
+  using deadline = asyncTimeout(Infinity);
+  assertEquals([deadline.time, deadline.remaining], [Infinity, Infinity]);
+  assertEquals(timers.size, 0);
+});
+
+Deno.test("asyncTimeout() names what is wrong", async () => {
   for (const wrong of [-1, NaN]) {
     assertThrows(
       () => asyncTimeout(wrong),
@@ -234,4 +240,13 @@ Deno.test("asyncTimeout() names what is wrong", () => {
     TypeError,
     "fn must be a function, got 7",
   );
+  const signal = {} as AbortSignal;
+  const message = "signal must be an AbortSignal, got an object";
+  assertThrows(() => asyncTimeout(5, { signal }), TypeError, message);
+  await assertRejects(
+    () => asyncTimeout(5, never, { signal }),
+    TypeError,
+    message,
+  );
+  assertEquals(timers.size, 0);
 });

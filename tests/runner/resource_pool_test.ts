@@ -24,6 +24,7 @@ import {
   ResourcePool,
   type ResourcePoolOptions,
 } from "../../runner/mod.ts";
+import { timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -412,6 +413,40 @@ Deno.test("ResourcePool.acquire() with timeout 0 succeeds only at once", async (
   (await pool.acquire()).release();
 });
 
+Deno.test("ResourcePool.acquire() that is served or refused at once leaves no listener and no timer", async () => {
+  // With trackLeaks every acquire waits for a moment.
+  await using pool = makePool({ trackLeaks: true }).pool;
+  const { signal } = new AbortController();
+  let listeners = 0;
+  signal.addEventListener = () => listeners++;
+  const lease = pool.acquire({ signal, timeout: 1000 });
+  const refused = assertRejects(
+    () => pool.acquire({ signal, timeout: 0 }),
+    AcquireTimeoutError,
+  );
+  assertEquals([listeners, timers.size], [0, 0]);
+  await refused;
+  (await lease).release();
+});
+
+Deno.test("ResourcePool.acquire() aborted by the factory that it calls rejects with that reason", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const { pool, told } = makePool({
+    factory: () => {
+      controller.abort("stop");
+      return new Promise(() => {});
+    },
+  });
+  const lease = pool.acquire({ signal, timeout: 0 });
+  assertEquals(await lease.catch((reason) => reason), "stop");
+  assertEquals([pool.stats.waiting, pool.stats.timedOut, told.length], [
+    0,
+    0,
+    0,
+  ]);
+});
+
 Deno.test("ResourcePool.acquire() waits past 2^31 ms when told to", async () => {
   using clock = new FakeClock();
   const { pool } = makePool();
@@ -561,6 +596,11 @@ Deno.test("ResourcePool counts a resource until its cleanup has ended, or run ou
   await clock.tick(499);
   assertEquals(pool.stats.cleaning, 1);
   assertEquals(pool.stats.waiting, 1);
+  const { message } = await assertRejects(
+    () => pool.acquire({ timeout: 0 }),
+    AcquireTimeoutError,
+  );
+  assertStringIncludes(message, "1 being cleaned up");
   await clock.tick(1);
   const lease = await waiter;
   assertEquals(lease.resource.id, 2);
@@ -571,6 +611,21 @@ Deno.test("ResourcePool counts a resource until its cleanup has ended, or run ou
   await clock.tick(500);
   await closed;
 });
+
+for (const cleanupTimeout of [Infinity, 2 ** 40]) {
+  Deno.test(`ResourcePool with a cleanupTimeout of ${cleanupTimeout} waits for a clean-up, and its timer is gone`, async () => {
+    using clock = new FakeClock();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { pool, told } = makePool({ cleanup: () => promise, cleanupTimeout });
+    const destroyed = (await pool.acquire()).destroy();
+    await clock.tick(2 ** 32);
+    assertEquals(pool.stats.cleaning, 1);
+    resolve();
+    await destroyed;
+    assertEquals([pool.stats.total, told.length, timers.size], [0, 0, 0]);
+    await pool.close();
+  });
+}
 
 Deno.test("ResourcePool does not interrupt a lease whose resource is past maxLifetime, and ends it at the release", async () => {
   using clock = new FakeClock();

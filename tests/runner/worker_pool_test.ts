@@ -12,11 +12,22 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { DisposedError, OffloadError } from "../../runner/mod.ts";
 import { WorkerPool } from "../../runner/worker_pool.ts";
+import { unhandledRejections } from "../support/held_task.ts";
 import { testWith } from "../support/permissions.ts";
 
 const module = new URL("./fixtures/offloaded.ts", import.meta.url);
+
+function abortable() {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    abort: (reason: unknown) => controller.abort(reason),
+  };
+}
+
 /** None ends for idleness while a busy machine stands still. */
 const idleTimeout = 600_000;
 
@@ -62,6 +73,56 @@ testWith(
     controller.abort(reason);
     assertStrictEquals(await endless.catch((error) => error), reason);
     assertEquals(await waiting, 2);
+  },
+);
+
+testWith(
+  ["read"],
+  "WorkerPool.run() keeps no worker that was ended, and ends none that has answered",
+  async () => {
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
+    const { signal, abort } = abortable();
+    assertEquals(await pool.run(module, "threadCalls", [], { signal }), 1);
+    abort("too late");
+    assertEquals(await pool.run(module, "threadCalls", []), 2);
+
+    const second = abortable();
+    const busy = pool.run(module, "forever", [], { signal: second.signal });
+    // By now the worker has the call.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    second.abort("stop");
+    assertEquals(await busy.catch((reason) => reason), "stop");
+    assertEquals(pool.size, 0);
+  },
+);
+
+testWith(
+  ["read"],
+  "WorkerPool.run() aborted between the hand-over of a worker and the call leaves the worker alone",
+  async () => {
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
+    assertEquals(await pool.run(module, "threadCalls", []), 1);
+    const { signal, abort } = abortable();
+    const call = pool.run(module, "threadCalls", [], { signal });
+    abort("stop");
+    assertEquals(await call.catch((reason) => reason), "stop");
+    assertEquals(await pool.run(module, "threadCalls", []), 2);
+  },
+);
+
+testWith(
+  ["read"],
+  "WorkerPool disposed of after arguments that could not be sent leaves no rejection behind",
+  async () => {
+    const pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
+    const unhandled = await unhandledRejections(async () => {
+      await assertRejects(
+        () => pool.run(module, "add", [() => {}]),
+        OffloadError,
+      );
+      await pool[Symbol.asyncDispose]();
+    });
+    assertEquals(unhandled, []);
   },
 );
 
@@ -258,6 +319,35 @@ testWith(["read"], "WorkerPool ends workers that have been idle", async () => {
   while (pool.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   assertEquals(await pool.run(module, "add", [1, 1]), 2);
 });
+
+testWith(
+  ["read", "run"],
+  "WorkerPool lets a process end when its workers have been idle",
+  async () => {
+    const pool = new URL("../../runner/worker_pool.ts", import.meta.url);
+    const program = `
+      import { WorkerPool } from ${JSON.stringify(pool.href)};
+      const pool = new WorkerPool({ idleTimeout: 10 });
+      console.log(await pool.run(${
+      JSON.stringify(module.href)
+    }, "add", [1, 1]));
+    `;
+    const config = fromFileUrl(new URL("../../deno.json", import.meta.url));
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--allow-read",
+        `--config=${config}`,
+        `data:text/typescript,${encodeURIComponent(program)}`,
+      ],
+      stdin: "null",
+      stderr: "inherit",
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    assertEquals([code, new TextDecoder().decode(stdout)], [0, "2\n"]);
+  },
+);
 
 testWith(
   ["read"],
