@@ -213,16 +213,11 @@ export class PoolCore<R>
   /** From leased: the lease was released. */
   giveBack(entry: PoolEntry<R>): void {
     this.#telemetry?.changed();
-    if (this.#phase !== "open") {
-      if (this.#phase === "closing") this.#cleaning.begin(entry);
-      else {
-        this.#offer(entry, false);
-        this.#settlePhase();
-      }
-      return;
-    }
     const waiter = this.#waiters.first;
-    if (waiter !== undefined && this.#isPlain) {
+    if (this.#phase !== "open") {
+      this.#offer(entry, false);
+      this.#settlePhase();
+    } else if (waiter !== undefined && this.#isPlain) {
       waiter.serve(this.#lease(entry));
     } else this.#offer(entry, false);
   }
@@ -255,7 +250,6 @@ export class PoolCore<R>
     const lease = this.#lease(entry);
     if (waiter.place !== undefined) this.tracker?.began(lease, waiter.place);
     waiter.serve(lease);
-    if (this.#phase !== "open") this.#settlePhase();
   }
 
   checked(entry: PoolEntry<R>, isGood: boolean): void {

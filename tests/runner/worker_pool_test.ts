@@ -313,6 +313,34 @@ Deno.test("WorkerPool.run() refuses relative addresses and says what to write in
   assertEquals(pool.size, 0);
 });
 
+testWith(
+  ["read"],
+  "WorkerPool reports a worker that dies of what a call left behind, and heals",
+  async () => {
+    await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
+    const { promise: told, resolve } = Promise.withResolvers<unknown[]>();
+    const original = console.error;
+    console.error = (...text) => resolve(text);
+    try {
+      assertEquals(await pool.run(module, "dieAfterwards", []), "fine");
+      const [what, error] = await told;
+      assertEquals(what, "An idle worker died:");
+      assertInstanceOf(error, OffloadError);
+      assertInstanceOf(error.cause, RangeError);
+      // Where a call is under way, it is the call that is told.
+      console.error = (...text) => assertEquals(text, []);
+      await assertRejects(
+        () => pool.run(module, "dieLater", []),
+        OffloadError,
+        "The worker died of an uncaught error",
+      );
+    } finally {
+      console.error = original;
+    }
+    assertEquals(await pool.run(module, "add", [1, 1]), 2);
+  },
+);
+
 testWith(["read"], "WorkerPool ends workers that have been idle", async () => {
   await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout: 10 });
   assertEquals(await pool.run(module, "add", [1, 1]), 2);

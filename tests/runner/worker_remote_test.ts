@@ -1,11 +1,13 @@
 /**
  * Offloading from where the package really is: on a web server, as JSR is one; and without the
- * permissions that it needs.
+ * permissions or the script that it needs.
  *
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
+import { toFileUrl } from "@std/path";
 import { testWith } from "../support/permissions.ts";
+import { TemporaryDirectory } from "../support/temporary_directory.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -87,6 +89,37 @@ testWith(
       console.log(error.name, error.message);
     });`,
     );
-    assertMatch(text, /^OffloadError .*--allow-read/);
+    assertMatch(
+      text,
+      /^OffloadError offload\(\) needs --allow-read for .*worker_entry.ts/,
+    );
+  },
+);
+
+testWith(
+  ["run", "read", "write"],
+  "WorkerPool says so when its worker's script is missing, as in a bundle",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (const folder of ["runner", "telemetry", "_internal"]) {
+      for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) {
+        if (name === "worker_entry.ts") continue;
+        const file = new URL(`${folder}/${name}`, ROOT);
+        await directory.write(`${folder}/${name}`, Deno.readFileSync(file));
+      }
+    }
+    const text = await run(
+      `import { WorkerPool } from ${
+        JSON.stringify(
+          toFileUrl(directory.path("runner/worker_pool.ts")).href,
+        )
+      };
+    await using pool = new WorkerPool({ maxWorkers: 1 });
+    await pool.run("data:text/javascript,", "add", []).catch((error) => {
+      console.log(error.name, error.message, error.cause.name);
+    });`,
+      "--allow-read",
+    );
+    assertMatch(text, /^OffloadError .*which is not there\. .* NotFound$/);
   },
 );
