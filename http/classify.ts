@@ -11,7 +11,7 @@ import { redactError } from "./redact.ts";
 const NETWORK =
   /fetch failed|failed to fetch|networkerror|load failed|error sending request|error reading|client error|connection|socket|terminated|network|broken pipe|unexpected end/i;
 const FORBIDDEN =
-  /requests to port|bad port|not supported|unknown scheme|invalid url|failed to parse url|method is not valid|method is forbidden|valid http method|body can ?not|invalid header|header name|header value|redirect/i;
+  /requests to port|bad port|not supported|unknown scheme|invalid url|failed to parse url|method is not valid|method is forbidden|valid http (?:method|token)|body can ?not|invalid header|header name|header value|header content|redirect/i;
 const CODES: Record<string, NetworkFailure> = {
   ENOTFOUND: "dns",
   EAI_AGAIN: "dns",

@@ -94,6 +94,8 @@ export class ResponsePromise extends Promise<Response> {
    * @throws {HTTPStatusError} For a status other than 2xx, at the first chunk.
    */
   stream(): AsyncStream<Uint8Array<ArrayBuffer>> {
+    // Whoever reads it is told of a failure, though that may come before the first read.
+    this.catch(() => {});
     return new AsyncStream(chunksOf(this));
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { AsyncHTTPClient } from "../../http/mod.ts";
+import { AsyncHTTPClient, NetworkError } from "../../http/mod.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { closedByPeer, serveRaw } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
@@ -89,3 +89,12 @@ testWith(
     await server.closed;
   },
 );
+
+Deno.test("a stream of a response that fails before it is read gives the failure to its reader", async () => {
+  await using client = new AsyncHTTPClient({
+    fetch: () => Promise.reject(new TypeError("fetch failed")),
+  });
+  const chunks = client.get("http://h/").stream();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await assertRejects(() => chunks.collect(), NetworkError);
+});

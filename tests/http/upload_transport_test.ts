@@ -9,6 +9,7 @@ import {
   AsyncHTTPClient,
   asyncUpload,
   HTTPStatusError,
+  InvalidRequestError,
 } from "../../http/mod.ts";
 import { serve, serveRaw } from "../support/http_servers.ts";
 import { testWith } from "../support/permissions.ts";
@@ -78,5 +79,32 @@ testWith(
     }
     assertEquals([told, closed], [2, 1]);
     assertEquals(client.stats, NOTHING);
+  },
+);
+
+testWith(
+  ["net"],
+  "asyncUpload() tells a method or header that cannot be sent from a failure, as calls do",
+  async () => {
+    await using client = new AsyncHTTPClient({
+      circuitBreaker: { failureThreshold: 1 },
+    });
+    await using server = serve(() => new Response("ok"));
+    const bytes = new Uint8Array(3);
+    for (
+      const options of [
+        { method: "A B" },
+        { headers: { "a b": "x" } },
+        { headers: { a: "SECRET\r\nx" } },
+      ]
+    ) {
+      const error = await assertRejects(
+        () => asyncUpload(server.url, bytes, { client, ...options }),
+        InvalidRequestError,
+      );
+      assertEquals(error.message.includes("SECRET"), false);
+    }
+    assertEquals(server.requests.length, 0);
+    assertEquals((await asyncUpload(server.url, bytes, { client })).ok, true);
   },
 );
