@@ -457,3 +457,20 @@ Deno.test("batches that share a runner with a short queue wait for it, and none 
   );
   assertEquals(results.map(({ length }) => length), [20, 20, 20]);
 });
+
+Deno.test("calls that share a runner with a short queue wait for it, and none is turned away", async () => {
+  await using runner = new TaskScheduler({
+    maxConcurrent: 1,
+    maxQueue: 1,
+    overflow: "reject",
+  });
+  await using client = new AsyncHTTPClient({
+    runner,
+    fetch: (url) => Promise.resolve(new Response(url)),
+  });
+  const urls = Array.from({ length: 10 }, (_, index) => `http://h/${index}`);
+  assertEquals(
+    await Promise.all(urls.map((url) => client.get(url).text())),
+    urls,
+  );
+});

@@ -141,6 +141,22 @@ Deno.test("CircuitBreaker with a window trips by the rate, once minimumCalls wer
   assertEquals(breaker.state, CircuitState.OPEN);
 });
 
+Deno.test("CircuitBreaker with a window has forgotten the failures that opened it when it closes", async () => {
+  using clock = new FakeClock();
+  const breaker = new CircuitBreaker({
+    recoveryTimeout: 1,
+    successThreshold: 1,
+    window: { duration: 100_000, failureRate: 0.5, minimumCalls: 4 },
+  });
+  await fail(breaker, 4);
+  await clock.tick(1);
+  await breaker.call(up);
+  await fail(breaker, 3);
+  assertEquals(breaker.state, CircuitState.CLOSED);
+  await fail(breaker, 1);
+  assertEquals(breaker.state, CircuitState.OPEN);
+});
+
 Deno.test("CircuitBreaker is unmoved when the wall clock is set back an hour", async () => {
   const wall = Date.now;
   const monotonic = performance.now;

@@ -72,6 +72,23 @@ testWith(
 
 testWith(
   ["net"],
+  "a stream that is left after a chunk ends its request, as does a response of which nothing is read when its call is aborted",
+  async () => {
+    await using server = silent(`${HEAD}3\r\none\r\n`);
+    await using client = new AsyncHTTPClient({ timeout: Infinity });
+    for await (const _ of client.stream("GET", server.url)) break;
+    await server.closed;
+    assertEquals(client.stats.calls, 0);
+    const caller = new AbortController();
+    await client.get(server.url, { signal: caller.signal });
+    assertEquals(client.stats.calls, 1);
+    caller.abort();
+    assertEquals(client.stats.calls, 0);
+  },
+);
+
+testWith(
+  ["net"],
   "merged streams of responses are closed when one of them fails",
   async () => {
     await using server = silent(HEAD);

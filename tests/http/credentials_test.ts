@@ -122,3 +122,14 @@ Deno.test("auth.token may make its request with auth: false, and leave others be
   later.resolve();
   assertEquals(await got[0], "Bearer new");
 });
+
+Deno.test("a renewed token takes no retry from the policy", async () => {
+  const statuses = [401, 503, 200];
+  await using client = new AsyncHTTPClient({
+    retryPolicy: { maxRetries: 1, baseDelay: 0 },
+    auth: { token: ({ expired }) => expired === undefined ? "old" : "new" },
+    fetch: () =>
+      Promise.resolve(new Response(null, { status: statuses.shift()! })), // as many as are asked for
+  });
+  assertEquals((await client.get("http://h/")).status, 200);
+});
