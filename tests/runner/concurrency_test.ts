@@ -5,6 +5,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { TaskPriority, TaskScheduler } from "../../runner/mod.ts";
+import { heapUsed } from "../support/heap.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
 
 Deno.test("maxConcurrent lowered below what is running interrupts nothing and takes effect as tasks end", async () => {
@@ -239,4 +240,24 @@ Deno.test('maxPerKey: strings, numbers and symbols are keys, and 1 is not "1"', 
   assertEquals([held.starts, scheduler.size], [3, 1]);
   held.end();
   await Promise.all(handles);
+});
+
+Deno.test("maxPerKey: keys without work hold no memory, however many there were", async () => {
+  const scheduler = new TaskScheduler({ maxConcurrent: 10, maxPerKey: 1 });
+  let next = 0;
+  const round = async () => {
+    const handles = Array.from(
+      { length: 10_000 },
+      () => scheduler.submit(() => {}, { key: `key ${next++}` }),
+    );
+    // Some leave the queue without having been started.
+    for (const handle of handles.slice(-3000)) handle.cancel("not needed");
+    await scheduler.onIdle();
+  };
+  await round();
+  const before = heapUsed();
+  for (let n = 0; n < 30; n++) await round();
+  // A key that were kept would take some 200 bytes: 60 MB of them all.
+  const grown = (heapUsed() - before) / 2 ** 20;
+  assert(grown < 10, `${grown.toFixed(1)} MB`);
 });

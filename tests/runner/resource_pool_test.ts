@@ -26,6 +26,7 @@ import {
 } from "../../runner/mod.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { microtasks } from "../support/held_task.ts";
 import { testWith } from "../support/permissions.ts";
 
 interface Thing {
@@ -253,6 +254,99 @@ Deno.test("ResourcePool calls a failing factory for minResources after pauses th
   isGood = true;
   await clock.tick(30_000);
   assertEquals(pool.stats.idle, 3);
+  await pool.close();
+});
+
+Deno.test("ResourcePool tries with one when the factory has failed for minResources, and makes the rest when that succeeds", async () => {
+  using clock = new FakeClock();
+  const calls: PromiseWithResolvers<Thing>[] = [];
+  const { pool } = makePool({
+    maxResources: 3,
+    minResources: 3,
+    factory: () => {
+      const call = Promise.withResolvers<Thing>();
+      calls.push(call);
+      return call.promise;
+    },
+  });
+  const end = async (call: number, isGood: boolean) => {
+    if (isGood) calls[call]?.resolve({ id: call, isClosed: false });
+    else calls[call]?.reject(new Error("not yet"));
+    await clock.settle();
+  };
+  await clock.settle();
+  assertEquals(calls.length, 3);
+  for (const call of [0, 1, 2]) await end(call, false);
+  await clock.tick(100);
+  assertEquals(calls.length, 4);
+  await end(3, true);
+  assertEquals([calls.length, pool.stats.idle], [6, 1]);
+  // A success makes the next pause a short one again.
+  await end(4, true);
+  await end(5, false);
+  await clock.tick(99);
+  assertEquals(calls.length, 6);
+  await clock.tick(1);
+  assertEquals(calls.length, 7);
+  await end(6, true);
+  assertEquals(pool.stats.idle, 3);
+  await pool.close();
+});
+
+Deno.test("ResourcePool makes a resource for minResources when one could not be made for a waiter", async () => {
+  let isBroken = false;
+  const { pool } = makePool({
+    minResources: 1,
+    factory: () => {
+      if (!isBroken) return { id: 0, isClosed: false };
+      isBroken = false;
+      throw new Error("broken once");
+    },
+  });
+  const lease = await pool.acquire();
+  const refused = assertRejects(() => pool.acquire(), Error, "broken once");
+  isBroken = true;
+  await lease.destroy();
+  await refused;
+  assertEquals([pool.stats.idle, pool.stats.failed], [1, 1]);
+  await pool.close();
+});
+
+Deno.test("ResourcePool tells the waiter whose own resource went to an earlier one when the next cannot be made", async () => {
+  const calls: PromiseWithResolvers<Thing>[] = [];
+  const { pool, told } = makePool({
+    maxResources: 2,
+    factory: () => {
+      const call = Promise.withResolvers<Thing>();
+      calls.push(call);
+      return call.promise;
+    },
+  });
+  const first = pool.acquire();
+  const second = pool.acquire().catch((error) => error);
+  calls[1]?.resolve({ id: 2, isClosed: false });
+  assertEquals((await first).resource.id, 2);
+  calls[0]?.reject("of nobody");
+  await microtasks();
+  calls[2]?.reject("of the second");
+  assertEquals(await second, "of the second");
+  assertEquals(told, [["factory", "of nobody"]]);
+  (await first).release();
+  await pool.close();
+});
+
+Deno.test("ResourcePool makes another for the waiter while what validate refused is cleaned up", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { pool } = makePool({
+    maxResources: 2,
+    validate: () => Promise.resolve(false),
+    cleanup: () => promise,
+  });
+  (await pool.acquire()).release();
+  const lease = await pool.acquire();
+  assertEquals([lease.resource.id, pool.stats.cleaning], [2, 1]);
+  lease.release();
+  resolve();
   await pool.close();
 });
 
