@@ -102,7 +102,7 @@ class Exchange {
           resolve(responseOf(incoming, outgoing));
         } catch (error) {
           // Thrown out of an event it would end the process.
-          reject(asTypeError(error));
+          reject(asFetchError(error));
           outgoing.destroy();
         }
       });
@@ -113,7 +113,7 @@ class Exchange {
       });
       outgoing.on("error", (error: Error) => {
         ended();
-        reject(signal?.aborted ? signal.reason : asTypeError(error));
+        reject(signal?.aborted ? signal.reason : asFetchError(error));
       });
       this.#send().catch((error) => {
         ended();
@@ -226,7 +226,7 @@ function bodyOf(
         controller.close();
       });
       incoming.once("close", () => fail(networkFailure("connection closed")));
-      incoming.on("error", (error) => fail(asTypeError(error)));
+      incoming.on("error", (error) => fail(asFetchError(error)));
     },
     pull() {
       incoming.resume();
@@ -238,8 +238,22 @@ function bodyOf(
   });
 }
 
-/** As fetch reports failures of the network, so that they are told apart by the same rules. */
-function asTypeError(error: unknown): Error {
+/**
+ * As fetch reports failures, so that they are told apart by the same rules: a permission that is
+ * missing is none of the network's.
+ */
+function asFetchError(error: unknown): Error {
+  if (typeof Deno !== "undefined") {
+    const { NotCapable } = Deno.errors;
+    if (error instanceof NotCapable) return error;
+    // What the look-up of a name says where it is not allowed.
+    if (error instanceof Error && "code" in error && error.code === "EPERM") {
+      return new NotCapable(
+        `${error.message}: run again with the --allow-net flag`,
+        { cause: error },
+      );
+    }
+  }
   return new TypeError("fetch failed", { cause: error });
 }
 

@@ -108,3 +108,24 @@ testWith(
     assertEquals((await asyncUpload(server.url, bytes, { client })).ok, true);
   },
 );
+
+Deno.test({
+  name:
+    "asyncUpload() without permission for the network says so, and is not retried",
+  permissions: { net: false },
+  fn: async () => {
+    let retries = 0;
+    await using client = new AsyncHTTPClient({
+      retryPolicy: { baseDelay: 1 },
+      hooks: { beforeRetry: () => void retries++ },
+    });
+    for (const host of ["127.0.0.1:8080", "localhost:8080"]) {
+      await assertRejects(
+        () => asyncUpload(`http://${host}/`, new Uint8Array(3), { client }),
+        Deno.errors.NotCapable,
+        "--allow-net",
+      );
+    }
+    assertEquals(retries, 0);
+  },
+});
