@@ -24,7 +24,7 @@ import {
   ResourcePool,
   type ResourcePoolOptions,
 } from "../../runner/mod.ts";
-import { timers } from "../../_internal/timer_queue.ts";
+import { idleTimers, timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { microtasks } from "../support/held_task.ts";
 import { testWith } from "../support/permissions.ts";
@@ -523,6 +523,33 @@ Deno.test("ResourcePool.acquire() that is served or refused at once leaves no li
   (await lease).release();
 });
 
+Deno.test("ResourcePool.acquire() that has waited leaves no listener and no timer, served or not", async () => {
+  await using pool = makePool().pool;
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    listeners++;
+    Reflect.apply(addEventListener, signal, args);
+  };
+  signal.removeEventListener = (...args: unknown[]) => {
+    listeners--;
+    Reflect.apply(removeEventListener, signal, args);
+  };
+  const holder = await pool.acquire();
+  const served = pool.acquire({ signal, timeout: 60_000 });
+  const refused = pool.acquire({ signal, timeout: 60_000 });
+  assertEquals([listeners, timers.size], [1, 2]);
+  holder.release();
+  const lease = await served;
+  assertEquals([listeners, timers.size], [1, 1]);
+  const closed = pool.close();
+  await assertRejects(() => refused, DisposedError);
+  assertEquals([listeners, timers.size], [0, 0]);
+  lease.release();
+  await closed;
+});
+
 Deno.test("ResourcePool.acquire() aborted by the factory that it calls rejects with that reason", async () => {
   const controller = new AbortController();
   const { signal } = controller;
@@ -858,6 +885,48 @@ Deno.test("ResourcePool.drain() refuses newcomers, serves who waits and resolves
   assert(!things[0]?.isClosed);
   await pool.close();
   await pool.drain();
+});
+
+Deno.test("ResourcePool.drain() waits for leases also when there were none before, and undoes no close()", async () => {
+  const { pool, things } = makePool();
+  await (await pool.acquire()).destroy();
+  const lease = await pool.acquire();
+  let isDrained = false;
+  const drained = pool.drain().then(() => {
+    isDrained = true;
+  });
+  await microtasks();
+  assert(!isDrained);
+  const closed = pool.close();
+  void pool.drain();
+  lease.release();
+  await Promise.all([drained, closed]);
+  assert(things[1]?.isClosed);
+});
+
+Deno.test("ResourcePool.close() leaves no timer when the factory has failed for minResources, or does so now", async () => {
+  const calls: PromiseWithResolvers<Thing>[] = [];
+  const factory = () => {
+    const call = Promise.withResolvers<Thing>();
+    calls.push(call);
+    return call.promise;
+  };
+  const fail = async (call: number) => {
+    calls[call]?.reject(new Error("not now"));
+    await microtasks();
+  };
+  const pausing = makePool({ minResources: 1, factory }).pool;
+  await microtasks();
+  await fail(0);
+  assertEquals(idleTimers.size, 1);
+  await pausing.close();
+  assertEquals(idleTimers.size, 0);
+  const creating = makePool({ minResources: 1, factory }).pool;
+  await microtasks();
+  const closed = creating.close();
+  await fail(1);
+  await closed;
+  assertEquals(idleTimers.size, 0);
 });
 
 Deno.test("ResourcePool.drain() resolves when the last waiter gives up", async () => {
