@@ -221,6 +221,9 @@ Deno.test("asyncRun() keeps what main throws beside the reason of an abort, and 
     await run(new Error("fetch failed", { cause: reason })),
     reason,
   );
+  for (const thrown of [null, undefined, "text"]) {
+    assertEquals((await run(thrown)).errors, [reason, thrown]);
+  }
   const other = new Error("while ending");
   const both: AggregateError = await run(other);
   assertEquals(both.errors, [reason, other]);
@@ -236,8 +239,14 @@ Deno.test("asyncRun() cleans up without a main that ignores the abort for graceP
     const failed = assertRejects(
       () =>
         asyncRun((context) => {
-          context.defer(() => isClean = true);
-          return new Promise(() => {});
+          const main = Promise.withResolvers<never>();
+          context.defer(async () => {
+            // What it does now goes nowhere.
+            main.reject(new Error("late"));
+            await main.promise.catch(() => {});
+            isClean = true;
+          });
+          return main.promise;
         }, { timeout: 100, gracePeriod: 50 }),
       DOMException,
     );
@@ -270,6 +279,48 @@ Deno.test("asyncRun() cancels and awaits what main left in the background", asyn
   order.push("asyncRun ended");
   await Promise.allSettled(left);
   assertEquals(order, ["main ended", "background ended", "asyncRun ended"]);
+});
+
+Deno.test("asyncRun() within another leaves the outer one's background tasks alone", async () => {
+  await asyncRun(async () => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const background = asyncBackground(() => promise);
+    assertEquals(await asyncRun(() => "inner"), "inner");
+    resolve("not cancelled");
+    assertEquals(await background, "not cancelled");
+  });
+});
+
+Deno.test("asyncRun() leaves no timer and no listener behind, neither its caller's nor the system's", async () => {
+  const { signal } = new AbortController();
+  const listeners: string[] = [];
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    listeners.push("abort");
+    Reflect.apply(addEventListener, signal, args);
+  };
+  signal.removeEventListener = (...args: unknown[]) => {
+    listeners.splice(listeners.indexOf("abort"), 1);
+    Reflect.apply(removeEventListener, signal, args);
+  };
+  const { addSignalListener, removeSignalListener } = Deno;
+  Deno.addSignalListener = (name, listener) => {
+    addSignalListener(name, listener);
+    listeners.push(name);
+  };
+  Deno.removeSignalListener = (name, listener) => {
+    removeSignalListener(name, listener);
+    listeners.splice(listeners.indexOf(name), 1);
+  };
+  try {
+    await asyncRun(() => {
+      assert(listeners.includes("abort") && listeners.includes("SIGINT"));
+      assertEquals(timers.size, 1);
+    }, { signal, timeout: 60_000 });
+    assertEquals([listeners, timers.size], [[], 0]);
+  } finally {
+    Object.assign(Deno, { addSignalListener, removeSignalListener });
+  }
 });
 
 Deno.test("asyncRun() disposes of a runner that main registered, which waits for its tasks", async () => {
