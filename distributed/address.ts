@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { show } from "./check.ts";
+import * as check from "./check.ts";
 
 /** Where Redis is and how to get in. */
 export interface RedisConnectionOptions {
@@ -40,19 +40,37 @@ export interface RedisTlsOptions {
 /**
  * Checks how Redis is to be reached.
  *
- * @throws {TypeError} When it is neither a URL of Redis nor an object.
+ * @throws {TypeError | RangeError} When it is neither a URL of Redis nor an object, or names no
+ * port or database that there may be.
  */
 export function checkConnection(connection: unknown): void {
   if (connection === undefined) return;
-  if (typeof connection === "object" && connection !== null) return;
+  if (connection instanceof URL) {
+    throw new TypeError(
+      "connection must be the text of a URL, got a URL object",
+    );
+  }
+  if (typeof connection === "object" && connection !== null) {
+    const { port = 6379, db = 0 } = connection as RedisConnectionOptions;
+    check.integer("connection.port", port);
+    check.integer("connection.db", db, 0);
+    return;
+  }
   if (
     typeof connection === "string" && /^rediss?:\/\//.test(connection) &&
     URL.canParse(connection)
-  ) return;
+  ) {
+    const database = new URL(connection).pathname.slice(1);
+    if (/^\d*$/.test(database)) return;
+    throw new TypeError(
+      `connection must end with the number of a database, if any (redis://host:6379/1), got ` +
+        check.show(database),
+    );
+  }
   // Not shown: it may hold a password.
   throw new TypeError(
     `connection must be a URL that begins with redis:// or rediss://, or an object, got ${
-      typeof connection === "string" ? "another text" : show(connection)
+      typeof connection === "string" ? "another text" : check.show(connection)
     }`,
   );
 }
@@ -64,8 +82,8 @@ export function addressOf(connection: string | RedisConnectionOptions): string {
       `${connection.host ?? "127.0.0.1"}:${connection.port ?? 6379}`;
   }
   try {
-    const { hostname, port, pathname } = new URL(connection);
-    return hostname === "" ? pathname : `${hostname}:${port || 6379}`;
+    const { hostname, port } = new URL(connection);
+    return `${hostname || "127.0.0.1"}:${port || 6379}`;
   } catch {
     return "the given URL";
   }

@@ -9,6 +9,14 @@ import type { OpenTask } from "./open_tasks.ts";
 /** How often a worker is told again of a cancel that it has not obeyed: it may have been lost. */
 const AGAIN = 1000;
 
+/** One cancel on its way. */
+interface Cancel {
+  /** The adding of the task was refused, so that it is hardly there. */
+  readonly isUncertain: boolean;
+  /** The store was told and has not answered: to tell it again would only add to its work. */
+  isTold: boolean;
+}
+
 /** Takes tasks out of the store. */
 export class Cancels {
   // Invariant: #tasks holds the tasks that were given up here while the store may still have
@@ -16,7 +24,7 @@ export class Cancels {
   readonly #engine: Engine;
   readonly #gone: (task: OpenTask) => void;
   readonly #failed: (error: unknown) => void;
-  readonly #tasks = new Map<OpenTask, boolean>();
+  readonly #tasks = new Map<OpenTask, Cancel>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** `gone` is told when the store has a task no more. */
@@ -35,22 +43,28 @@ export class Cancels {
    */
   begin(task: OpenTask, isUncertain = false): void {
     if (this.#tasks.has(task)) return;
-    this.#tasks.set(task, isUncertain);
+    const cancel = { isUncertain, isTold: false };
+    this.#tasks.set(task, cancel);
     this.#timer ??= setInterval(() => {
       if (this.#engine.trouble !== undefined) return;
-      for (const task of this.#tasks.keys()) this.#tell(task);
+      for (const [task, cancel] of this.#tasks) {
+        if (!cancel.isTold) this.#tell(task, cancel);
+      }
     }, AGAIN);
-    this.#tell(task);
+    this.#tell(task, cancel);
   }
 
-  #tell(task: OpenTask): void {
+  #tell(task: OpenTask, cancel: Cancel): void {
+    cancel.isTold = true;
     this.#engine.cancel(task.id).then(
       (result) => {
+        cancel.isTold = false;
         if (result !== "told") this.#gone(task);
       },
       (error) => {
+        cancel.isTold = false;
         // Refused as its adding was: there is nothing to take out.
-        if (this.#tasks.get(task) && this.#engine.trouble === undefined) {
+        if (cancel.isUncertain && this.#engine.trouble === undefined) {
           this.#gone(task);
         } else this.#failed(error);
       },

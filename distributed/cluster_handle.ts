@@ -16,10 +16,14 @@ import type {
   TaskState,
 } from "@specify/async-core/runner";
 
+import type { Absence } from "./absence.ts";
+
 /** What a handle asks of its runner. */
 export interface HandleOwner {
   cancel(handle: ClusterHandle<unknown>, reason: unknown): void;
   setPriority(handle: ClusterHandle<unknown>, priority: TaskPriority): void;
+  /** Whether the store, which would tell of ends, is away. */
+  readonly absence: Absence;
 }
 
 // The executor is shared, so that a handle needs no closure of its own: it runs synchronously
@@ -95,13 +99,22 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
     this.#owner.setPriority(this, priority);
   }
 
-  /** Resolves when it has ended where it ran; never rejects. */
+  /**
+   * Resolves when it has ended where it ran, or is settled here and the store, which would tell
+   * of that, is away for long; never rejects.
+   */
   whenEnded(): Promise<void> {
     if (this.hasEnded) return Promise.resolve();
     return new Promise((resolve) => {
       const before = this.onEnded;
+      const unwatch = this.#owner.absence.watch(() => {
+        if (this.state === "queued" || this.state === "running") return;
+        unwatch();
+        resolve();
+      });
       this.onEnded = () => {
         before?.();
+        unwatch();
         resolve();
       };
     });

@@ -82,10 +82,9 @@ export class ClusterShutdown {
       admission.cutOff(reason, false);
       for (const handle of handles) handle.cancel(reason);
       report.cancelled = handles.map(infoOf);
-      if (!await this.#isOverBefore(this.#late.signal)) {
-        report.unfinished = tasks.handles().map(infoOf);
-      }
+      await this.#isOverBefore(this.#late.signal);
     }
+    report.unfinished = tasks.handles().map(infoOf);
     const { signal } = this.#hurry;
     // Those of its patience that are left hold for the workers, too.
     const hurry = () => {
@@ -104,15 +103,18 @@ export class ClusterShutdown {
   /** Whether everything ends before the signal aborts. */
   async #isOverBefore(signal: AbortSignal): Promise<boolean> {
     const { tasks, admission } = this.#target;
+    const unwatch = tasks.absence.watch(() => tasks.changed());
     try {
       await tasks.when(
-        () => tasks.size === 0 && admission.works.size === 0,
+        () => tasks.isOver && admission.works.size === 0,
         signal,
       );
       return true;
     } catch {
       // Aborted: time is up.
       return false;
+    } finally {
+      unwatch();
     }
   }
 }

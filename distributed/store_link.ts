@@ -24,6 +24,7 @@ export class StoreLink {
   readonly #engine: Engine;
   readonly #options: StoreLinkOptions;
   #opening: Promise<void> | undefined;
+  #listening: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
 
@@ -47,7 +48,7 @@ export class StoreLink {
     const { listener, aliveFor } = this.#options;
     await Promise.all([
       this.readClock(),
-      this.#engine.listen(listener),
+      this.#listen(listener),
       this.#beat(),
     ]);
     if (aliveFor === undefined || this.#isClosed) return;
@@ -55,6 +56,14 @@ export class StoreLink {
       () => this.#beat().catch(this.#options.failed),
       aliveFor / 3,
     );
+  }
+
+  /** Once, though the rest of an opening may fail: who listens twice hears everything twice. */
+  #listen(listener: EngineListener): Promise<void> {
+    return this.#listening ??= this.#engine.listen(listener).catch((error) => {
+      this.#listening = undefined;
+      throw error;
+    });
   }
 
   /** Clocks drift: to be called now and then. */

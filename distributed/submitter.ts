@@ -18,6 +18,7 @@ import {
   type TaskPriority,
   type TaskState,
 } from "@specify/async-core/runner";
+import { Absence } from "./absence.ts";
 import { AbortHub } from "./abort_hub.ts";
 import type { Refusal } from "./admission.ts";
 import { Cancels } from "./cancels.ts";
@@ -88,6 +89,7 @@ export class Submitter implements HandleOwner, EngineListener {
   readonly #check: StoreCheck;
   readonly #gate: ReadyGate;
   readonly #signals = new AbortHub();
+  readonly absence: Absence;
   #isClosed = false;
   /** How often a worker was lost with a task that is ours. */
   lostCount = 0;
@@ -99,6 +101,7 @@ export class Submitter implements HandleOwner, EngineListener {
     const { checkInterval, maxQueue } = settings;
     this.#engine = engine;
     this.#settings = settings;
+    this.absence = new Absence(() => engine.trouble !== undefined);
     this.#outbox = new Outbox((parcels) => this.#send(parcels));
     this.#cancels = new Cancels(
       engine,
@@ -128,6 +131,15 @@ export class Submitter implements HandleOwner, EngineListener {
 
   get isFull(): boolean {
     return this.#open.size >= this.#settings.maxQueue;
+  }
+
+  /**
+   * Whether nothing is left to wait for: all have ended, or nobody wants those that have not and
+   * the store, which would have to be told, is away.
+   */
+  get isOver(): boolean {
+    if (this.#open.size === 0) return true;
+    return this.absence.isLong && [...this.#open].every(isGivenUp);
   }
 
   /** The handles of tasks that have not ended. */

@@ -80,6 +80,10 @@ export class Connections {
   #keep(redis: Redis): void {
     this.#all.add(redis);
     redis.on("end", () => this.#all.delete(redis));
+    redis.on("error", (error) => {
+      // A database that Redis refuses must not become another one: ioredis would go on in 0.
+      if (isSelect(error)) redis.disconnect(true);
+    });
     redis.on("ready", () => {
       if (this.#isClosed || this.#dropped.has(redis)) redis.disconnect();
     });
@@ -106,4 +110,9 @@ export class Connections {
     this.#isClosed = true;
     for (const redis of this.#all) this.drop(redis);
   }
+}
+
+/** Whether Redis has refused to choose a database. */
+function isSelect(error: Error & { command?: { name: string } }): boolean {
+  return error.command?.name === "select";
 }

@@ -98,8 +98,9 @@ export class BullMqEngine implements Engine {
     const ended = (jobId: string, outcome: Outcome) =>
       listener.ended(fromJobId(jobId), outcome);
     const stream = this.#stream(this.#options.queue);
-    this.#closers.add(() => stream.close());
-    await stream.open((events) => {
+    const close = () => stream.close();
+    this.#closers.add(close);
+    const opened = stream.open((events) => {
       events.on("active", ({ jobId }) => listener.started(fromJobId(jobId)));
       events.on(
         "completed",
@@ -119,6 +120,14 @@ export class BullMqEngine implements Engine {
       );
       events.on("stalled", ({ jobId }) => listener.lost(fromJobId(jobId)));
     });
+    try {
+      await opened;
+    } catch (error) {
+      // It will be opened anew, with a connection of its own.
+      this.#closers.delete(close);
+      await close();
+      throw error;
+    }
   }
 
   async add(jobs: readonly NewJob[]): Promise<void> {

@@ -174,6 +174,11 @@ export class Server {
   async #take(job: TakenJob): Promise<Answer> {
     // A job that was on its way here while the worker was told to stop.
     if (this.#stopping !== undefined) return { kind: "handed back", delay: 0 };
+    // An earlier run, whose lock was lost, has not ended here: the two would share one entry of
+    // #running, and one lock in BullMQ, which stops renewing it when the first of them ends.
+    if (this.#running.has(job.id)) {
+      return { kind: "handed back", delay: soon() };
+    }
     const definition = this.#settings.definitions.get(job.name);
     if (definition === undefined) return await this.#names.answer(job);
     const envelope = readEnvelope(job);
@@ -220,7 +225,7 @@ export class Server {
     const isLastChance = lostRuns >= maxLost - 1;
     if (isLastChance) {
       if (this.#lastChances.size > 0) {
-        return { kind: "handed back", delay: 50 + Math.random() * 200 };
+        return { kind: "handed back", delay: soon() };
       }
       this.#lastChances.add(job.id);
     }
@@ -393,6 +398,11 @@ const WHY: Readonly<Record<Ending, string>> = {
   "stopped": "was handed back: its worker stops",
   "orphaned": "was cancelled: its submitter is not heard of any more",
 };
+
+/** A delay in milliseconds after which a task that must not run now is looked at again. */
+function soon(): number {
+  return 50 + Math.random() * 200;
+}
 
 function endingError(task: string, ending: Ending): DOMException {
   return new DOMException(`Task ${task} ${WHY[ending]}`, "AbortError");

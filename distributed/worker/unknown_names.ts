@@ -45,7 +45,8 @@ export class UnknownNames {
       throw new UnknownTaskError(job.name, unknownAfter);
     }
     // Somebody who knows it may be busy for long: the time begins anew.
-    this.#seen.set(job.id, isKnown ? now : since);
+    if (isKnown) this.#seen.delete(job.id);
+    else this.#seen.set(job.id, since);
     for (const [id, seen] of this.#seen) {
       // Those that others have taken since; they are in the order of their first sight.
       if (now - seen <= 10 * unknownAfter) break;
