@@ -20,7 +20,6 @@ import {
   type TaskRunner,
   type TaskScope,
 } from "@specify/async-core/runner";
-import { addressOf, type RedisConnectionOptions } from "./address.ts";
 import { Admission } from "./admission.ts";
 import type { BatchRunner } from "./batch.ts";
 import * as check from "./check.ts";
@@ -35,7 +34,7 @@ import { checkShutdownOptions, ClusterShutdown } from "./cluster_shutdown.ts";
 import { definitionOf } from "./define_task.ts";
 import type { Engine } from "./engine.ts";
 import { gatherAll } from "./gather.ts";
-import { LazyEngine } from "./lazy_engine.ts";
+import { engineOf } from "./lazy_engine.ts";
 import { firstOf } from "./race.ts";
 import { runScope } from "./scope.ts";
 import type { ClusterStatistics } from "./statistics.ts";
@@ -92,7 +91,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     this.#options = options;
     this.#maxAhead = maxAhead;
     this.#report = reporter(options.onError);
-    this.#engine = lazyEngine(options, this.#report);
+    this.#engine = engineOf(options, this.#report);
     const tasks = new Submitter(
       this.#engine,
       submitterSettings(options, this.#report),
@@ -197,7 +196,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     task: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
     options: RunnerMapOptions = {},
   ): AsyncIterableIterator<U> & AsyncDisposable {
-    checkSource(source);
+    check.source(source);
     if (definitionOf(task) === undefined) {
       throw new TypeError(
         `task must be a defined task, got ${
@@ -385,35 +384,4 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     check.signal("signal", options.signal);
     options.signal.throwIfAborted();
   }
-}
-
-/** BullMQ is loaded when something is submitted or served. */
-function lazyEngine(
-  options: ClusterRunnerOptions,
-  report: (error: Error) => void,
-): Engine {
-  const connection: string | RedisConnectionOptions = options.connection ??
-    "redis://127.0.0.1:6379";
-  return new LazyEngine(addressOf(connection), async () => {
-    const { BullMqEngine } = await import("./bullmq/engine.ts");
-    return new BullMqEngine({
-      connection,
-      queue: options.queue ?? "async-distributed",
-      prefix: options.prefix ?? "bull",
-      report,
-    });
-  });
-}
-
-/** Checks that there is something to read from: a string is iterable, too. */
-function checkSource(source: unknown): void {
-  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
-    source,
-  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
-  if (typeof (async ?? sync) === "function") return;
-  throw new TypeError(
-    `source must be an iterable or an async iterable, got ${
-      check.show(source)
-    }`,
-  );
 }

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { addressOf, type RedisConnectionOptions } from "./address.ts";
+import type { ClusterRunnerOptions } from "./cluster_options.ts";
 import type { TaskPriority } from "@specify/async-core/runner";
 import type {
   CancelResult,
@@ -111,4 +113,22 @@ export class LazyEngine implements Engine {
       this.#loaded = engine
     );
   }
+}
+
+/** The engine that options name: BullMQ, loaded when something is submitted or served. */
+export function engineOf(
+  options: ClusterRunnerOptions,
+  report: (error: Error) => void,
+): Engine {
+  const connection: string | RedisConnectionOptions = options.connection ??
+    "redis://127.0.0.1:6379";
+  return new LazyEngine(addressOf(connection), async () => {
+    const { BullMqEngine } = await import("./bullmq/engine.ts");
+    return new BullMqEngine({
+      connection,
+      queue: options.queue ?? "async-distributed",
+      prefix: options.prefix ?? "bull",
+      report,
+    });
+  });
 }

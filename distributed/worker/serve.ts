@@ -24,6 +24,14 @@ import { LOST, writeReason } from "../outcome.ts";
 import { decode } from "../serialize/decode.ts";
 import { encode } from "../serialize/encode.ts";
 import { endSpan, runTraced } from "../tracing.ts";
+import {
+  type Answer,
+  endedEarly,
+  type Ending,
+  endingError,
+  failed,
+  soon,
+} from "./endings.ts";
 import { type CheckedEnvelope, readEnvelope } from "./envelope.ts";
 import { Owners } from "./owners.ts";
 import { Progress } from "./progress.ts";
@@ -50,12 +58,6 @@ export interface ServeSettings {
   readonly orphanAfter: number;
   readonly report: (error: Error) => void;
 }
-
-/** Why a running job is being ended before its time. */
-type Ending = "cancelled" | "lock lost" | "stopped" | "orphaned";
-
-/** What is to become of a job, and what it counts as when that is not its kind. */
-type Answer = JobEnd & { readonly counts?: "cancelled" | "lost" };
 
 interface Running {
   readonly handle: TaskHandle<unknown>;
@@ -192,7 +194,7 @@ export class Server {
         };
       }
       if (state === "dead") {
-        return this.#endedEarly("orphaned", endingError(job.name, "orphaned"));
+        return endedEarly("orphaned", endingError(job.name, "orphaned"));
       }
     }
     let left = Infinity;
@@ -314,7 +316,7 @@ export class Server {
       await progress.finish();
       if (running.ending !== undefined && failure !== undefined) {
         if (hasStarted) await this.#endOf(ended, running.ending);
-        return this.#endedEarly(running.ending, failure.error);
+        return endedEarly(running.ending, failure.error);
       }
       if (failure === undefined) {
         return {
@@ -344,27 +346,6 @@ export class Server {
     clearTimeout(timer);
   }
 
-  #endedEarly(ending: Ending, error: unknown): Answer {
-    switch (ending) {
-      case "stopped":
-        return { kind: "handed back", delay: 0 };
-      case "lock lost":
-        // The store refuses it: the job is another worker's.
-        return {
-          kind: "failed",
-          reason: writeReason("failed", error),
-          counts: "lost",
-        };
-      case "cancelled":
-      case "orphaned":
-        return {
-          kind: "failed",
-          reason: writeReason("cancelled", error),
-          counts: "cancelled",
-        };
-    }
-  }
-
   #end(id: string, ending: Ending): void {
     const running = this.#running.get(id);
     if (running === undefined || running.ending !== undefined) return;
@@ -389,35 +370,4 @@ export class Server {
       }
     }
   }
-}
-
-const WHY: Readonly<Record<Ending, string>> = {
-  "cancelled": "was cancelled by its submitter",
-  "lock lost":
-    "was given to another worker: this one was not heard of for longer than lostAfter",
-  "stopped": "was handed back: its worker stops",
-  "orphaned": "was cancelled: its submitter is not heard of any more",
-};
-
-/** A delay in milliseconds after which a task that must not run now is looked at again. */
-function soon(): number {
-  return 50 + Math.random() * 200;
-}
-
-function endingError(task: string, ending: Ending): DOMException {
-  return new DOMException(`Task ${task} ${WHY[ending]}`, "AbortError");
-}
-
-function failed(
-  { retry }: Definition,
-  job: TakenJob,
-  error: unknown,
-): JobEnd {
-  const reason = writeReason("failed", error);
-  const { attempt } = job;
-  const isWanted = retry !== undefined &&
-    (retry.retryOn?.({ attempt, error }) ?? true);
-  return isWanted
-    ? { kind: "failed", reason, retryIn: retry.getJitteredDelay(attempt - 1) }
-    : { kind: "failed", reason };
 }
