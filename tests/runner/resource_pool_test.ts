@@ -540,11 +540,14 @@ Deno.test("ResourcePool.acquire() that has waited leaves no listener and no time
   const served = pool.acquire({ signal, timeout: 60_000 });
   const refused = pool.acquire({ signal, timeout: 60_000 });
   assertEquals([listeners, timers.size], [1, 2]);
+  const timeless = assertRejects(() => pool.acquire({ signal }), DisposedError);
+  assertEquals(timers.size, 2);
   holder.release();
   const lease = await served;
   assertEquals([listeners, timers.size], [1, 1]);
   const closed = pool.close();
   await assertRejects(() => refused, DisposedError);
+  await timeless;
   assertEquals([listeners, timers.size], [0, 0]);
   lease.release();
   await closed;
@@ -820,6 +823,23 @@ Deno.test("ResourcePool ends an idle resource at the earlier of idleTimeout and 
   await clock.tick(500);
   assertEquals(things.map(({ isClosed }) => isClosed), [true, true]);
   await pool.close();
+});
+
+Deno.test("ResourcePool has one timer for all idle resources, and none after close()", async () => {
+  using clock = new FakeClock();
+  const { pool } = makePool({
+    maxResources: 2,
+    idleTimeout: 1000,
+    maxLifetime: 1500,
+  });
+  const old = await pool.acquire();
+  await clock.tick(1000);
+  (await pool.acquire()).release();
+  // It ends for its age before the other does for its idleness.
+  old.release();
+  assertEquals([pool.stats.idle, idleTimers.size], [2, 1]);
+  await pool.close();
+  assertEquals(idleTimers.size, 0);
 });
 
 Deno.test("ResourcePool prefers what was used last, so that the rest can age", async () => {
