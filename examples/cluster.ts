@@ -45,13 +45,14 @@ for await (
 await using redis = await startRedis();
 await using workers = new AsyncDisposableStack();
 const started = await Promise.all(
-  [1, 2, 3].map(() => WorkerProcess.start(redis.url)),
+  [1, 2, 3].map(() => WorkerProcess.start(redis)),
 );
 for (const worker of started) workers.use(worker);
 const submittedAt = new Map<string, number>();
 const waits = new Map<string, number[]>();
 await using cluster = new ClusterRunner({
-  connection: redis.url,
+  connection: redis.connection,
+  queue: redis.queue,
   observer: {
     queued: ({ id }) => submittedAt.set(id, performance.now()),
     // As soon as this process hears that a worker has taken it.

@@ -3,12 +3,25 @@
  *
  * @module
  */
+import { Redis } from "ioredis";
 
-/** A Redis of our own on a free port of loopback, or the one of REDIS_URL. */
-export async function startRedis(): Promise<AsyncDisposable & { url: string }> {
+/** Where the tasks of one demo wait. */
+export interface Place {
+  readonly connection: string;
+  readonly queue: string;
+}
+
+/** A Redis of our own on a free port of loopback, or the one of REDIS_URL, left as it was. */
+export async function startRedis(): Promise<AsyncDisposable & Place> {
   const given = Deno.env.get("REDIS_URL");
+  // Others may use that Redis, this demo among them.
+  const queue = `demo-${crypto.randomUUID()}`;
   if (given !== undefined) {
-    return { url: given, async [Symbol.asyncDispose]() {} };
+    return {
+      connection: given,
+      queue,
+      [Symbol.asyncDispose]: () => removeQueue(given, queue),
+    };
   }
   const directory = await Deno.makeTempDir({ prefix: "cluster_demo_" });
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -32,13 +45,26 @@ export async function startRedis(): Promise<AsyncDisposable & { url: string }> {
     );
   }
   return {
-    url: `redis://127.0.0.1:${port}`,
+    connection: `redis://127.0.0.1:${port}`,
+    queue,
     async [Symbol.asyncDispose]() {
       process.kill("SIGTERM");
       await process.status;
       await Deno.remove(directory, { recursive: true });
     },
   };
+}
+
+async function removeQueue(connection: string, queue: string): Promise<void> {
+  const redis = new Redis(connection);
+  try {
+    const stream = redis.scanStream({ match: `bull:${queue}*` });
+    for await (const keys of stream) {
+      if (keys.length > 0) await redis.unlink(...keys);
+    }
+  } finally {
+    redis.disconnect();
+  }
 }
 
 /** A worker as a process of its own. */
@@ -50,7 +76,9 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   /** Starts one and waits until it takes tasks. */
-  static async start(url: string): Promise<WorkerProcess> {
+  static async start(
+    { connection, queue }: Place,
+  ): Promise<WorkerProcess> {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
@@ -58,7 +86,8 @@ export class WorkerProcess implements AsyncDisposable {
         "--no-check",
         "--allow-all",
         new URL("./worker.ts", import.meta.url).href,
-        url,
+        connection,
+        queue,
       ],
       stdout: "piped",
     }).spawn();

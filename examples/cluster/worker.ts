@@ -7,8 +7,12 @@ import { AsyncRunner } from "@specify/async-core";
 import { ClusterRunner } from "@specify/async-distributed";
 import { countWords, hash } from "./tasks.ts";
 
-const [connection = ""] = Deno.args;
-await using cluster = new ClusterRunner({ connection, onError: () => {} });
+const [connection = "", queue = ""] = Deno.args;
+await using cluster = new ClusterRunner({
+  connection,
+  queue,
+  onError: () => {},
+});
 await using runner = new AsyncRunner({ maxWorkers: 4 });
 const worker = cluster.work([countWords, hash], {
   runner,
