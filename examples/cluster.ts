@@ -36,11 +36,15 @@ function table(title: string, rows: [string, string | number][]): void {
 }
 
 const paths: string[] = [];
-for await (
-  const entry of walkAsync(root, { pattern: "**/*.ts", skip: [/node_modules/] })
-) {
-  paths.push(entry.path);
-  if (paths.length >= Number(most)) break;
+try {
+  const files = walkAsync(root, { pattern: "**/*.ts", skip: [/node_modules/] });
+  for await (const { path } of files) {
+    paths.push(path);
+    if (paths.length >= Number(most)) break;
+  }
+} catch (error) {
+  console.error(String(error));
+  Deno.exit(1);
 }
 await using redis = await startRedis();
 await using workers = new AsyncDisposableStack();

@@ -106,5 +106,8 @@ if (import.meta.main) {
     console.error("Usage: log_analysis.ts [directory of *.log [report.json]]");
     Deno.exit(2);
   }
-  await asyncRun(({ signal }) => main(signal));
+  await asyncRun(({ signal }) => main(signal)).catch((error) => {
+    console.error(String(error));
+    Deno.exitCode = 1;
+  });
 }

@@ -103,5 +103,8 @@ if (import.meta.main) {
         for (const failure of failures) console.error(String(failure));
       },
     })
-  );
+  ).catch((error) => {
+    console.error(String(error));
+    Deno.exitCode = 1;
+  });
 }

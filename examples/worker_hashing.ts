@@ -81,5 +81,8 @@ if (import.meta.main) {
     console.error("Usage: worker_hashing.ts [directory]");
     Deno.exit(2);
   }
-  await asyncRun(({ signal }) => main(signal));
+  await asyncRun(({ signal }) => main(signal)).catch((error) => {
+    console.error(String(error));
+    Deno.exitCode = 1;
+  });
 }

@@ -1,11 +1,12 @@
 /**
- * What the examples say to words that they do not know.
+ * What the examples say to words that they do not know, and to a directory that is not there.
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { testWith } from "../support/permissions.ts";
 import { runExample } from "../support/program.ts";
+import { TemporaryDirectory } from "../support/temporary_directory.ts";
 
 testWith(
   ["read", "run"],
@@ -23,6 +24,32 @@ testWith(
       const { code, stderr } = await runExample(name, permissions, ["--help"]);
       assertEquals(code, 2, `${name}: ${stderr}`);
       assertMatch(stderr, new RegExp(`^Usage: ${name} `));
+    }
+  },
+);
+
+testWith(
+  ["read", "write", "run"],
+  "the examples that take a directory say in one line that it is not there",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const missing = directory.path("missing");
+    const output = directory.path("output");
+    const calls = [
+      ["cluster.ts", missing],
+      ["log_analysis.ts", missing, output],
+      ["watch_and_build.ts", missing, output],
+      ["worker_hashing.ts", missing],
+    ] as const;
+    const permissions = ["read", "write", "env", "sys"].map((name) =>
+      `--allow-${name}`
+    );
+    for (const [name, ...words] of calls) {
+      const { code, stderr } = await runExample(name, permissions, words);
+      assertEquals(code, 1, `${name}: ${stderr}`);
+      const [line = "", ...more] = stderr.split("\n");
+      assertStringIncludes(line, missing);
+      assertEquals(more, [""], stderr);
     }
   },
 );

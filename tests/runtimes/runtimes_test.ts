@@ -65,9 +65,21 @@ async function suite(): Promise<Suite> {
     script,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
-      await Deno.remove(directory, { recursive: true });
+      await removeAtLast(directory);
     },
   };
+}
+
+/** Removes what a browser's helper processes, which end after it, may still be writing to. */
+async function removeAtLast(directory: string): Promise<void> {
+  for (let left = 100;; left--) {
+    try {
+      return await Deno.remove(directory, { recursive: true });
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 /** Runs the bundle as a program, which must end by itself. */
