@@ -45,6 +45,8 @@ export class ChunkReader {
   readonly #signal: AbortSignal | undefined;
   readonly #subscription: AbortSubscription | undefined;
   #position: number;
+  /** Bytes to be read and dropped first, of what cannot seek. */
+  #toSkip: number;
   #pending: Promise<Uint8Array | undefined> | undefined;
   #buffers: (Uint8Array | undefined)[] = [undefined, undefined];
   #turn = 0;
@@ -66,6 +68,7 @@ export class ChunkReader {
     this.#size = size;
     this.#position = options.start ?? 0;
     this.#end = options.end ?? Infinity;
+    this.#toSkip = info.isFile ? 0 : this.#position;
     this.#reuse = options.reuse ?? false;
     this.#chunkSize = size > 0
       // Not more than there is, and one byte more, so that one read also sees the end.
@@ -98,9 +101,8 @@ export class ChunkReader {
         await lockFile(file, lock, options.lockSignal ?? signal);
       }
       const isBeyond = info.isFile && info.size > 0 && start >= info.size;
-      if (start > 0 && !isBeyond) {
-        if (info.isFile) await file.seek(start, Deno.SeekMode.Start);
-        else await skipBytes(file, start);
+      if (start > 0 && !isBeyond && info.isFile) {
+        await file.seek(start, Deno.SeekMode.Start);
       }
       signal?.throwIfAborted();
       return new ChunkReader(
@@ -167,15 +169,11 @@ export class ChunkReader {
   }
 
   async #read(): Promise<Uint8Array | undefined> {
+    if (this.#toSkip > 0) await this.#skip();
     const wanted = Math.min(this.#chunkSize, this.#end - this.#position);
     if (wanted <= 0) return undefined;
     const buffer = this.#buffer(wanted);
-    let count: number | null;
-    try {
-      count = await this.#file.read(buffer);
-    } catch (error) {
-      throw withPath(error, "read", this.#path);
-    }
+    const count = await this.#readInto(buffer);
     if (count === null) {
       if (this.#position < Math.min(this.#size, this.#end)) {
         await this.#checkTruncation();
@@ -184,6 +182,25 @@ export class ChunkReader {
     }
     this.#position += count;
     return count === buffer.byteLength ? buffer : buffer.subarray(0, count);
+  }
+
+  async #readInto(buffer: Uint8Array): Promise<number | null> {
+    try {
+      return await this.#file.read(buffer);
+    } catch (error) {
+      throw withPath(error, "read", this.#path);
+    }
+  }
+
+  async #skip(): Promise<void> {
+    const buffer = new Uint8Array(Math.min(this.#toSkip, 65_536));
+    while (this.#toSkip > 0 && this.#closing === undefined) {
+      const count = await this.#readInto(
+        buffer.subarray(0, Math.min(this.#toSkip, buffer.byteLength)),
+      );
+      if (count === null) return;
+      this.#toSkip -= count;
+    }
   }
 
   #buffer(size: number): Uint8Array {
@@ -221,15 +238,5 @@ export async function openForReading(
     throw error;
   } finally {
     subscription.unsubscribe();
-  }
-}
-
-/** Goes ahead in what cannot seek. */
-async function skipBytes(file: Deno.FsFile, count: number): Promise<void> {
-  const buffer = new Uint8Array(Math.min(count, 65_536));
-  while (count > 0) {
-    const read = await file.read(buffer.subarray(0, Math.min(count, 65_536)));
-    if (read === null) return;
-    count -= read;
   }
 }

@@ -130,9 +130,9 @@ async function copy(
       progress.bytes += count;
       // It grows, or is one of those of /proc, which say 0.
       progress.totalBytes = Math.max(progress.totalBytes, progress.bytes);
-      onProgress({ ...progress });
+      return onProgress({ ...progress });
     }),
   });
-  onProgress?.({ ...progress, totalBytes: bytes, files: 1 });
+  await onProgress?.({ ...progress, totalBytes: bytes, files: 1 });
   return { bytes, files: 1, skipped: [] };
 }

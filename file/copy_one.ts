@@ -20,7 +20,7 @@ export interface FileCopy {
   preserveTimestamps: boolean;
   signal: AbortSignal | undefined;
   /** Told of each piece. */
-  onBytes: ((count: number) => void) | undefined;
+  onBytes: ((count: number) => unknown) | undefined;
 }
 
 /** Below this, two buffers gain nothing over one; above, nothing more is gained. */
@@ -122,7 +122,8 @@ async function copyPieces(
     }
     size += piece.byteLength;
     signal?.throwIfAborted();
-    onBytes?.(piece.byteLength);
+    // An async function is one that returns void too: its rejection must not be lost.
+    await onBytes?.(piece.byteLength);
   }
   // A hole at the end was only skipped.
   if (keepHoles) await file.truncate(size);

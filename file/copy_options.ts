@@ -29,8 +29,8 @@ export interface CopyFileOptions {
   /** Told after each piece of up to 4 MiB, and when a file is finished. */
   onProgress?: ((progress: CopyProgress) => void) | undefined;
   /**
-   * What to do about FIFOs, sockets and devices: refuse with a CopyError, or leave them out and
-   * name them in the result.
+   * What to do about FIFOs, sockets, devices, and names that are not valid UTF-8 and so cannot be
+   * opened: refuse with a CopyError, or leave them out and name them in the result.
    *
    * @default {"error"}
    */
@@ -51,6 +51,6 @@ export interface CopyResult {
   bytes: number;
   /** Regular files. */
   files: number;
-  /** FIFOs, sockets and devices that were left out. */
+  /** FIFOs, sockets and devices that were left out, and what could not be opened by its name. */
   skipped: string[];
 }

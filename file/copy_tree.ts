@@ -20,7 +20,7 @@ import {
   lstatIfThere,
   statIfThere,
 } from "./copy_one.ts";
-import { CopyError } from "./errors.ts";
+import { CopyError, withPath } from "./errors.ts";
 import { isWindows, joinPath, splitPath } from "./paths.ts";
 import { eachOf } from "./pool.ts";
 import type { BatchSource } from "../streams/engine.ts";
@@ -131,7 +131,7 @@ class TreeRun {
             const info = await lstatIfThere(entry.path);
             if (info?.isDirectory) {
               await this.directory(entry.path, this.#target(entry.path), info);
-            }
+            } else if (info === undefined) this.#missing(entry.path);
           }
         }
       }
@@ -173,14 +173,25 @@ class TreeRun {
     this.result.skipped.push(path);
   }
 
+  /**
+   * What the walk has seen is not there. It has gone, as if it had never been, unless the system has
+   * told its name with U+FFFD in it, which is not the name that it has.
+   */
+  #missing(path: string): void {
+    if (!splitPath(path).base.includes("\ufffd")) return;
+    if (this.#copy.special === "error") {
+      throw new CopyError(path, this.#target(path), "unreadable-name");
+    }
+    this.result.skipped.push(path);
+  }
+
   async #file(from: string, to: string): Promise<void> {
     const { overwrite, preserveTimestamps, signal, onProgress } = this.#copy;
     const [info, old] = await Promise.all([
       lstatIfThere(from),
       lstatIfThere(to),
     ]);
-    // Gone since the walk has seen it, as if it had never been there.
-    if (info === undefined) return;
+    if (info === undefined) return this.#missing(from);
     this.#totalBytes += info.size;
     this.#totalFiles++;
     let bytes = 0;
@@ -198,18 +209,19 @@ class TreeRun {
         : (count) => {
           bytes += count;
           this.result.bytes += count;
-          this.#tell(from, onProgress);
+          return this.#tell(from, onProgress);
         },
     });
     this.result.bytes += size - bytes;
     // It has grown or shrunk since it was looked at.
     this.#totalBytes += size - info.size;
     this.result.files++;
-    if (onProgress !== undefined) this.#tell(from, onProgress);
+    if (onProgress !== undefined) await this.#tell(from, onProgress);
   }
 
   async #link(from: string, to: string): Promise<void> {
-    const target = await Deno.readLink(from);
+    const target = await readLinkIfThere(from);
+    if (target === undefined) return this.#missing(from);
     const old = await lstatIfThere(to);
     if (old !== undefined) {
       if (old.isDirectory) throw new CopyError(from, to, "file-over-directory");
@@ -227,9 +239,9 @@ class TreeRun {
     );
   }
 
-  #tell(path: string, onProgress: (progress: CopyProgress) => void): void {
+  #tell(path: string, onProgress: (progress: CopyProgress) => void): unknown {
     const { bytes, files } = this.result;
-    onProgress({
+    return onProgress({
       path,
       bytes,
       totalBytes: this.#totalBytes,
@@ -255,6 +267,16 @@ class TreeRun {
       ? path
       : path.slice(joinPath(from, "").length);
     return joinPath(to, relative);
+  }
+}
+
+async function readLinkIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readLink(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    // Where it leads is no valid UTF-8, and the system does not say which link that is.
+    throw withPath(error, "copy", path);
   }
 }
 

@@ -267,6 +267,7 @@ export type CopyRefusal =
   | "into-itself"
   | "special-file"
   | "special-destination"
+  | "unreadable-name"
   | "file-over-directory"
   | "directory-over-file"
   | "directory-over-link";
@@ -279,6 +280,8 @@ const refusals: Record<CopyRefusal, string> = {
     'it is a FIFO, a socket or a device, which has no content to copy. Pass special: "skip" to leave such files out.',
   "special-destination":
     "the destination is a FIFO, a socket or a device. Write to it with AsyncFileWriter.",
+  "unreadable-name":
+    'its name is not valid UTF-8, and cannot be opened from here. Rename it, or pass special: "skip" to leave it out.',
   "file-over-directory":
     "the destination is a directory. Give the path of the file to be written.",
   "directory-over-file":

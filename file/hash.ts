@@ -85,7 +85,8 @@ async function hashFile(
       if (chunk === undefined) return { digest: hash.digest("hex"), bytes };
       hash.update(chunk);
       bytes += chunk.byteLength;
-      onProgress?.(bytes);
+      // An async function is one that returns void too: its rejection must not be lost.
+      await onProgress?.(bytes);
     }
   } finally {
     await reader.close();

@@ -11,6 +11,7 @@
 import { DisposedError } from "../_internal/errors.ts";
 import { type ChunkOptions, ChunkReader } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
+import { isFifo } from "./fifo.ts";
 import { type LineOptions, LineSplitter } from "./lines.ts";
 
 /** A file's text: how it is decoded. */
@@ -146,14 +147,6 @@ export abstract class ChunkSource<T> {
     // Left by its consumer already: nobody is there to be told.
     if (!this.#isClosed) this.#isDisposed = true;
     await this.close();
-  }
-}
-
-async function isFifo(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFifo === true;
-  } catch {
-    return false;
   }
 }
 

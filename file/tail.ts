@@ -178,6 +178,13 @@ export class TailSource implements BatchSource<string> {
 
   async #open(): Promise<Deno.FsFile> {
     const { path, lines, follow, signal } = this.#plan;
+    // Before it is opened, which would wait for the other end of a FIFO.
+    const { isFifo, isSocket } = await Deno.stat(path);
+    if (isFifo || isSocket) {
+      throw new Deno.errors.NotSupported(
+        `A FIFO or a socket has no end to begin at: tail '${path}'. Read it with streamLines().`,
+      );
+    }
     const file = this.#file = await openForReading(path, signal);
     const info = await file.stat();
     if (info.isDirectory) {
@@ -185,19 +192,36 @@ export class TailSource implements BatchSource<string> {
     }
     this.#identity = identify(info);
     if (follow) await this.#listen();
-    const start = await this.#startOf(file, info.size, lines);
+    const start = lines === 0 && !follow
+      ? info.size
+      : lines === Infinity
+      ? 0
+      : await this.#startOf(file, await this.#sizeOf(file, info), lines);
     this.#position = await file.seek(start, Deno.SeekMode.Start);
     this.#decoder = this.#newDecoder(start);
     return file;
   }
 
-  /** Where the last `lines` lines begin: read backwards, so that a long file costs no more. */
+  /** Files of /proc say that they are empty, so those that say it are read to find out. */
+  async #sizeOf(file: Deno.FsFile, info: Deno.FileInfo): Promise<number> {
+    if (info.size > 0 || !info.isFile) return info.size;
+    let size = 0;
+    for (;;) {
+      const count = await file.read(this.#buffer);
+      if (count === null) return size;
+      size += count;
+    }
+  }
+
+  /**
+   * Where the last `lines` lines begin: read backwards, so that a long file costs no more. With 0, after
+   * the last line ending: what follows it is a line that is being written.
+   */
   async #startOf(
     file: Deno.FsFile,
     size: number,
     lines: number,
   ): Promise<number> {
-    if (lines === Infinity) return 0;
     const unit = this.#plan.encoding.startsWith("utf-16") ? 2 : 1;
     // The second byte of the line feed, in big endian.
     const at = this.#plan.encoding === "utf-16be" ? 1 : 0;
@@ -222,7 +246,7 @@ export class TailSource implements BatchSource<string> {
       }
       end = start;
     }
-    return lines === 0 ? size : 0;
+    return 0;
   }
 
   /** Whole again from the start, after a truncation. What was held of a line comes first. */

@@ -11,7 +11,7 @@
 import { now } from "../_internal/clock.ts";
 import { joinPath } from "./paths.ts";
 
-const PATTERN = /^\..+\.(\d+)-([0-9a-f]{12})-\d+\.tmp$/;
+const PATTERN = /^\..+\.(\d+)-([0-9a-f]{12})-\d+\.tmp$/s;
 /** File systems allow 255 bytes; what a name costs beyond its target's is at most 48. */
 const LONGEST_BASE = 200;
 

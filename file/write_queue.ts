@@ -175,6 +175,11 @@ export class WriteQueue {
     return Promise.reject(failure.error);
   }
 
+  /** Whether the file is being opened or written. */
+  get isBusy(): boolean {
+    return this.#draining !== undefined;
+  }
+
   /** Resolves when the system is not writing: after a failure, for good. */
   idle(): Promise<void> {
     return this.#draining ?? DONE;

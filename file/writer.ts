@@ -16,6 +16,7 @@ import { AtomicFile, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
 import { encodeText } from "./encode.ts";
 import { withPath } from "./errors.ts";
+import { isFifo } from "./fifo.ts";
 import { traceWriter, type WriterTrace } from "./file_telemetry.ts";
 import { toPath } from "./paths.ts";
 import {
@@ -58,6 +59,8 @@ export class AsyncFileWriter implements AsyncDisposable {
   #state: "open" | "closing" | "committing" | "ended" | "aborted" = "open";
   /** Gives up the waiting for a lock. Made only when there is one to wait for. */
   readonly #lockWait: AbortController | undefined;
+  /** Ends the waiting for a FIFO's other end. */
+  #giveUpOpening: ((reason: unknown) => void) | undefined;
   #subscription: AbortSubscription | undefined;
   #file: Deno.FsFile | undefined;
   #atomicFile: AtomicFile | undefined;
@@ -274,11 +277,7 @@ export class AsyncFileWriter implements AsyncDisposable {
     const { isAtomic, fsync, mode, permissions } = this.#plan;
     this.#trace = traceWriter(this.path, isAtomic);
     if (!isAtomic) {
-      return this.#file = await openForWriting(
-        this.path,
-        this.#plan,
-        this.#lockWait?.signal,
-      );
+      return this.#file = await this.#openItself();
     }
     this.#atomicFile = await AtomicFile.create(this.path, {
       durable: fsync,
@@ -286,6 +285,25 @@ export class AsyncFileWriter implements AsyncDisposable {
       mode: permissions,
     });
     return this.#file = this.#atomicFile.file;
+  }
+
+  #openItself(): Promise<Deno.FsFile> {
+    const opening = openForWriting(
+      this.path,
+      this.#plan,
+      this.#lockWait?.signal,
+    );
+    return new Promise((resolve, reject) => {
+      let isGivenUp = false;
+      this.#giveUpOpening = (reason) => {
+        isGivenUp = true;
+        reject(reason);
+      };
+      opening.then((file) => {
+        if (isGivenUp) file.close();
+        else resolve(file);
+      }, reject);
+    });
   }
 
   async #close(): Promise<void> {
@@ -303,9 +321,8 @@ export class AsyncFileWriter implements AsyncDisposable {
       }
     } catch (error) {
       this.#trace?.failed(error);
-      await this.#queue.idle();
       try {
-        await this.#release();
+        await this.#releaseWhenIdle(error);
       } catch (cleanupError) {
         throw new AggregateError(
           [error, cleanupError],
@@ -334,8 +351,17 @@ export class AsyncFileWriter implements AsyncDisposable {
       // It releases the file, and tells its own caller.
       return await this.#closing.catch(() => {});
     }
-    await this.#queue.idle();
-    await this.#release();
+    await this.#releaseWhenIdle(reason);
+  }
+
+  /** After a failure: closes what is open as soon as nothing uses it. */
+  async #releaseWhenIdle(reason: unknown): Promise<void> {
+    const released = this.#queue.idle().then(() => this.#release());
+    if (this.#queue.isBusy && await isFifo(this.path)) {
+      // Nobody may be at its other end, ever.
+      this.#giveUpOpening?.(reason);
+      released.catch(() => {});
+    } else await released;
   }
 
   /** Closes what is open; the old file stays when nothing was committed. */

@@ -313,3 +313,58 @@ testWith(
     }
   },
 );
+
+testWith(
+  ["read", "write", "run"],
+  "asyncCopyFile() loses no file in silence whose name is not valid UTF-8",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await directory.write("from/good", "1");
+    const { success } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        `touch "$(printf 'bad\\377')" && mkdir "$(printf 'dir\\377')"`,
+      ],
+      cwd: directory.path("from"),
+    }).output();
+    assert(success);
+    const from = directory.path("from");
+    const error = await assertRejects(
+      () => asyncCopyFile(from, directory.path("to")),
+      CopyError,
+      "UTF-8",
+    );
+    assertEquals(error.reason, "unreadable-name");
+    const result = await asyncCopyFile(from, directory.path("to"), {
+      special: "skip",
+    });
+    assertEquals(result.files, 1);
+    assertEquals(result.skipped.sort(), [
+      `${from}/bad\ufffd`,
+      `${from}/dir\ufffd`,
+    ]);
+  },
+  { ignore: Deno.build.os !== "linux" },
+);
+
+testWith(
+  ["read", "write"],
+  "asyncCopyFile() fails with what an asynchronous onProgress rejects with",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    await directory.write("from/a", "1");
+    const failure = new Error("mine");
+    const options = { onProgress: () => Promise.reject(failure) };
+    for (const name of ["from", "from/a"]) {
+      const error = await asyncCopyFile(
+        directory.path(name),
+        directory.path("to"),
+        options,
+      ).catch((error) => error);
+      assertStrictEquals(error, failure);
+      await Deno.remove(directory.path("to"), { recursive: true }).catch(
+        () => {},
+      );
+    }
+  },
+);

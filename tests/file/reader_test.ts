@@ -722,3 +722,36 @@ testWith(
   },
   { ignore: Deno.build.os !== "linux" },
 );
+
+testWith(
+  ["read", "write", "run"],
+  "AsyncFileReader.streamBytes() can be given up while it looks for the start of a range in a silent FIFO",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    using writer = await Deno.open(path, { read: true, write: true });
+    await writer.write(bytesOf("0123456789"));
+    const reader = new AsyncFileReader(path);
+    const range = { start: 3, end: 7 };
+    assertEquals(
+      await reader.streamBytes(range).collect(),
+      [bytesOf("3456")],
+    );
+    const reason = { why: "test" };
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = collect(
+      new AsyncFileReader(path, { signal }).streamBytes(range),
+    ).catch((error) => error);
+    const disposed = collect(reader.streamBytes(range)).catch((error) => error);
+    await until(() => openFiles(path) === 3);
+    controller.abort(reason);
+    await reader[Symbol.asyncDispose]();
+    assertStrictEquals(await waiting, reason);
+    assertInstanceOf(await disposed, DisposedError);
+    writer.close();
+    await until(() => openFiles(path) === 0);
+  },
+  { ignore: Deno.build.os !== "linux" },
+);

@@ -173,9 +173,11 @@ testWith(
     await using directory = await TemporaryDirectory.create();
     const path = await directory.write("log", "1\n");
     const stat = Deno.stat;
-    // The worst moment: it has read to the end, and looks now whether the file is still the same.
+    let looks = 0;
+    // The worst moment: it has read to the end, and looks now whether the file is still the same. (The
+    // look before that is whether it is a FIFO.)
     Deno.stat = (asked) => {
-      if (asked === path) {
+      if (asked === path && ++looks === 2) {
         Deno.stat = stat;
         Deno.writeTextFileSync(path, "2\n", { append: true });
         Deno.renameSync(path, `${path}.1`);
@@ -317,4 +319,65 @@ testWith(
       "none",
     );
   },
+);
+
+testWith(
+  needed,
+  "AsyncFileReader.tail() with lines 0 tells nothing of what is there, and of a line that is being written all of it",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    for (const content of ["1\nha", "ha"]) {
+      const path = await directory.write("log", content);
+      await using reader = new AsyncFileReader(path);
+      assertEquals(await reader.tail({ lines: 0 }).collect(), []);
+      const lines = reader.tail({ lines: 0, follow: true, pollInterval: 10 })
+        [Symbol.asyncIterator]();
+      const { stat } = Deno;
+      let looks = 0;
+      Deno.stat = (asked) => {
+        if (asked === path) looks++;
+        return stat(asked);
+      };
+      try {
+        const next = lines.next();
+        // The second look at it: it has begun, and read what there is.
+        await until(() => looks >= 2);
+        await append(path, "lf\n");
+        assertEquals((await next).value, "half");
+        await lines.return?.();
+      } finally {
+        Deno.stat = stat;
+      }
+    }
+  },
+);
+
+// All permissions: Deno wants them for /proc.
+testWith(
+  ["read", "write", "run", "env", "net", "sys", "ffi"],
+  "AsyncFileReader.tail() finds the last lines of a file of /proc, whose size is 0",
+  async () => {
+    const reader = new AsyncFileReader("/proc/self/status");
+    const lines = await reader.tail({ lines: 2 }).collect();
+    assertEquals(lines.length, 2);
+    assert(lines[0]?.includes(":"));
+  },
+  { ignore: Deno.build.os !== "linux" },
+);
+
+testWith(
+  ["read", "write", "run"],
+  "AsyncFileReader.tail() refuses a FIFO, naming it, without opening it",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    await using reader = new AsyncFileReader(path);
+    await assertRejects(
+      () => reader.tail().collect(),
+      Deno.errors.NotSupported,
+      path,
+    );
+  },
+  { ignore: Deno.build.os !== "linux" },
 );

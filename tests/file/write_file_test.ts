@@ -441,3 +441,17 @@ testWith(
     }
   },
 );
+
+testWith(
+  ["read", "write"],
+  "asyncWriteFile() clears away the litter of a name with a line feed",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    // Linux has no process with such an id.
+    await directory.write(".a\nb.999999999-0123456789ab-1.tmp", "half");
+    await asyncWriteFile(directory.path("a\nb"), "whole", { atomic: true });
+    const names = [...Deno.readDirSync(directory.root)].map(({ name }) => name);
+    assertEquals(names, ["a\nb"]);
+  },
+  { ignore: Deno.build.os === "windows" },
+);

@@ -12,7 +12,9 @@ import { DisposedError } from "../../_internal/errors.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { writeAll } from "../../file/write_all.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
+import { openFiles } from "../support/open_files.ts";
 import { testWith } from "../support/permissions.ts";
+import { until } from "../support/real_time.ts";
 
 const onLinux = { ignore: Deno.build.os !== "linux" };
 
@@ -613,4 +615,44 @@ testWith(
       assert(error.message.includes(directory.path("no")));
     }
   },
+);
+
+testWith(
+  ["read", "write", "run"],
+  "AsyncFileWriter waits neither for a FIFO's reader nor for a silent one when it is aborted",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = directory.path("fifo");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    const reason = { why: "test" };
+    const controller = new AbortController();
+    const ways: ((writer: AsyncFileWriter) => Promise<unknown>)[] = [
+      (writer) => writer.flush(),
+      (writer) => writer.close(),
+    ];
+    for (const isOpen of [false, true]) {
+      // Open, it takes 64 KiB and no more.
+      using _reader = isOpen
+        ? await Deno.open(path, { read: true, write: true })
+        : undefined;
+      for (const way of ways) {
+        const writer = new AsyncFileWriter(path);
+        void writer.writeBytes(new Uint8Array(200_000));
+        const result = way(writer).catch((error) => error);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await writer.abort(reason);
+        assertStrictEquals(await result, reason);
+      }
+    }
+    const writer = new AsyncFileWriter(path, { signal: controller.signal });
+    void writer.write("text");
+    const closed = writer.close().catch((error) => error);
+    controller.abort(reason);
+    assertStrictEquals(await closed, reason);
+    // What still waits for the FIFO comes to its end, and is closed.
+    const reader = await Deno.open(path, { read: true, write: true });
+    await until(() => openFiles(path) === 1);
+    reader.close();
+  },
+  { ignore: Deno.build.os !== "linux" },
 );
