@@ -644,6 +644,8 @@ testWith(
         assertStrictEquals(await result, reason);
       }
     }
+    // The writes under way fail for want of a reader, before there is another one.
+    await until(() => openFiles(path) === 0);
     const writer = new AsyncFileWriter(path, { signal: controller.signal });
     void writer.write("text");
     const closed = writer.close().catch((error) => error);
