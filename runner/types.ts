@@ -110,7 +110,7 @@ export interface TaskHandle<T> extends Promise<T> {
  * and a ClusterRunner all are one.
  */
 export interface TaskRunner {
-  /** Queues a task and returns its handle. */
+  /** Queues a task and returns its handle. The task starts later, never within the call. */
   submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T>;
   /** True while the queue holds `maxQueue` tasks or more. Always false without that bound. */
   readonly isFull: boolean;

@@ -3,9 +3,14 @@
  *
  * @module
  */
+import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
-import type { SubmitOptions, TaskRunner } from "../../runner/types.ts";
+import type {
+  SubmitOptions,
+  TaskHandle,
+  TaskRunner,
+} from "../../runner/types.ts";
 import type { PullableIterator } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import type { Mapper } from "./element.ts";
@@ -50,16 +55,54 @@ export function concurrentMap<T, U>(
       ordered,
     });
   }
-  // Without a name of its own a task is called by its id.
-  const name = fn.name || undefined;
-  const submit: SubmitOptions = { priority, signal, name };
-  return new ConcurrentMap(
-    plan.iterate(),
-    (value: T, index: number) => runner.submit(() => fn(value, index), submit),
-    {
-      concurrency: options.concurrency ?? 64,
-      ordered,
-      ready: () => runner.isFull ? runner.ready(signal) : undefined,
-    },
-  );
+  const queue = new QueuedCalls(runner, fn, {
+    priority,
+    signal,
+    // Without a name of its own a task is called by its id.
+    name: fn.name || undefined,
+  });
+  return new ConcurrentMap(plan.iterate(), queue.submit, {
+    concurrency: options.concurrency ?? 64,
+    ordered,
+    ready: () => runner.isFull ? runner.ready(signal) : undefined,
+    finished: () => queue.cancel(),
+  });
+}
+
+/**
+ * The calls of `fn` that wait in a runner's queue: one that others keep busy may start them late or
+ * never, so whoever leaves the stream takes them back and waits only for those that run.
+ */
+class QueuedCalls<T, U> {
+  // Invariant: #handles holds the handles of the calls that were submitted and have neither begun
+  // nor been settled by the one who cancelled them.
+  readonly #runner: TaskRunner;
+  readonly #fn: Mapper<T, U>;
+  readonly #options: SubmitOptions;
+  readonly #handles = new Set<TaskHandle<U>>();
+
+  constructor(runner: TaskRunner, fn: Mapper<T, U>, options: SubmitOptions) {
+    this.#runner = runner;
+    this.#fn = fn;
+    this.#options = options;
+  }
+
+  readonly submit = (value: T, index: number): TaskHandle<U> => {
+    const handle: TaskHandle<U> = this.#runner.submit(() => {
+      // No runner starts a task before `submit` has returned its handle.
+      this.#handles.delete(handle);
+      return this.#fn(value, index);
+    }, this.#options);
+    this.#handles.add(handle);
+    return handle;
+  };
+
+  cancel(): void {
+    if (this.#handles.size === 0) return;
+    const reason = abortError(
+      "The stream was left, so this task was cancelled",
+    );
+    for (const handle of this.#handles) handle.cancel(reason);
+    this.#handles.clear();
+  }
 }
