@@ -3,14 +3,12 @@
  *
  * @module
  */
-import { TaskPriority } from "@specify/async-core/runner";
-import type { TaskObserver } from "@specify/async-core/runner";
+import type { TaskObserver, TaskPriority } from "@specify/async-core/runner";
 import { checkConnection, type RedisConnectionOptions } from "./address.ts";
 import * as check from "./check.ts";
 import type { KeepPolicy } from "./engine.ts";
 import { HOW_TO_GET_REDIS } from "./errors.ts";
 import { checkKeep } from "./submit_options.ts";
-import type { SubmitterSettings } from "./submitter.ts";
 
 /** Where the cluster's queue is, and defaults for its tasks. */
 export interface ClusterRunnerOptions {
@@ -114,27 +112,6 @@ export function checkOptions(options: ClusterRunnerOptions): void {
   if (options.onError !== undefined) {
     check.functionNamed("onError", options.onError);
   }
-}
-
-/** What the submitter of a runner is made with. */
-export function submitterSettings(
-  options: ClusterRunnerOptions,
-  report: (error: Error) => void,
-): SubmitterSettings {
-  return {
-    priority: options.priority ?? TaskPriority.NORMAL,
-    timeout: options.timeout ?? Infinity,
-    maxInputBytes: options.maxInputBytes ?? 1_048_576,
-    maxQueue: options.maxQueue ?? Infinity,
-    sendTimeout: options.sendTimeout ?? Infinity,
-    checkInterval: options.checkInterval ?? 30_000,
-    keep: options.keep,
-    aliveFor: options.orphans === "cancel"
-      ? options.orphanAfter ?? 30_000
-      : undefined,
-    observer: options.observer,
-    report,
-  };
 }
 
 /** Who is told of trouble that belongs to no task. */

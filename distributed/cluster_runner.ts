@@ -28,7 +28,6 @@ import {
   checkOptions,
   type ClusterRunnerOptions,
   reporter,
-  submitterSettings,
 } from "./cluster_options.ts";
 import { checkShutdownOptions, ClusterShutdown } from "./cluster_shutdown.ts";
 import { definitionOf } from "./define_task.ts";
@@ -40,6 +39,7 @@ import { runScope } from "./scope.ts";
 import type { ClusterStatistics } from "./statistics.ts";
 import type { ClusterSubmitOptions } from "./submit_options.ts";
 import { Submitter } from "./submitter.ts";
+import { submitterSettings } from "./submitter_settings.ts";
 import { ClusterWorker } from "./worker/cluster_worker.ts";
 import { Server } from "./worker/serve.ts";
 import { onTermination } from "./worker/termination.ts";

@@ -32,6 +32,11 @@ export function isGivenUp(task: OpenTask): boolean {
   return !task.handles.some(isUnsettled);
 }
 
+/** What one handle of a task decodes: that works in place, so each of several has its own. */
+export function ownCopy<T>(value: T, { handles }: OpenTask): T {
+  return handles.length === 1 ? value : structuredClone(value);
+}
+
 /** The tasks, and those who wait for there to be fewer. */
 export class OpenTasks {
   // Invariant: a handle is in the task of its id here exactly until `hasEnded`, settled or not;
@@ -50,6 +55,12 @@ export class OpenTasks {
 
   [Symbol.iterator](): IterableIterator<OpenTask> {
     return this.#tasks.values();
+  }
+
+  /** The task that a handle belongs to; none while it waits in some task's `next`. */
+  taskOf(handle: ClusterHandle<unknown>): OpenTask | undefined {
+    const task = this.#tasks.get(handle.id);
+    return task?.handles.includes(handle) ? task : undefined;
   }
 
   /** Adds a handle to the task of its id. */

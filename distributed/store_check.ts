@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ClusterHandle } from "./cluster_handle.ts";
 import type { Engine, Found, Outcome } from "./engine.ts";
 import { TaskNotFoundError } from "./errors.ts";
 import { isUnsettled, type OpenTask, type OpenTasks } from "./open_tasks.ts";
@@ -80,6 +81,20 @@ export class StoreCheck {
       .map(({ id }) => id);
     for (let start = 0; start < ids.length; start += AT_ONCE) {
       await this.look(ids.slice(start, start + AT_ONCE));
+    }
+  }
+
+  /** Asks for the task of a handle that was attached. Should this fail, the next check asks. */
+  async ask(handle: ClusterHandle<unknown>): Promise<void> {
+    try {
+      await this.#link.open();
+      handle.isStored = true;
+      await this.look([handle.id]);
+      handle.isAsking = false;
+      // For what happened between that answer and now.
+      if (!handle.hasEnded) await this.look([handle.id]);
+    } finally {
+      handle.isAsking = false;
     }
   }
 
