@@ -130,7 +130,9 @@ testWithRedis(
     await using redis = await useRedis();
     await using serving = new ClusterRunner(redis.at);
     let release: (() => void) | undefined;
-    const held = defineTask("held", async (_: null) => {
+    let signal: AbortSignal | undefined;
+    const held = defineTask("held", async (_: null, context) => {
+      signal = context.signal;
       await new Promise<void>((resolve) => release = resolve);
       return "done";
     });
@@ -143,6 +145,8 @@ testWithRedis(
     const report = await leaving.shutdown({ wait: false, grace: 10 });
     assertEquals(report.unfinished.map(({ id }) => id), [handle.id]);
     assertEquals(worker.stats().running, 1);
+    // What ends before its worker hears of the cancel has succeeded.
+    await until(() => signal?.aborted === true);
     release?.();
     await Promise.allSettled([attached, handle]);
     assertEquals(attached.state, "cancelled");
