@@ -46,7 +46,10 @@ try {
   console.error(String(error));
   Deno.exit(1);
 }
-await using redis = await startRedis();
+await using redis = await startRedis().catch((error) => {
+  console.error(String(error));
+  Deno.exit(1);
+});
 await using workers = new AsyncDisposableStack();
 const started = await Promise.all(
   [1, 2, 3].map(() => WorkerProcess.start(redis)),

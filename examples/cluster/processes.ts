@@ -17,6 +17,7 @@ export async function startRedis(): Promise<AsyncDisposable & Place> {
   // Others may use that Redis, this demo among them.
   const queue = `demo-${crypto.randomUUID()}`;
   if (given !== undefined) {
+    await checkRedis(given);
     return {
       connection: given,
       queue,
@@ -53,6 +54,30 @@ export async function startRedis(): Promise<AsyncDisposable & Place> {
       await Deno.remove(directory, { recursive: true });
     },
   };
+}
+
+/** Throws unless a Redis answers there: workers would wait for it as long as it takes. */
+async function checkRedis(connection: string): Promise<void> {
+  const redis = new Redis(connection, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  let cause: unknown;
+  redis.on("error", (error) => cause = error);
+  try {
+    await redis.ping();
+  } catch (error) {
+    throw new Error(
+      `No Redis answers at REDIS_URL (${
+        String(cause ?? error)
+      }). Start it, or ` +
+        "leave REDIS_URL out: then one is started here.",
+      { cause: cause ?? error },
+    );
+  } finally {
+    redis.disconnect();
+  }
 }
 
 async function removeQueue(connection: string, queue: string): Promise<void> {

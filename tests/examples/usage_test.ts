@@ -53,3 +53,21 @@ testWith(
     }
   },
 );
+
+testWith(
+  ["read", "run"],
+  "cluster.ts says in one line that no Redis answers, and starts no worker",
+  async () => {
+    // Nothing listens there: port 1 is never given out.
+    const env = { REDIS_URL: "redis://127.0.0.1:1" };
+    const permissions = ["--allow-read", "--allow-env", "--allow-sys"];
+    const { code, stderr } = await runExample(
+      "cluster.ts",
+      [...permissions, "--allow-net=127.0.0.1"],
+      ["examples", "3"],
+      { env, cwd: new URL("../../", import.meta.url).pathname },
+    );
+    assertEquals(code, 1, stderr);
+    assertMatch(stderr, /^Error: No Redis answers at REDIS_URL .*\n$/);
+  },
+);
