@@ -206,6 +206,34 @@ function list(directory: string): string[] {
   }).sort();
 }
 
+/**
+ * Moves `from` to `to` and wants each of `paths` told as one rename. A look that falls into the
+ * move sees a removal and a creation: then, but only a few times, it is moved back and again.
+ */
+async function moveTold(
+  log: Log,
+  root: string,
+  from: string,
+  to: string,
+  paths: string[] = [""],
+): Promise<void> {
+  const renames = paths.map((path) => `rename ${from}${path} -> ${to}${path}`);
+  const apart = paths.flatMap((path) => [
+    `remove ${from}${path}`,
+    `create ${to}${path}`,
+  ]).sort();
+  for (let attempt = 0;; attempt++) {
+    Deno.renameSync(`${root}/${from}`, `${root}/${to}`);
+    const lines = await log.take(paths.length);
+    if (attempt === 4 || lines.join() === renames.join()) {
+      return assertEquals(lines, renames);
+    }
+    assertEquals(lines.toSorted(), apart);
+    Deno.renameSync(`${root}/${to}`, `${root}/${from}`);
+    await log.take(1);
+  }
+}
+
 testWith(
   needed,
   "AsyncDirectoryWatcher tells the same events of one script of changes, natively and by polling",
@@ -223,8 +251,7 @@ testWith(
       assertEquals(await log.take(1), ["create new"]);
       directory.writeSync("old", "longer");
       assertEquals(await log.take(1), ["modify old"]);
-      Deno.renameSync(path("new"), path("newer"));
-      assertEquals(await log.take(1), ["rename new -> newer"]);
+      await moveTold(log, directory.root, "new", "newer");
       Deno.removeSync(path("newer"));
       assertEquals(await log.take(1), ["remove newer"]);
       // An editor's save.
@@ -242,12 +269,8 @@ testWith(
         "create x/y/z",
         "create x/y/z/f",
       ]);
-      Deno.renameSync(path("tree"), path("moved"));
-      assertEquals(await log.take(3), [
-        "rename tree -> moved",
-        "rename tree/a -> moved/a",
-        "rename tree/a/b -> moved/a/b",
-      ]);
+      const inTree = ["", "/a", "/a/b"];
+      await moveTold(log, directory.root, "tree", "moved", inTree);
       directory.writeSync("moved/a/b", "written after the move");
       assertEquals(await log.take(1), ["modify moved/a/b"]);
       Deno.renameSync(path("moved"), outside.path("out"));
@@ -266,8 +289,7 @@ testWith(
       ]);
       directory.writeSync("in/c/e", "1");
       assertEquals(await log.take(1), ["create in/c/e"]);
-      Deno.renameSync(path("in/c/e"), path("x/e"));
-      assertEquals(await log.take(1), ["rename in/c/e -> x/e"]);
+      await moveTold(log, directory.root, "in/c/e", "x/e");
       // A file becomes a directory.
       Deno.removeSync(path("old"));
       directory.writeSync("old/file", "1");
