@@ -27,6 +27,9 @@ export interface AnyIterator<T> {
   readonly [closesWhilePending]?: boolean;
 }
 
+/** What is waited for before the next element, or nothing. */
+export type Wait = PromiseLike<unknown> | undefined;
+
 /** The end of every iteration. One object: nobody may change what an iterator returned. */
 export const DONE: IteratorReturnResult<undefined> = Object.freeze({
   done: true,

@@ -146,6 +146,12 @@ export function functionNamed<T>(name: string, value: T): T {
   throw new TypeError(`${name} must be a function, got ${show(value)}`);
 }
 
+/** Checks a signal. */
+export function checkSignal(name: string, value: unknown): AbortSignal {
+  if (value instanceof AbortSignal) return value;
+  throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
+}
+
 /** The error for a value of the wrong range (RangeError) or of the wrong type (TypeError). */
 export function wrong(
   name: string,

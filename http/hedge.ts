@@ -8,13 +8,13 @@ import { onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import {
+  checkSignal,
   duration,
   functionNamed,
   integer,
   object,
   show,
 } from "../_internal/validate.ts";
-import { checkSignal } from "../runner/scheduler_options.ts";
 
 /** When to hedge. */
 export interface HedgeOptions {

@@ -7,6 +7,7 @@ import { environmentNumber } from "../_internal/environment.ts";
 import { TimerQueue } from "../_internal/timer_queue.ts";
 import {
   boolean,
+  checkSignal as checkGiven,
   duration,
   functionNamed,
   integer,
@@ -16,10 +17,7 @@ import {
   wrong,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
-import {
-  checkRunner,
-  checkSignal as checkGiven,
-} from "../runner/scheduler_options.ts";
+import { checkRunner } from "../runner/scheduler_options.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { type Auth, Authenticator } from "./auth.ts";
 import { BreakerRegistry } from "./breaker_registry.ts";

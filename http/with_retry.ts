@@ -5,8 +5,12 @@
  */
 import { sleep } from "../_internal/sleep.ts";
 import { now } from "../_internal/clock.ts";
-import { duration, functionNamed, object } from "../_internal/validate.ts";
-import { checkSignal } from "../runner/scheduler_options.ts";
+import {
+  checkSignal,
+  duration,
+  functionNamed,
+  object,
+} from "../_internal/validate.ts";
 import { CircuitOpenError } from "./errors/circuit_open_error.ts";
 import { RetryError } from "./errors/retry_error.ts";
 import { decideRetry, explainNoRetry } from "./retry_decision.ts";

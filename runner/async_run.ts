@@ -18,13 +18,13 @@ import { report, timeoutError } from "../_internal/errors.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
 import {
   boolean,
+  checkSignal,
   duration,
   functionNamed,
   object,
   show,
 } from "../_internal/validate.ts";
 import { endDefaultRunner } from "./default_runner.ts";
-import { checkSignal } from "./scheduler_options.ts";
 import { exitProcess, listenToOsSignals, type OsSignal } from "./os_signals.ts";
 
 /** What the main function is given. */

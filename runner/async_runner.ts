@@ -5,7 +5,12 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { DisposedError } from "../_internal/errors.ts";
-import { boolean, functionNamed, object } from "../_internal/validate.ts";
+import {
+  boolean,
+  checkSignal,
+  functionNamed,
+  object,
+} from "../_internal/validate.ts";
 import {
   type BatchSettings,
   gatherAll,
@@ -21,7 +26,7 @@ import { checkSource, RunnerMap, type RunnerMapOptions } from "./runner_map.ts";
 import { type RunnerOptions, takeRunnerOptions } from "./runner_options.ts";
 import { coreOf, TaskScheduler } from "./scheduler.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import { checkSignal, concurrency } from "./scheduler_options.ts";
+import { concurrency } from "./scheduler_options.ts";
 import {
   inherit,
   runScope,

@@ -17,10 +17,10 @@ import {
   type TimerTarget,
 } from "../_internal/timer_queue.ts";
 import {
+  checkSignal,
   duration as checkDuration,
   functionNamed,
 } from "../_internal/validate.ts";
-import { checkSignal } from "./scheduler_options.ts";
 
 /** What else ends the time limit. */
 export interface AsyncTimeoutOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 import { onAbort } from "../_internal/abort.ts";
-import { checkSignal } from "./scheduler_options.ts";
+import { checkSignal } from "../_internal/validate.ts";
 
 interface Waiter {
   readonly holds: () => boolean;

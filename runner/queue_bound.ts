@@ -10,7 +10,8 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { QueueFullError } from "./errors.ts";
 import { isOpen, type Job, type JobCanceller } from "./job.ts";
 import type { ReadyGate } from "./ready_gate.ts";
-import { checkSignal, type OverflowPolicy } from "./scheduler_options.ts";
+import type { OverflowPolicy } from "./scheduler_options.ts";
+import { checkSignal } from "../_internal/validate.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
 
 /** What the bound asks of its scheduler. */

@@ -5,11 +5,15 @@
  */
 import { now } from "../_internal/clock.ts";
 import { type TimerEntry, timers } from "../_internal/timer_queue.ts";
-import { duration, functionNamed, object } from "../_internal/validate.ts";
+import {
+  checkSignal,
+  duration,
+  functionNamed,
+  object,
+} from "../_internal/validate.ts";
 import { PoolCore } from "./pool_core.ts";
 import { PoolTimeoutError } from "./pool_errors.ts";
 import { checkPoolOptions } from "./pool_settings.ts";
-import { checkSignal } from "./scheduler_options.ts";
 import type {
   AcquireOptions,
   CloseOptions,

@@ -5,12 +5,17 @@
  * @module
  */
 import { environmentNumber } from "../_internal/environment.ts";
-import { duration, integer, object, show } from "../_internal/validate.ts";
+import {
+  checkSignal,
+  duration,
+  integer,
+  object,
+  show,
+} from "../_internal/validate.ts";
 import type { TaskPriority } from "./priority.ts";
 import { TaskScheduler } from "./scheduler.ts";
 import {
   checkPriority,
-  checkSignal,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,

@@ -6,6 +6,7 @@
 import { isThenable } from "../_internal/thenable.ts";
 import {
   boolean,
+  checkSignal,
   duration,
   finiteDuration,
   functionNamed,
@@ -140,12 +141,6 @@ export function checkPriority(value: unknown): TaskPriority {
     value,
     typeof value === "number",
   );
-}
-
-/** Checks a signal. */
-export function checkSignal(name: string, value: unknown): AbortSignal {
-  if (value instanceof AbortSignal) return value;
-  throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
 }
 
 /** Checks what is given as a runner. */

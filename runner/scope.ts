@@ -12,13 +12,13 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { abortError, DisposedError } from "../_internal/errors.ts";
-import { functionNamed } from "../_internal/validate.ts";
+import { checkSignal, functionNamed } from "../_internal/validate.ts";
 import type { OpenScope } from "./admission.ts";
 import { JobHandle, markHandled } from "./handle.ts";
 import { ended, settle } from "./job.ts";
 import { JobGroup, type RunnerGroup } from "./job_group.ts";
 import type { SchedulerCore } from "./scheduler_core.ts";
-import { checkPriority, checkSignal } from "./scheduler_options.ts";
+import { checkPriority } from "./scheduler_options.ts";
 import type {
   SubmitOptions,
   Task,

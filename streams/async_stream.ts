@@ -7,6 +7,7 @@
 import { isThenable } from "../_internal/thenable.ts";
 import {
   boolean,
+  checkSignal,
   duration,
   finiteDuration,
   functionNamed,
@@ -16,7 +17,6 @@ import {
   oneOf,
   show,
 } from "../_internal/validate.ts";
-import { checkSignal } from "../runner/scheduler_options.ts";
 import type { BatchSource, Operator, PullableIterator } from "./engine.ts";
 import {
   type EventEmitterLike,

@@ -6,10 +6,10 @@
  */
 import { isAbortReason } from "../_internal/abort.ts";
 import { report } from "../_internal/errors.ts";
-import type { AnyIterator } from "../_internal/iterators.ts";
+import type { AnyIterator, Wait } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { BATCH, closeQuietly, type Frame, PULL } from "./frame.ts";
-import type { PullableIterator, Wait } from "./types.ts";
+import type { PullableIterator } from "./types.ts";
 import { Walk } from "./walk.ts";
 
 /** What the driving function waits for. */

@@ -15,7 +15,8 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { report } from "../_internal/errors.ts";
 import { Drive } from "./drive.ts";
-import type { Operator, Origin, Push, RunAccess, Wait } from "./types.ts";
+import type { Operator, Origin, Push, RunAccess } from "./types.ts";
+import type { Wait } from "../_internal/iterators.ts";
 
 export type {
   BatchSource,
@@ -24,8 +25,8 @@ export type {
   PullableIterator,
   Push,
   RunAccess,
-  Wait,
 } from "./types.ts";
+export type { Wait } from "../_internal/iterators.ts";
 
 /** Every level of every chain. */
 const ALL = Infinity;

@@ -6,9 +6,10 @@
 import {
   type AnyIterator,
   closesWhilePending,
+  type Wait,
 } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import type { BatchSource, Push, Wait } from "./types.ts";
+import type { BatchSource, Push } from "./types.ts";
 import { closeNow } from "./upstream.ts";
 
 /** An array, its promises awaited. */

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { PullableIterator, Wait } from "./types.ts";
+import type { PullableIterator } from "./types.ts";
+import type { Wait } from "../_internal/iterators.ts";
 import { StreamOverflowError } from "./errors.ts";
 import { Relay, type RelaySource } from "./relay.ts";
 

@@ -6,17 +6,14 @@
  */
 import {
   boolean,
+  checkSignal,
   functionNamed,
   integerOrInfinity,
   object,
   oneOf,
   show,
 } from "../_internal/validate.ts";
-import {
-  checkPriority,
-  checkRunner,
-  checkSignal,
-} from "../runner/scheduler_options.ts";
+import { checkPriority, checkRunner } from "../runner/scheduler_options.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 

@@ -5,7 +5,7 @@
  */
 import { now } from "../_internal/clock.ts";
 import { macrotask } from "../_internal/macrotask.ts";
-import type { Wait } from "./types.ts";
+import type { Wait } from "../_internal/iterators.ts";
 
 /** How long a walk may keep the event loop, in milliseconds. */
 const SLICE = 8;

@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { closesWhilePending, DONE } from "../_internal/iterators.ts";
+import { closesWhilePending, DONE, type Wait } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
-import type { PullableIterator, Wait } from "./types.ts";
-import { Closing, nextOf } from "./wrapped.ts";
+import type { PullableIterator } from "./types.ts";
+import { nextOf } from "./wrapped.ts";
+import { Closing } from "./upstream.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {

@@ -3,10 +3,7 @@
  *
  * @module
  */
-import type { AnyIterator } from "../_internal/iterators.ts";
-
-/** What a push returns: a thenable to wait for before the next element, or nothing. */
-export type Wait = PromiseLike<unknown> | undefined;
+import type { AnyIterator, Wait } from "../_internal/iterators.ts";
 
 /**
  * Takes one element. It passes on at most one element before it returns (or before the thenable

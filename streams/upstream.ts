@@ -9,10 +9,26 @@ import { report } from "../_internal/errors.ts";
 import {
   type AnyIterator,
   closesWhilePending,
+  type Wait,
 } from "../_internal/iterators.ts";
 import { isThenable, isTrustedThenable } from "../_internal/thenable.ts";
-import type { Wait } from "./types.ts";
-import { Closing } from "./wrapped.ts";
+
+/** A closing that is under way, or has been. */
+export class Closing {
+  #pending: Promise<unknown> | undefined = undefined;
+
+  /** Begins it; the result is its own, failure and all. */
+  begin(closing: Promise<unknown>): Promise<unknown> {
+    const settled = () => void (this.#pending = undefined);
+    this.#pending = closing.then(settled, settled);
+    return closing;
+  }
+
+  /** Waits for it as one who has not begun it: the failure is told to who has. */
+  get ended(): Promise<unknown> | undefined {
+    return this.#pending;
+  }
+}
 
 /** Told what a read brought, during the read or later. Must not throw. */
 export interface UpstreamReader<T> {

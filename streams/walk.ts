@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { AnyIterator } from "../_internal/iterators.ts";
+import type { AnyIterator, Wait } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { show } from "../_internal/validate.ts";
 import {
@@ -18,7 +18,7 @@ import {
   SYNC,
 } from "./frame.ts";
 import { Pace } from "./pace.ts";
-import type { BatchSource, PullableIterator, Push, Wait } from "./types.ts";
+import type { BatchSource, PullableIterator, Push } from "./types.ts";
 
 // Invariants:
 // - `top` is the innermost frame; levels rise strictly from the bottom to the top, since only an

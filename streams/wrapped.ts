@@ -6,6 +6,7 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import type { PullableIterator } from "./types.ts";
+import { Closing } from "./upstream.ts";
 
 /** What `pull` answers: an element or the end, or a promise of them. */
 export type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
@@ -19,23 +20,6 @@ export function nextOf<T>(
     return result instanceof Promise ? result : Promise.resolve(result);
   } catch (error) {
     return Promise.reject(error);
-  }
-}
-
-/** A closing that is under way, or has been. */
-export class Closing {
-  #pending: Promise<unknown> | undefined = undefined;
-
-  /** Begins it; the result is its own, failure and all. */
-  begin(closing: Promise<unknown>): Promise<unknown> {
-    const settled = () => void (this.#pending = undefined);
-    this.#pending = closing.then(settled, settled);
-    return closing;
-  }
-
-  /** Waits for it as one who has not begun it: the failure is told to who has. */
-  get ended(): Promise<unknown> | undefined {
-    return this.#pending;
   }
 }
 
