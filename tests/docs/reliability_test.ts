@@ -24,7 +24,7 @@ testWith(
       const cells = line.split(" | ").map((cell) => cell.trim());
       assertEquals(cells.length, 3, line);
       const [, name = "", where = ""] =
-        /"(.+)" \(`(\w+_test\.ts)`\)\s*\|$/.exec(cells[2] ?? "") ?? [];
+        /"(.+)" \(`([\w/]+_test\.ts)`\)\s*\|$/.exec(cells[2] ?? "") ?? [];
       assert(name !== "", `no test is named in: ${line}`);
       const path = `${file}${where}`;
       if (!sources.has(path)) {

@@ -5,7 +5,8 @@
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { toFileUrl } from "@std/path";
+import { walk } from "@std/fs";
+import { fromFileUrl, toFileUrl } from "@std/path";
 import { testWith } from "../support/permissions.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
 
@@ -101,11 +102,14 @@ testWith(
   "WorkerPool says so when its worker's script is missing, as in a bundle",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const root = fromFileUrl(ROOT);
     for (const folder of ["runner", "telemetry", "_internal"]) {
-      for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) {
-        if (name === "worker_entry.ts") continue;
-        const file = new URL(`${folder}/${name}`, ROOT);
-        await directory.write(`${folder}/${name}`, Deno.readFileSync(file));
+      for await (const { path, name, isFile } of walk(`${root}${folder}`)) {
+        if (!isFile || name === "worker_entry.ts") continue;
+        await directory.write(
+          path.slice(root.length),
+          await Deno.readFile(path),
+        );
       }
     }
     const text = await run(
