@@ -5,7 +5,7 @@
  */
 import { functionNamed, show, wrong } from "../_internal/validate.ts";
 import { originOf } from "./request.ts";
-import { untilAbort } from "./until_abort.ts";
+import { untilAbort } from "../_internal/until_abort.ts";
 
 /** A token that can be renewed. */
 export interface TokenAuth {

@@ -13,7 +13,7 @@ import type { Call } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
 import { type HTTPHooks, type HTTPRequest, RETRY } from "./hooks.ts";
 import { headerRecord } from "./request.ts";
-import { untilAbort } from "./until_abort.ts";
+import { untilAbort } from "../_internal/until_abort.ts";
 
 /** The request as hooks see it. */
 export function requestOf(call: Call): HTTPRequest {

@@ -29,7 +29,7 @@ import { nativeBody } from "./native_body.ts";
 import { nextRequest } from "./redirects.ts";
 import type { FetchFunction } from "./options.ts";
 import { originOf } from "./request.ts";
-import { untilAbort } from "./until_abort.ts";
+import { untilAbort } from "../_internal/until_abort.ts";
 
 /**
  * One attempt and its response.

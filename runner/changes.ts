@@ -5,10 +5,10 @@
  *
  * @module
  */
-import { Conditions } from "./conditions.ts";
+import { Conditions } from "../_internal/conditions.ts";
 import type { Job } from "./job.ts";
 import { Observers } from "./observers.ts";
-import type { ReadyGate } from "./ready_gate.ts";
+import type { ReadyGate } from "../_internal/ready_gate.ts";
 import {
   type StallOptions,
   type StallSubject,

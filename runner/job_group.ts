@@ -5,7 +5,7 @@
  * @module
  */
 import type { Admission, CutOff, OpenScope, ScopeHost } from "./admission.ts";
-import { Conditions } from "./conditions.ts";
+import { Conditions } from "../_internal/conditions.ts";
 import { isActive, isOpen, type Job, type JobCanceller } from "./job.ts";
 
 /** A set of jobs that have not really ended. A job is added when it is accepted. */

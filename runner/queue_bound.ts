@@ -9,7 +9,7 @@
 import type { Dispatcher } from "./dispatcher.ts";
 import { QueueFullError } from "./errors.ts";
 import { isOpen, type Job, type JobCanceller } from "./job.ts";
-import type { ReadyGate } from "./ready_gate.ts";
+import type { ReadyGate } from "../_internal/ready_gate.ts";
 import type { OverflowPolicy } from "./scheduler_options.ts";
 import { checkSignal } from "../_internal/validate.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";

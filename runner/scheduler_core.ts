@@ -26,7 +26,7 @@ import {
   type ScopeHost,
 } from "./admission.ts";
 import { Changes } from "./changes.ts";
-import type { Conditions } from "./conditions.ts";
+import type { Conditions } from "../_internal/conditions.ts";
 import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
 import { expiry } from "./end_reasons.ts";
 import { Endings } from "./endings.ts";
@@ -36,7 +36,7 @@ import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import type { TaskPriority } from "./priority.ts";
 import { QueueBound } from "./queue_bound.ts";
-import { ReadyGate } from "./ready_gate.ts";
+import { ReadyGate } from "../_internal/ready_gate.ts";
 import {
   checkPriority,
   checkSchedulerOptions,

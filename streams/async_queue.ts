@@ -13,7 +13,7 @@ import { QueueClosedError } from "./errors.ts";
 import { checkSignalOption } from "./options.ts";
 import { OPEN } from "./source.ts";
 import { QueueIterator, type QueueReader } from "./queue_iterator.ts";
-import { Line, type Waiter } from "./waiters.ts";
+import { Line, type Waiter } from "../_internal/waiting_line.ts";
 
 /** How an AsyncQueue is made. */
 export interface AsyncQueueOptions {

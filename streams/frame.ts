@@ -10,7 +10,7 @@ import {
 } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { BatchSource, Push } from "./types.ts";
-import { closeNow } from "./upstream.ts";
+import { closeNow } from "../_internal/upstream.ts";
 
 /** An array, its promises awaited. */
 export const ARRAY = 0;

@@ -10,7 +10,7 @@ import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import type { Mapper } from "./operators/element.ts";
 import type { PullIterator, Waiter } from "./pull_iterator.ts";
-import { Closing } from "./upstream.ts";
+import { Closing } from "../_internal/upstream.ts";
 
 type Answer<T> = Promise<IteratorResult<T>>;
 

@@ -5,7 +5,7 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import type { PullableIterator } from "./types.ts";
-import { Waiter } from "./waiters.ts";
+import { Waiter } from "../_internal/waiting_line.ts";
 import { nextOf } from "./wrapped.ts";
 
 /** What an iterator may do with its queue. */

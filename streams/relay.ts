@@ -8,7 +8,7 @@ import { closesWhilePending, DONE, type Wait } from "../_internal/iterators.ts";
 import { Ring } from "../_internal/ring.ts";
 import type { PullableIterator } from "./types.ts";
 import { nextOf } from "./wrapped.ts";
-import { Closing } from "./upstream.ts";
+import { Closing } from "../_internal/upstream.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {

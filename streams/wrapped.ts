@@ -6,7 +6,7 @@
  */
 import { closesWhilePending, DONE } from "../_internal/iterators.ts";
 import type { PullableIterator } from "./types.ts";
-import { Closing } from "./upstream.ts";
+import { Closing } from "../_internal/upstream.ts";
 
 /** What `pull` answers: an element or the end, or a promise of them. */
 export type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;

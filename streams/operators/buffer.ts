@@ -6,7 +6,7 @@
 import type { PullableIterator, Wait } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
-import { Upstream, type UpstreamReader } from "../upstream.ts";
+import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
 
 /** Keeps up to `size` elements ready. */
 class Buffer<T> implements RelaySource, UpstreamReader<T> {

@@ -27,7 +27,7 @@ import {
   combined,
   Upstream,
   type UpstreamReader,
-} from "../upstream.ts";
+} from "../../_internal/upstream.ts";
 
 /** Opens all sources; when one cannot be opened the others are closed. */
 function openAll<T>(

@@ -17,7 +17,7 @@ import type { Plan } from "../plan.ts";
 import type { PullIterator } from "../pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../source.ts";
 import { Timer } from "../timer.ts";
-import { closeNow } from "../upstream.ts";
+import { closeNow } from "../../_internal/upstream.ts";
 import { type Pulled, Wrapped } from "../wrapped.ts";
 
 // Invariant: `current` is the iterator that is being read; `replace` is pending only after it has

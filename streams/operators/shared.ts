@@ -16,7 +16,11 @@ import { StreamConsumedError } from "../errors.ts";
 import type { PullableIterator, Wait } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
-import { closeLost, Upstream, type UpstreamReader } from "../upstream.ts";
+import {
+  closeLost,
+  Upstream,
+  type UpstreamReader,
+} from "../../_internal/upstream.ts";
 
 /** After so many milliseconds of waiting for a reader that has not begun, a message tells. */
 const STALL = 5000;

@@ -11,7 +11,7 @@ import type { Operator, PullableIterator, Wait } from "../engine.ts";
 import type { Plan } from "../plan.ts";
 import { Relay, type RelaySource } from "../relay.ts";
 import { Timer } from "../timer.ts";
-import { Upstream, type UpstreamReader } from "../upstream.ts";
+import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
 import type { PartialBatch } from "./group.ts";
 
 /** What the operators below have in common: one source, one relay, one timer. */

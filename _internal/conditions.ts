@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { onAbort } from "../_internal/abort.ts";
-import { checkSignal } from "../_internal/validate.ts";
+import { onAbort } from "./abort.ts";
+import { checkSignal } from "./validate.ts";
 
 interface Waiter {
   readonly holds: () => boolean;

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { isAbortReason } from "../_internal/abort.ts";
-import { report } from "../_internal/errors.ts";
+import { isAbortReason } from "./abort.ts";
+import { report } from "./errors.ts";
 import {
   type AnyIterator,
   closesWhilePending,
   type Wait,
-} from "../_internal/iterators.ts";
-import { isThenable, isTrustedThenable } from "../_internal/thenable.ts";
+} from "./iterators.ts";
+import { isThenable, isTrustedThenable } from "./thenable.ts";
 
 /** A closing that is under way, or has been. */
 export class Closing {

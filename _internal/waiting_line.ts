@@ -7,7 +7,7 @@ import {
   type AbortSubscription,
   type AbortTarget,
   subscribeAbort,
-} from "../_internal/abort.ts";
+} from "./abort.ts";
 
 /** One waiting call. Settled once, by whoever takes it off the line, or by its own abort. */
 export class Waiter<R, I = undefined> implements AbortTarget {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { type AbortSubscription, onAbort } from "./abort.ts";
 
 /** How many promise reactions lie at most between `await ready()` and the submit that follows. */
 const REACTIONS_UNTIL_SUBMIT = 4;

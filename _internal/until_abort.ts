@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { onAbort } from "../_internal/abort.ts";
+import { onAbort } from "./abort.ts";
 
 /**
  * The result of `pending`; rejects with the signal's reason as soon as it aborts. What comes later
