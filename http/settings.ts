@@ -17,7 +17,7 @@ import {
   wrong,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
-import { checkRunner } from "../runner/scheduler_options.ts";
+import { checkRunner } from "../runner/scheduler/options.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import { type Auth, Authenticator } from "./auth.ts";
 import { BreakerRegistry } from "./breaker_registry.ts";

@@ -17,33 +17,33 @@ import {
   type GatherOptions,
   type SettledTaskResults,
   type TaskResults,
-} from "./gather.ts";
-import { JobHandle } from "./handle.ts";
-import { isShielding } from "./job_family.ts";
-import { RunnerGroup } from "./job_group.ts";
-import { firstOf, type RaceOptions } from "./race.ts";
-import { checkSource, RunnerMap, type RunnerMapOptions } from "./runner_map.ts";
+} from "./batch/gather.ts";
+import { JobHandle } from "./scheduler/handle.ts";
+import { isShielding } from "./scheduler/job_family.ts";
+import { RunnerGroup } from "./scheduler/job_group.ts";
+import { firstOf, type RaceOptions } from "./batch/race.ts";
+import { checkSource, RunnerMap, type RunnerMapOptions } from "./batch/map.ts";
 import { type RunnerOptions, takeRunnerOptions } from "./runner_options.ts";
-import { coreOf, TaskScheduler } from "./scheduler.ts";
-import type { SchedulerCore } from "./scheduler_core.ts";
-import { concurrency } from "./scheduler_options.ts";
+import { coreOf, TaskScheduler } from "./scheduler/scheduler.ts";
+import type { SchedulerCore } from "./scheduler/core.ts";
+import { concurrency } from "./scheduler/options.ts";
 import {
   inherit,
   runScope,
   type ScopeOptions,
   type TaskScope,
   withDefaults,
-} from "./scope.ts";
+} from "./batch/scope.ts";
 import {
   checkShutdownOptions,
   Shutdown,
   type ShutdownOptions,
   type ShutdownReport,
-} from "./shutdown.ts";
-import type { SchedulerStatistics } from "./statistics.ts";
-import type { Timeline } from "./timeline.ts";
+} from "./scheduler/shutdown.ts";
+import type { SchedulerStatistics } from "./scheduler/statistics.ts";
+import type { Timeline } from "./observe/timeline.ts";
 import { spanUntil } from "../telemetry/span.ts";
-import { WorkerPool } from "./worker_pool.ts";
+import { WorkerPool } from "./threads/worker_pool.ts";
 import type {
   SubmitOptions,
   Task,

@@ -4,22 +4,22 @@
  * @module
  */
 export { DisposedError } from "../_internal/errors.ts";
-export type { AdaptiveOptions } from "./adaptive_limit.ts";
+export type { AdaptiveOptions } from "./scheduler/adaptive_limit.ts";
 export { AsyncRunner, type OffloadOptions } from "./async_runner.ts";
-export { QueueFullError } from "./errors.ts";
+export { QueueFullError } from "./scheduler/queue_full_error.ts";
 export type {
   GatherOptions,
   SettledTaskResults,
   TaskResult,
   TaskResults,
-} from "./gather.ts";
+} from "./batch/gather.ts";
 export {
   AcquireTimeoutError,
   LeaseLeakError,
   LeaseReleasedError,
   PoolFullError,
   PoolTimeoutError,
-} from "./pool_errors.ts";
+} from "./pool/errors.ts";
 export type {
   AcquireOptions,
   CloseOptions,
@@ -28,24 +28,24 @@ export type {
   PoolFailure,
   ResourcePoolOptions,
   ResourcePoolStats,
-} from "./pool_types.ts";
-export { ResourcePool } from "./resource_pool.ts";
+} from "./pool/types.ts";
+export { ResourcePool } from "./pool/resource_pool.ts";
 export { TaskPriority } from "./priority.ts";
-export type { RaceOptions } from "./race.ts";
-export type { RateLimitOptions } from "./rate_limit.ts";
-export type { RunnerMapOptions } from "./runner_map.ts";
+export type { RaceOptions } from "./batch/race.ts";
+export type { RateLimitOptions } from "./scheduler/rate_limit.ts";
+export type { RunnerMapOptions } from "./batch/map.ts";
 export type { RunnerOptions } from "./runner_options.ts";
-export { TaskScheduler } from "./scheduler.ts";
-export type { OverflowPolicy, SchedulerOptions } from "./scheduler_options.ts";
-export type { ScopeOptions, TaskScope } from "./scope.ts";
-export type { ShutdownOptions, ShutdownReport } from "./shutdown.ts";
-export type { StallOptions, StallReport } from "./stall_watch.ts";
+export { TaskScheduler } from "./scheduler/scheduler.ts";
+export type { OverflowPolicy, SchedulerOptions } from "./scheduler/options.ts";
+export type { ScopeOptions, TaskScope } from "./batch/scope.ts";
+export type { ShutdownOptions, ShutdownReport } from "./scheduler/shutdown.ts";
+export type { StallOptions, StallReport } from "./scheduler/stall_watch.ts";
 export type {
   LevelStatistics,
   Percentiles,
   SchedulerStatistics,
-} from "./statistics.ts";
-export type { Timeline, TraceEvent } from "./timeline.ts";
+} from "./scheduler/statistics.ts";
+export type { Timeline, TraceEvent } from "./observe/timeline.ts";
 export type {
   SubmitOptions,
   Task,
@@ -56,17 +56,20 @@ export type {
   TaskRunner,
   TaskState,
 } from "./types.ts";
-export { asyncBackground, type BackgroundOptions } from "./async_background.ts";
+export {
+  asyncBackground,
+  type BackgroundOptions,
+} from "./program/async_background.ts";
 export {
   asyncRun,
   type AsyncRunOptions,
   InterruptError,
   type RunContext,
-} from "./async_run.ts";
+} from "./program/async_run.ts";
 export {
   asyncTimeout,
   type AsyncTimeoutOptions,
   type Deadline,
-} from "./async_timeout.ts";
-export { OffloadError } from "./worker_errors.ts";
-export { transfer } from "./worker_protocol.ts";
+} from "./program/async_timeout.ts";
+export { OffloadError } from "./threads/worker_errors.ts";
+export { transfer } from "./threads/worker_protocol.ts";

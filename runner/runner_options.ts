@@ -13,13 +13,13 @@ import {
   show,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "./priority.ts";
-import { TaskScheduler } from "./scheduler.ts";
+import { TaskScheduler } from "./scheduler/scheduler.ts";
 import {
   checkPriority,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,
-} from "./scheduler_options.ts";
+} from "./scheduler/options.ts";
 import type { SubmitOptions } from "./types.ts";
 
 /** How a runner works: the options of its scheduler, and defaults for its tasks. */

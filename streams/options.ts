@@ -13,7 +13,7 @@ import {
   oneOf,
   show,
 } from "../_internal/validate.ts";
-import { checkPriority, checkRunner } from "../runner/scheduler_options.ts";
+import { checkPriority, checkRunner } from "../runner/scheduler/options.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 

@@ -1,0 +1,421 @@
+/**
+ * The mechanism behind TaskScheduler, AsyncRunner and their scopes: lets jobs in, and joins the
+ * parts. A `WaitingQueue` has the jobs that wait and their order, `Slots` those that run,
+ * `Dispatcher` starts them, `Endings` gives them their outcome, `QueueBound` turns away what is too
+ * much, and `Changes` tells everybody. Knows nothing of HTTP, files or streams, and nothing of the
+ * public classes.
+ *
+ * What must always hold:
+ * - A job that was accepted is in exactly one place: the waiting queue, the slots, or neither, and
+ *   then it is settled. One that is being accepted is in none, and `end` may reach it there, since
+ *   making room for it ends or starts others: it is then refused. Only `#accept` (to the queue),
+ *   the dispatcher (queue to slots, slots to nowhere) and `end` (queue to nowhere) move it.
+ * - A job is settled exactly once (see Endings).
+ *
+ * Everything happens synchronously in one thread; user code is only called where the state is
+ * complete (task functions, abort listeners, observers), so whatever it calls back is safe.
+ *
+ * @module
+ */
+import { contextAccess } from "../../_internal/async_context.ts";
+import { now } from "../../_internal/clock.ts";
+import {
+  type CutOff,
+  type OpenScope,
+  refusalOf,
+  type ScopeHost,
+} from "./admission.ts";
+import { Changes } from "./listeners.ts";
+import type { Conditions } from "../../_internal/conditions.ts";
+import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
+import { expiry } from "./end_reasons.ts";
+import { Endings } from "./endings.ts";
+import { isActive, isOpen, type Job, JobExtras, JobTiming } from "./job.ts";
+import { isShielding } from "./job_family.ts";
+import type { JobGroup } from "./job_group.ts";
+import { KeyedQueue } from "./keyed_queue.ts";
+import type { TaskPriority } from "../priority.ts";
+import { QueueBound } from "./queue_bound.ts";
+import { ReadyGate } from "../../_internal/ready_gate.ts";
+import {
+  checkPriority,
+  checkSchedulerOptions,
+  checkTask,
+  concurrency,
+  DEFAULT_CONCURRENCY,
+  type SchedulerOptions,
+  takeSubmitOptions,
+} from "./options.ts";
+import { Slots } from "./slots.ts";
+import { type SchedulerStatistics, Statistics } from "./statistics.ts";
+import { type ServingScheduler, TaskServices } from "./task_services.ts";
+import { taskTelemetry } from "../observe/task_telemetry.ts";
+import { type Timeline, TimelineRecorder } from "../observe/timeline.ts";
+import type { SubmitOptions } from "../types.ts";
+import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
+
+/** Lets jobs in, and gives each of them its end. */
+export class SchedulerCore
+  implements ScopeHost, DispatchingScheduler, ServingScheduler {
+  /** Batches that submit as many as may run: told when the limit is changed. */
+  readonly batches: Set<{ pump(): void }> = new Set();
+  refusal: (() => unknown) | undefined = undefined;
+  /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
+  cutOff: CutOff | undefined = undefined;
+  /** The open scopes, outer before inner: they are cancelled along with the tasks. */
+  readonly scopes: Set<OpenScope> = new Set();
+  readonly #queue: WaitingQueue;
+  readonly #slots: Slots;
+  readonly #dispatcher: Dispatcher;
+  readonly #bound: QueueBound;
+  readonly #keyed: boolean;
+  /** Aging and an adaptive limit look at every job's times. */
+  readonly #timesAll: boolean;
+  readonly #timeline: TimelineRecorder | undefined;
+  readonly #changes: Changes;
+  readonly #endings: Endings;
+  readonly #statistics = new Statistics();
+  readonly #contexts = contextAccess();
+
+  constructor(options: SchedulerOptions) {
+    checkSchedulerOptions(options);
+    const { aging = Infinity, maxPerKey = Infinity } = options;
+    this.#slots = new Slots(
+      options.maxConcurrent ?? DEFAULT_CONCURRENCY,
+      options.adaptive,
+    );
+    this.#keyed = maxPerKey < Infinity;
+    this.#queue = this.#keyed
+      ? new KeyedQueue(maxPerKey, aging)
+      : new LevelQueue(aging);
+    this.#timeline = options.timeline === undefined
+      ? undefined
+      : new TimelineRecorder(options.timeline);
+    this.#timesAll = aging < Infinity || this.#slots.isAdaptive;
+    const telemetry = taskTelemetry();
+    const gate = new ReadyGate(() => this.#bound.room);
+    this.#changes = new Changes(
+      gate,
+      [telemetry, this.#timeline, options.observer]
+        .filter((observer) => observer !== undefined),
+      options.onStall,
+      this,
+    );
+    this.#endings = new Endings({
+      queue: this.#queue,
+      slots: this.#slots,
+      statistics: this.#statistics,
+      changes: this.#changes,
+      extrasOf: this.extrasOf,
+      queueShrank: () => this.#dispatcher.queueShrank(),
+    });
+    this.#dispatcher = new Dispatcher(
+      this.#queue,
+      this.#slots,
+      this,
+      this.#endings,
+      new TaskServices(this),
+      {
+        telemetry,
+        rateLimit: options.rateLimit,
+        paused: options.paused ?? false,
+      },
+    );
+    this.#bound = new QueueBound(
+      options.maxQueue ?? Infinity,
+      options.overflow ?? "wait",
+      this.#queue,
+      this.#dispatcher,
+      gate,
+      this,
+    );
+  }
+
+  // --- What can be seen -------------------------------------------------------------------
+
+  get conditions(): Conditions {
+    return this.#changes.conditions;
+  }
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  get running(): number {
+    return this.#slots.count;
+  }
+
+  get isIdle(): boolean {
+    return this.#slots.count === 0 && this.#queue.size === 0;
+  }
+
+  /** Whether everything has ended, the scopes included. */
+  get isOver(): boolean {
+    return this.isIdle && this.scopes.size === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#bound.isFull;
+  }
+
+  /** Whether a batch may submit one more now, without getting before those who wait for room. */
+  get hasRoom(): boolean {
+    return this.#bound.hasRoom;
+  }
+
+  /** Resolves when it is one's turn to submit to a queue that may be full. */
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#bound.ready(signal);
+  }
+
+  get isPaused(): boolean {
+    return this.#dispatcher.isPaused;
+  }
+
+  get maxConcurrent(): number {
+    return this.#slots.limit;
+  }
+
+  /** Whether the limit changes by itself. */
+  get isAdaptive(): boolean {
+    return this.#slots.isAdaptive;
+  }
+
+  get hasBlockedWork(): boolean {
+    return this.#dispatcher.hasBlockedWork;
+  }
+
+  runningJobs(): Job[] {
+    return this.#slots.jobs();
+  }
+
+  waitingJobs(): Iterable<Job> {
+    return this.#queue.jobs();
+  }
+
+  timeline(): Timeline {
+    if (this.#timeline === undefined) {
+      throw new TypeError(
+        "timeline() needs the option timeline: how many ended tasks to keep, for example 1000",
+      );
+    }
+    return this.#timeline.snapshot();
+  }
+
+  statistics(): SchedulerStatistics {
+    return this.#statistics.snapshot(
+      this.#queue.size,
+      this.#slots.count,
+      this.#slots.limit,
+    );
+  }
+
+  // --- What can be changed ----------------------------------------------------------------
+
+  setMaxConcurrent(value: number): void {
+    this.#slots.limit = concurrency("maxConcurrent", value);
+    for (const batch of [...this.batches]) batch.pump();
+    this.#changes.moved();
+    this.#dispatcher.schedule();
+  }
+
+  pause(): void {
+    this.#dispatcher.pause();
+    this.#changes.paused();
+  }
+
+  resume(): void {
+    this.#dispatcher.resume();
+    this.#changes.moved();
+    this.#dispatcher.schedule();
+    this.#changes.queueChanged();
+  }
+
+  /** Cancels everything that waits now. */
+  clear(reason: unknown): void {
+    // A copy: whoever is told may submit or cancel others.
+    for (const job of [...this.#queue.jobs()]) {
+      if (job.state === "queued") this.end(job, "cancelled", reason);
+    }
+  }
+
+  setPriority(job: Job, priority: TaskPriority): void {
+    checkPriority(priority);
+    if (job.state !== "queued" || job.priority === priority) return;
+    this.#queue.move(job, priority);
+    if (this.#slots.hasFree) this.#dispatcher.schedule();
+  }
+
+  /** The scheduler's own signal has aborted: everything is cancelled, now and later. */
+  abort(reason: unknown): void {
+    this.refusal = () => reason;
+    this.cancelAll(reason, true);
+  }
+
+  /**
+   * Cancels everything, queued and running, and what belongs to it and is submitted from now on;
+   * returns what had no outcome yet.
+   */
+  cancelAll(reason: unknown, isAbort = false): Job[] {
+    this.cutOff ??= { reason, isAbort };
+    // The waiting ones first, so that none of them starts meanwhile.
+    const open = [...this.#queue.jobs(), ...this.runningJobs()]
+      .filter(isOpen);
+    for (const scope of [...this.scopes]) scope.cancel(reason);
+    for (const job of open) this.end(job, "cancelled", reason);
+    return open;
+  }
+
+  /** Whether work runs that must not be cut off. */
+  get isShielded(): boolean {
+    return this.runningJobs().some(isShielding);
+  }
+
+  scopeEnded(scope: OpenScope): void {
+    this.scopes.delete(scope);
+    this.#changes.moved();
+  }
+
+  // --- Letting in -------------------------------------------------------------------------
+
+  /**
+   * Accepts a job, or settles it at once. `accepted` jobs are part of something that was accepted
+   * before a shutdown began (a gather, a scope, a child): they are let in until everything is cut
+   * off.
+   */
+  submit(
+    job: Job,
+    options: SubmitOptions | undefined,
+    group?: JobGroup,
+    accepted = false,
+    parent?: Job,
+  ): void {
+    checkTask(job.task);
+    if (options !== undefined) {
+      takeSubmitOptions(job, options, this.#slots.heaviest, this.extrasOf);
+    }
+    const context = this.#contexts.capture();
+    if (context !== undefined) this.extrasOf(job).context = context;
+    if (parent !== undefined) this.extrasOf(job).parent = parent;
+    if (this.#refuses(job, accepted, group)) return;
+    if (this.#bound.isReached) {
+      // Others may be started or told of their end there, and do anything, so it is asked again.
+      if (!this.#bound.makeRoom(job) || this.#refuses(job, accepted, group)) {
+        return;
+      }
+    }
+    this.#accept(job, group);
+  }
+
+  #accept(job: Job, group: JobGroup | undefined): void {
+    if (job.extras !== undefined) {
+      const { signal, deadline } = job.extras;
+      if (signal !== undefined) job.extras.watch(signal);
+      if (deadline < Infinity) job.extras.limit(deadline);
+    }
+    if (this.#keyed) this.extrasOf(job);
+    if (group !== undefined) {
+      this.extrasOf(job).group = group;
+      group.add(job);
+    }
+    const isSample = this.#statistics.measures();
+    if (isSample || this.#timesAll) {
+      job.timing = new JobTiming(now(), isSample || this.#slots.isAdaptive);
+    }
+    this.#statistics.submitted++;
+    this.#queue.push(job);
+    this.#changes.queued(job);
+    if (this.#slots.hasFree) this.#dispatcher.schedule();
+    this.#changes.queueChanged();
+  }
+
+  /** Ends a job that cannot be accepted: after a shutdown, aborted or expired already. */
+  #refuses(
+    job: Job,
+    accepted: boolean,
+    group: JobGroup | undefined,
+  ): boolean {
+    // Making room may have ended it.
+    if (!isOpen(job)) return true;
+    if (
+      this.refusal !== undefined || this.cutOff !== undefined ||
+      group !== undefined
+    ) {
+      const refusal = refusalOf(this, accepted) ??
+        (group && refusalOf(group, accepted));
+      if (refusal !== undefined) {
+        this.refuse(job, refusal.state, refusal.reason);
+        return true;
+      }
+    }
+    const { extras } = job;
+    if (extras === undefined) return false;
+    const { signal, deadline, timeout } = extras;
+    if (signal?.aborted) {
+      this.refuse(job, "cancelled", signal.reason);
+      return true;
+    }
+    if (timeout === 0 || (deadline < Infinity && deadline <= now())) {
+      this.refuse(job, "failed", expiry(job, extras));
+      return true;
+    }
+    return false;
+  }
+
+  // --- Starting, and what the dispatcher tells ----------------------------------------------
+
+  /** A job has left the queue and has its slots: its function is called next. */
+  started(job: Job): void {
+    const { timing, extras } = job;
+    if (timing !== undefined && timing.isSample) timing.startedAt = now();
+    this.#statistics.started(job);
+    if (extras !== undefined) {
+      const { timeout, deadline } = extras;
+      if (timeout < Infinity) {
+        extras.limit(
+          Math.min((timing?.startedAt || now()) + timeout, deadline),
+        );
+      }
+    }
+    this.#changes.started(job);
+  }
+
+  /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */
+  awaited(job: Job): void {
+    const { extras } = job;
+    const parent = extras?.parent;
+    if (extras === undefined || parent === undefined || !isActive(parent)) {
+      return;
+    }
+    extras.isAwaited = true;
+    if (job.state === "queued") this.#dispatcher.lend(parent, job);
+    // What it awaits itself may be waiting for the place of a key that its parent can lend now.
+    else if (this.#keyed) this.#dispatcher.schedule();
+  }
+
+  // --- Ending (see Endings) -----------------------------------------------------------------
+
+  refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
+    this.#endings.refuse(job, state, reason);
+  }
+
+  cancel(job: Job, reason: unknown): void {
+    this.#endings.cancel(job, reason);
+  }
+
+  expire(job: Job): void {
+    this.#endings.expire(job);
+  }
+
+  end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+    this.#endings.end(job, state, reason);
+  }
+
+  readonly extrasOf: (job: Job) => JobExtras = (job) => {
+    if (job.extras !== undefined) return job.extras;
+    const extras = new JobExtras(job, this);
+    // Asked for by a running task: it took one slot when it started without extras.
+    if (job.state === "running") extras.slots = 1;
+    return extras;
+  };
+}

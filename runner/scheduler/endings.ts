@@ -1,0 +1,150 @@
+/**
+ * What becomes of a job: its outcome, early or when its function has ended.
+ *
+ * @module
+ */
+import { now } from "../../_internal/clock.ts";
+import type { Changes } from "./listeners.ts";
+import { CancelReasons, expiry } from "./end_reasons.ts";
+import {
+  ended,
+  isOpen,
+  type Job,
+  type JobCanceller,
+  type JobExtras,
+  type JobTiming,
+  settle,
+} from "./job.ts";
+import type { Slots } from "./slots.ts";
+import type { Statistics } from "./statistics.ts";
+import type { TaskState } from "../types.ts";
+import type { WaitingQueue } from "./waiting_queue.ts";
+
+/** The parts of a scheduler that a job is taken out of, or that are told of its end. */
+export interface EndingsOf {
+  queue: WaitingQueue;
+  slots: Slots;
+  statistics: Statistics;
+  changes: Changes;
+  /** The extras of a job, made when it has none. */
+  extrasOf: (job: Job) => JobExtras;
+  /** A job has left the queue without having been started. */
+  queueShrank: () => void;
+}
+
+/** Ends jobs. */
+export class Endings implements JobCanceller {
+  // Invariant: a job is settled exactly once, by #settle or `refuse`, whose callers have seen it
+  // open. Its place goes first (out of the queue, or marked as cut off and still active), so that
+  // whoever is told of the outcome finds everything as it then is.
+  readonly #queue: WaitingQueue;
+  readonly #slots: Slots;
+  readonly #statistics: Statistics;
+  readonly #changes: Changes;
+  readonly #extrasOf: (job: Job) => JobExtras;
+  readonly #queueShrank: () => void;
+  readonly #cancelReasons = new CancelReasons();
+
+  constructor(
+    { queue, slots, statistics, changes, extrasOf, queueShrank }: EndingsOf,
+  ) {
+    this.#queue = queue;
+    this.#slots = slots;
+    this.#statistics = statistics;
+    this.#changes = changes;
+    this.#extrasOf = extrasOf;
+    this.#queueShrank = queueShrank;
+  }
+
+  /** The function of a running job has really ended: its slots are free. */
+  finish(job: Job, failed: boolean, value: unknown): void {
+    const { extras, timing } = job;
+    if (extras !== undefined) {
+      if (extras.cutOff !== undefined) extras.cutOff.isActive = false;
+      extras.release();
+    }
+    if (timing !== undefined && timing.isSample) {
+      this.#measure(job, timing, failed);
+    }
+    if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
+    else job[ended]?.(failed, value);
+    extras?.group?.delete(job);
+    this.#changes.ended(job);
+  }
+
+  #measure(job: Job, timing: JobTiming, failed: boolean): void {
+    const ran = now() - timing.startedAt;
+    this.#statistics.ended(job.priority, ran);
+    if (job.state === "failed") this.#slots.timedOut();
+    // A failure is often fast and says nothing about how long the work takes.
+    else if (!failed && job.state === "running") {
+      this.#slots.succeeded(job, ran);
+    }
+  }
+
+  #settle(job: Job, state: TaskState, value: unknown): void {
+    job.state = state;
+    const statistics = this.#statistics;
+    if (state === "succeeded") statistics.succeeded++;
+    else if (state === "failed") statistics.failed++;
+    else statistics.cancelled++;
+    job[settle](state, value);
+    this.#changes.settled(job, state === "succeeded" ? undefined : value);
+  }
+
+  /** Ends a job that was never accepted. */
+  refuse(job: Job, state: "failed" | "cancelled", reason: unknown): void {
+    job.extras?.release();
+    job.state = state;
+    job[settle](state, reason);
+  }
+
+  /** Cancels a job for its owner. */
+  cancel(job: Job, reason: unknown): void {
+    if (!isOpen(job)) return;
+    this.end(
+      job,
+      "cancelled",
+      reason === undefined ? this.#cancelReasons.reasonFor(job) : reason,
+    );
+  }
+
+  /** A time limit of the job has run out. */
+  expire(job: Job): void {
+    this.end(job, "failed", expiry(job, this.#extrasOf(job)));
+  }
+
+  /**
+   * Gives a job an outcome before its function has ended. Queued: it leaves the queue and never
+   * starts. Running: its signal aborts, and its slots stay taken until the function has ended.
+   * Settled: nothing.
+   */
+  end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+    if (!isOpen(job)) return;
+    if (job.state === "running") this.#cutOff(job, state, reason);
+    else if (this.#queue.has(job)) this.#drop(job, state, reason);
+    else this.refuse(job, state, reason);
+  }
+
+  #drop(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+    const { extras } = job;
+    this.#queue.remove(job);
+    extras?.release();
+    this.#settle(job, state, reason);
+    extras?.group?.delete(job);
+    this.#changes.moved();
+    this.#queueShrank();
+    this.#changes.queueChanged();
+  }
+
+  #cutOff(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+    // Made while the job counts as running, since only then they know of its slot.
+    const extras = this.#extrasOf(job);
+    extras.release();
+    extras.cutOff = { reason, isActive: true };
+    // From here on the job is settled for everybody, also for whom it is told below.
+    this.#settle(job, state, reason);
+    extras.controller?.abort(reason);
+    extras.family?.children.cancel(this, reason);
+  }
+}

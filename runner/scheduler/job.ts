@@ -1,0 +1,295 @@
+/**
+ * A task inside the scheduler: what is waiting or running, and for whom.
+ *
+ * A job's outcome and its place are two things. The outcome (`state`) changes once from open
+ * (queued, running) to one of the three ends, and is what its owner sees. The place is where the
+ * job stands: in the waiting queue, in the running list (active), or nowhere. A job that was
+ * cancelled while it ran has its outcome at once, but stays active until its function has really
+ * ended, because only then its slot is free.
+ *
+ *     queued ──start──▶ running ──▶ succeeded | failed
+ *        │                 │
+ *        └────cancel───────┴─────▶ cancelled, or failed when a time limit did it
+ *
+ * @module
+ */
+import {
+  type AbortSubscription,
+  subscribeAbort,
+} from "../../_internal/abort.ts";
+import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+import type { AsyncContext } from "../../_internal/async_context.ts";
+import type { JobFamily } from "./job_family.ts";
+import type { JobGroup } from "./job_group.ts";
+import type { KeyGroup } from "./keyed_queue.ts";
+import { TaskPriority } from "../priority.ts";
+import type { Task, TaskContext, TaskInfo, TaskState } from "../types.ts";
+
+/** Gives a job its outcome. A symbol, so that it is no method of a public handle. */
+export const settle: unique symbol = Symbol("settle");
+
+/** Tells a job that was cut off while it ran that its function has really ended. */
+export const ended: unique symbol = Symbol("ended");
+
+let lastSequence = 0;
+
+/** The age of the next job: the order of submits, across all schedulers. */
+export function nextSequence(): number {
+  return ++lastSequence;
+}
+
+/**
+ * One task in a scheduler. There are two kinds: a handle is its own job (one object per task,
+ * and with its promise some 300 bytes; a separate node made a task a third slower), and an OwnedJob
+ * is one without a promise, for a gather or a map.
+ */
+export interface Job extends TaskInfo {
+  /** The links of whatever list it stands in. */
+  next: Job | undefined;
+  previous: Job | undefined;
+  state: TaskState;
+  priority: TaskPriority;
+  readonly sequence: number;
+  readonly task: Task<unknown>;
+  timing: JobTiming | undefined;
+  extras: JobExtras | undefined;
+  /** Calls the task's function. */
+  run(context: TaskContext): unknown;
+  /** Takes the outcome, told once and synchronously; must not throw. */
+  [settle](state: TaskState, value: unknown): void;
+  /** After an early outcome: how the function ended in the end. Must not throw. */
+  [ended]?(failed: boolean, value: unknown): void;
+}
+
+/** Whoever waits for an OwnedJob. */
+export interface JobOwner {
+  /** The outcome, told once and synchronously; must not throw. */
+  settled(job: OwnedJob, state: TaskState, value: unknown): void;
+  /** The function of a job that was cut off has really ended. Must not throw. */
+  ended(job: OwnedJob, failed: boolean, value: unknown): void;
+}
+
+/** A job without a promise: its outcome goes to its owner. */
+export class OwnedJob implements Job {
+  next: Job | undefined = undefined;
+  previous: Job | undefined = undefined;
+  state: TaskState = "queued";
+  priority: TaskPriority = TaskPriority.NORMAL;
+  readonly sequence: number = nextSequence();
+  readonly task: Task<unknown>;
+  timing: JobTiming | undefined = undefined;
+  extras: JobExtras | undefined = undefined;
+  readonly owner: JobOwner;
+  /** Its place among the owner's. */
+  readonly index: number;
+
+  constructor(task: Task<unknown>, owner: JobOwner, index: number) {
+    this.task = task;
+    this.owner = owner;
+    this.index = index;
+  }
+
+  get id(): string {
+    return idOf(this);
+  }
+
+  get name(): string {
+    return nameOf(this);
+  }
+
+  get weight(): number {
+    return weightOf(this);
+  }
+
+  get key(): PropertyKey | undefined {
+    return this.extras?.key;
+  }
+
+  get parentId(): string | undefined {
+    return this.extras?.parent?.id;
+  }
+
+  run(context: TaskContext): unknown {
+    // Not as a method: the function's `this` is not this job.
+    const { task } = this;
+    return task(context);
+  }
+
+  [settle](state: TaskState, value: unknown): void {
+    this.owner.settled(this, state, value);
+  }
+
+  [ended](failed: boolean, value: unknown): void {
+    this.owner.ended(this, failed, value);
+  }
+}
+
+export function idOf(job: Job): string {
+  return `task-${job.sequence}`;
+}
+
+export function nameOf(job: Job): string {
+  return job.extras?.name || job.task.name || job.id;
+}
+
+export function weightOf(job: Job): number {
+  return job.extras === undefined ? 1 : job.extras.weight;
+}
+
+/** Still without an outcome. */
+export function isOpen(job: Job): boolean {
+  return job.state === "queued" || job.state === "running";
+}
+
+/** Holds a slot (its own or a lent one): its function has started and not really ended. */
+export function isActive(job: Job): boolean {
+  return job.state === "running" || (job.extras?.cutOff?.isActive ?? false);
+}
+
+/** When things happened, on the `performance.now()` line; only for jobs that are measured. */
+export class JobTiming {
+  readonly queuedAt: number;
+  /** 0: only its waiting is of interest. */
+  startedAt = 0;
+  /** Its waiting and running are measured. */
+  readonly isSample: boolean;
+
+  constructor(queuedAt: number, isSample: boolean) {
+    this.queuedAt = queuedAt;
+    this.isSample = isSample;
+  }
+}
+
+/** What the extras of a job need from its scheduler. */
+export interface JobCanceller {
+  /** Gives the job its end. */
+  end(job: Job, state: "cancelled" | "failed", reason: unknown): void;
+  /** The time limit of the job has run out. */
+  expire(job: Job): void;
+}
+
+/**
+ * What only some jobs have: a signal, time limits, a key, children. Made when it is first
+ * needed, so that a plain job carries none of it.
+ */
+export class JobExtras {
+  readonly job: Job;
+  readonly canceller: JobCanceller;
+  // What the submit asked for, copied: the caller may use its options object again.
+  timeout = Infinity;
+  deadline = Infinity;
+  signal: AbortSignal | undefined = undefined;
+  name: string | undefined = undefined;
+  key: PropertyKey | undefined = undefined;
+  onProgress: ((value: unknown) => void) | undefined = undefined;
+  /** How many slots the job takes. */
+  weight = 1;
+  /** Slots of the scheduler that it holds itself; 0 while it runs in its parent's. */
+  slots = 0;
+  /** The submitter's async context. */
+  context: AsyncContext = undefined;
+  controller: AbortController | undefined = undefined;
+  /** Set when the job got its outcome before its function had ended. */
+  cutOff: { reason: unknown; isActive: boolean } | undefined = undefined;
+  /** The group that this job belongs to, and that loses it when it ends. */
+  group: JobGroup | undefined = undefined;
+  keyGroup: KeyGroup | undefined = undefined;
+  /** The task that submitted this one by `context.submit`. */
+  parent: Job | undefined = undefined;
+  /** Somebody has awaited this child; as far as anybody can see, its parent. */
+  isAwaited = false;
+  /** The task in whose slot this one runs. */
+  lender: Job | undefined = undefined;
+  /** The ancestor in whose place of their key this one runs, and who runs in this one's. */
+  placeLender: Job | undefined = undefined;
+  placeBorrower: Job | undefined = undefined;
+  family: JobFamily | undefined = undefined;
+  #subscription: AbortSubscription | undefined = undefined;
+  #timer: TimerEntry | undefined = undefined;
+
+  constructor(job: Job, canceller: JobCanceller) {
+    this.job = job;
+    this.canceller = canceller;
+    job.extras = this;
+  }
+
+  /** The signal that the running task is given; made when it is first asked for. */
+  openSignal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.cutOff !== undefined) {
+        this.controller.abort(this.cutOff.reason);
+      }
+    }
+    return this.controller.signal;
+  }
+
+  /** Cancels the job when its signal aborts. */
+  watch(signal: AbortSignal): void {
+    this.#subscription = subscribeAbort(signal, this);
+  }
+
+  /** Lets the job expire at `time`; replaces an earlier limit. */
+  limit(time: number): void {
+    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#timer = time < Infinity ? timers.add(time, this) : undefined;
+  }
+
+  /** Stops listening and timing. Safe at any moment: nothing calls back afterwards. */
+  release(): void {
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#timer = undefined;
+  }
+
+  aborted(reason: unknown): void {
+    this.canceller.end(this.job, "cancelled", reason);
+  }
+
+  timeUp(): void {
+    this.#timer = undefined;
+    this.canceller.expire(this.job);
+  }
+}
+
+/** A doubly linked list of jobs; the links are the jobs' own. */
+export class JobList {
+  // Invariant: first.previous and last.next are undefined, and both ends are undefined together.
+  first: Job | undefined = undefined;
+  last: Job | undefined = undefined;
+
+  /** Adds at the end. */
+  push(job: Job): void {
+    const { last } = this;
+    job.previous = last;
+    if (last === undefined) this.first = job;
+    else last.next = job;
+    this.last = job;
+  }
+
+  /** Adds after `before`, which stands in this list; `undefined`: at the front. */
+  insertAfter(job: Job, before: Job | undefined): void {
+    const after = before === undefined ? this.first : before.next;
+    job.previous = before;
+    job.next = after;
+    if (before === undefined) this.first = job;
+    else before.next = job;
+    if (after === undefined) this.last = job;
+    else after.previous = job;
+  }
+
+  /** Takes out a job that stands in this list. */
+  remove(job: Job): void {
+    const { previous, next } = job;
+    if (previous === undefined) this.first = next;
+    else previous.next = next;
+    if (next === undefined) this.last = previous;
+    else next.previous = previous;
+    job.next = job.previous = undefined;
+  }
+
+  *[Symbol.iterator](): Iterator<Job> {
+    for (let job = this.first; job !== undefined; job = job.next) yield job;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Whoever is told when something changes in a scheduler: observers, those who wait for a
+ * condition or for room in the queue, the watch for stalls. All of it is user code or wakes some,
+ * so it is called only where the state is complete; where nobody listens it costs a look.
+ *
+ * @module
+ */
+import { Conditions } from "../../_internal/conditions.ts";
+import type { Job } from "./job.ts";
+import { Observers } from "./observers.ts";
+import type { ReadyGate } from "../../_internal/ready_gate.ts";
+import {
+  type StallOptions,
+  type StallSubject,
+  StallWatch,
+} from "./stall_watch.ts";
+import type { TaskObserver } from "../types.ts";
+
+/** Tells the listeners of one scheduler. */
+export class Changes {
+  readonly conditions: Conditions = new Conditions();
+  readonly #gate: ReadyGate;
+  readonly #observers: Observers | undefined;
+  readonly #stall: StallWatch | undefined;
+
+  constructor(
+    gate: ReadyGate,
+    observers: readonly TaskObserver[],
+    stall: StallOptions | undefined,
+    subject: StallSubject,
+  ) {
+    this.#gate = gate;
+    this.#observers = observers.length === 0
+      ? undefined
+      : new Observers(observers);
+    this.#stall = stall && new StallWatch(stall, subject);
+  }
+
+  /** A job has joined the queue. */
+  queued(job: Job): void {
+    if (this.#observers !== undefined) this.#observers.tell("queued", job);
+  }
+
+  /** A job has left the queue and has its slots. */
+  started(job: Job): void {
+    if (this.#observers !== undefined) this.#observers.tell("started", job);
+    this.moved();
+    if (this.#stall !== undefined) this.#stall.moved();
+  }
+
+  /** A job has its outcome; `reason` is its error or cancel reason. */
+  settled(job: Job, reason: unknown): void {
+    if (this.#observers !== undefined) {
+      this.#observers.tell("settled", job, reason);
+    }
+  }
+
+  /** The function of a job has really ended. */
+  ended(job: Job): void {
+    if (this.#observers !== undefined) this.#observers.tell("ended", job);
+    this.moved();
+    if (this.#stall !== undefined) this.#stall.moved();
+  }
+
+  /** Something has changed that somebody may wait for. */
+  moved(): void {
+    if (this.conditions.hasWaiters) this.conditions.check();
+    if (this.#gate.hasWaiters) this.#gate.check();
+  }
+
+  /** Jobs wait that did not, or no longer; none has been started. */
+  queueChanged(): void {
+    if (this.#stall !== undefined) this.#stall.queueChanged();
+  }
+
+  /** Nothing may start. */
+  paused(): void {
+    if (this.#stall !== undefined) this.#stall.stop();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Finds a scheduler that is stuck: work waits, and for some time nothing has started or ended.
+ * The usual cause is tasks that hold all slots and await tasks which wait for one.
+ *
+ * @module
+ */
+import { now } from "../../_internal/clock.ts";
+import { report } from "../../_internal/errors.ts";
+import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+import { finiteDuration, functionNamed } from "../../_internal/validate.ts";
+import type { TaskInfo } from "../types.ts";
+
+/** Who holds the slots and who waits, when nothing moves. */
+export interface StallReport {
+  /** How long nothing has started or ended, in milliseconds. */
+  stalledFor: number;
+  /** The tasks that hold the slots, longest first. */
+  running: TaskInfo[];
+  /** The tasks that wait, in no particular order; the first hundred. */
+  queued: TaskInfo[];
+}
+
+/** When to look, and whom to tell. */
+export interface StallOptions {
+  /** Milliseconds without a start or an end, while work is queued, that count as a stall. */
+  after: number;
+  /** Told once for each stall. */
+  report: (stall: StallReport) => void;
+}
+
+/** How many waiting tasks a report names. */
+const MOST_QUEUED = 100;
+
+/** What the watch asks its scheduler. */
+export interface StallSubject {
+  /** Whether work waits that only a free slot would let start. */
+  readonly hasBlockedWork: boolean;
+  runningJobs(): TaskInfo[];
+  waitingJobs(): Iterable<TaskInfo>;
+}
+
+/** A timer that runs while work waits. */
+export class StallWatch {
+  // Invariant: a timer is set exactly while the scheduler has blocked work, not yet reported.
+  readonly #after: number;
+  readonly #report: (stall: StallReport) => void;
+  readonly #subject: StallSubject;
+  #lastMove = 0;
+  #reported = false;
+  #timer: TimerEntry | undefined;
+
+  constructor({ after, report }: StallOptions, subject: StallSubject) {
+    this.#after = finiteDuration("onStall.after", after);
+    this.#report = functionNamed("onStall.report", report);
+    this.#subject = subject;
+  }
+
+  /** A task started or ended. */
+  moved(): void {
+    this.#lastMove = now();
+    this.#reported = false;
+    this.queueChanged();
+  }
+
+  /** A task joined or left the queue without being started. */
+  queueChanged(): void {
+    if (!this.#subject.hasBlockedWork) this.stop();
+    else if (this.#timer === undefined && !this.#reported) {
+      // The first that waits: what was before it was no stall.
+      this.#lastMove = now();
+      this.#timer = timers.add(this.#lastMove + this.#after, this);
+    }
+  }
+
+  /** Nothing is left to watch: a stall that there was is over. */
+  stop(): void {
+    this.#reported = false;
+    if (this.#timer !== undefined) timers.remove(this.#timer);
+    this.#timer = undefined;
+  }
+
+  timeUp(): void {
+    this.#timer = undefined;
+    if (!this.#subject.hasBlockedWork) return;
+    const stalledFor = now() - this.#lastMove;
+    if (stalledFor < this.#after) {
+      this.#timer = timers.add(this.#lastMove + this.#after, this);
+      return;
+    }
+    this.#reported = true;
+    try {
+      this.#report(this.#describe(stalledFor));
+    } catch (error) {
+      report("onStall.report threw", error);
+    }
+  }
+
+  #describe(stalledFor: number): StallReport {
+    const queued: TaskInfo[] = [];
+    for (const job of this.#subject.waitingJobs()) {
+      if (queued.push(job) === MOST_QUEUED) break;
+    }
+    return { stalledFor, running: this.#subject.runningJobs(), queued };
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Who starts next. The interface behind which the orders stand, and the plain order: strict
+ * priority between the five levels, first come first served within one, optionally with aging.
+ *
+ * @module
+ */
+import { now } from "../../_internal/clock.ts";
+import { AgeIndex } from "./age_index.ts";
+import { type Job, JobList } from "./job.ts";
+import type { TaskPriority } from "../priority.ts";
+
+/** How many levels there are. */
+export const LEVELS = 5;
+
+/** The waiting jobs of a scheduler, and their order. */
+export interface WaitingQueue {
+  /** How many wait. */
+  readonly size: number;
+  /** How many of them could start now if there were slots enough. */
+  readonly startable: number;
+  /** Does this job, which has not started, wait here? */
+  has(job: Job): boolean;
+  /** Adds a job. */
+  push(job: Job): void;
+  /** Takes out a job that waits here. */
+  remove(job: Job): void;
+  /** Moves a job that waits here to another level. */
+  move(job: Job, priority: TaskPriority): void;
+  /** The job that is next to start; `undefined` when none may. Takes nothing out. */
+  peek(): Job | undefined;
+  /** Takes out the job that `peek` returned, because it starts. */
+  take(job: Job): void;
+  /** May this waiting job start now, out of turn, in the slot of its parent? */
+  admits(job: Job): boolean;
+  /** Has the key a free place? */
+  hasPlace(key: PropertyKey | undefined): boolean;
+  /** A job that was taken has really ended. */
+  ended(job: Job): void;
+  /** The job that has waited longest. */
+  oldest(): Job | undefined;
+  /** The youngest job of the least urgent level. */
+  lowest(): Job | undefined;
+  /** All of them, most urgent level first. */
+  jobs(): Iterable<Job>;
+}
+
+/** Strict priority between levels, first in first out within a level. */
+export class LevelQueue implements WaitingQueue {
+  // Invariant: bit n of #occupied is set exactly while levels[n] is not empty; #size is the sum
+  // of their lengths.
+  readonly #levels: JobList[] = Array.from(
+    { length: LEVELS },
+    () => new JobList(),
+  );
+  /** Of the levels to which jobs have been moved. */
+  readonly #indexes: (AgeIndex | undefined)[] = [];
+  readonly #aging: number;
+  #occupied = 0;
+  #size = 0;
+
+  /** `aging`: milliseconds of waiting that are worth a level; Infinity for none. */
+  constructor(aging: number) {
+    this.#aging = aging;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get startable(): number {
+    return this.#size;
+  }
+
+  has(job: Job): boolean {
+    return job.previous !== undefined ||
+      this.#level(job.priority).first === job;
+  }
+
+  push(job: Job): void {
+    this.#level(job.priority).push(job);
+    this.#occupied |= 1 << job.priority;
+    this.#size++;
+  }
+
+  remove(job: Job): void {
+    const level = this.#level(job.priority);
+    level.remove(job);
+    if (level.first === undefined) {
+      this.#occupied &= ~(1 << job.priority);
+      this.#indexes[job.priority]?.clear();
+    }
+    this.#size--;
+  }
+
+  move(job: Job, priority: TaskPriority): void {
+    this.remove(job);
+    job.priority = priority;
+    // It keeps its age, so that in every level the first is the oldest and the last the youngest.
+    this.#index(priority).insert(job);
+    this.#occupied |= 1 << priority;
+    this.#size++;
+  }
+
+  peek(): Job | undefined {
+    const occupied = this.#occupied;
+    if (occupied === 0) return undefined;
+    // The lowest set bit is the most urgent level; one level only needs no comparison by age.
+    const lowestBit = occupied & -occupied;
+    const first = this.#level(31 - Math.clz32(lowestBit)).first;
+    return this.#aging === Infinity || occupied === lowestBit
+      ? first
+      : this.#eldest();
+  }
+
+  take(job: Job): void {
+    this.remove(job);
+  }
+
+  admits(_job: Job): boolean {
+    return true;
+  }
+
+  hasPlace(_key: PropertyKey | undefined): boolean {
+    return true;
+  }
+
+  ended(_job: Job): void {}
+
+  oldest(): Job | undefined {
+    let oldest: Job | undefined;
+    for (const { first } of this.#levels) {
+      if (first === undefined) continue;
+      if (oldest === undefined || first.sequence < oldest.sequence) {
+        oldest = first;
+      }
+    }
+    return oldest;
+  }
+
+  lowest(): Job | undefined {
+    const { last } = this.#level(31 - Math.clz32(this.#occupied | 1));
+    return last;
+  }
+
+  *jobs(): Iterable<Job> {
+    for (const level of this.#levels) yield* level;
+  }
+
+  /**
+   * The best of the levels' first jobs when each `aging` ms of waiting raises by one level. In
+   * every level the first is the oldest, so no other can be better. Equal levels: the older one.
+   */
+  #eldest(): Job | undefined {
+    const time = now();
+    let best: Job | undefined;
+    for (const { first } of this.#levels) {
+      if (first !== undefined) best = elder(best, first, this.#aging, time);
+    }
+    return best;
+  }
+
+  #index(priority: TaskPriority): AgeIndex {
+    return this.#indexes[priority] ??= new AgeIndex(
+      this.#level(priority),
+      (job) => job.state === "queued" && job.priority === priority,
+    );
+  }
+
+  #level(level: number): JobList {
+    // Levels are checked where they come in: 0 to 4.
+    return this.#levels[level]!;
+  }
+}
+
+/** Of two jobs the one to start first when each `aging` ms of waiting raises by one level. */
+export function elder(
+  one: Job | undefined,
+  other: Job,
+  aging: number,
+  time: number,
+): Job {
+  if (one === undefined) return other;
+  const difference = agedLevel(one, aging, time) -
+    agedLevel(other, aging, time);
+  if (difference !== 0) return difference < 0 ? one : other;
+  return one.sequence < other.sequence ? one : other;
+}
+
+/** The level that a job has risen to. */
+export function agedLevel(job: Job, aging: number, time: number): number {
+  const waited = time - (job.timing?.queuedAt ?? time);
+  return Math.max(0, job.priority - Math.floor(waited / aging));
+}
