@@ -23,7 +23,7 @@ import {
 import { CopyError, withPath } from "./errors.ts";
 import { isWindows, joinPath, splitPath } from "./paths.ts";
 import { eachOf } from "./pool.ts";
-import type { BatchSource } from "../streams/engine.ts";
+import type { BatchSource } from "../streams/engine/engine.ts";
 import { rootDirectory, type WalkEntry, walkPlan } from "./walk_plan.ts";
 import { WalkErrors } from "./walk_errors.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";

@@ -5,7 +5,7 @@
  */
 import { functionNamed } from "../_internal/validate.ts";
 import { JsonLineError } from "./errors.ts";
-import type { BatchSource } from "../streams/engine.ts";
+import type { BatchSource } from "../streams/engine/engine.ts";
 
 /** Options for {@linkcode AsyncFileReader.streamJson}. */
 export interface JsonLineOptions {

@@ -34,7 +34,7 @@ import {
   TextSource,
 } from "./sources.ts";
 import { AsyncStream } from "../streams/async_stream.ts";
-import type { BatchSource } from "../streams/types.ts";
+import type { BatchSource } from "../streams/engine/types.ts";
 import { type TailOptions, type TailPlan, TailSource } from "./tail.ts";
 import { traced } from "./traced_source.ts";
 

@@ -12,7 +12,7 @@ import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { DisposedError } from "../_internal/errors.ts";
 import { timers } from "../_internal/timer_queue.ts";
-import type { BatchSource } from "../streams/engine.ts";
+import type { BatchSource } from "../streams/engine/engine.ts";
 import { openForReading } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
 import { withPath } from "./errors.ts";

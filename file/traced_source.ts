@@ -13,7 +13,7 @@ import {
   type Tracer,
 } from "@opentelemetry/api";
 import { isThenable } from "../_internal/thenable.ts";
-import type { BatchSource } from "../streams/types.ts";
+import type { BatchSource } from "../streams/engine/types.ts";
 import { recordError } from "../telemetry/span.ts";
 import { fileTracer } from "./file_telemetry.ts";
 

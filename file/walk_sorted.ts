@@ -11,7 +11,7 @@
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { macrotask } from "../_internal/macrotask.ts";
-import type { BatchSource } from "../streams/engine.ts";
+import type { BatchSource } from "../streams/engine/engine.ts";
 import type { WalkErrors } from "./walk_errors.ts";
 import {
   type Directory,

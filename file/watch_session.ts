@@ -15,7 +15,7 @@ import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { now } from "../_internal/clock.ts";
 import { withResolvers } from "../_internal/resolvers.ts";
 import { timers } from "../_internal/timer_queue.ts";
-import type { BatchSource } from "../streams/engine.ts";
+import type { BatchSource } from "../streams/engine/engine.ts";
 import { WatchRootError } from "./errors.ts";
 import { FreshDirectories } from "./fresh_directories.ts";
 import {

@@ -17,7 +17,11 @@ import {
   oneOf,
   show,
 } from "../_internal/validate.ts";
-import type { BatchSource, Operator, PullableIterator } from "./engine.ts";
+import type {
+  BatchSource,
+  Operator,
+  PullableIterator,
+} from "./engine/engine.ts";
 import {
   type EventEmitterLike,
   type EventOptions,
@@ -93,13 +97,13 @@ import {
   optionalFunction,
   takeBuffer,
 } from "./options.ts";
-import { PLAN, Plan } from "./plan.ts";
+import { PLAN, Plan } from "./engine/plan.ts";
 import {
   BatchOrigin,
   IteratorOrigin,
   SourceOrigin,
   type StreamSource,
-} from "./source.ts";
+} from "./engine/source.ts";
 import * as terminals from "./terminals.ts";
 import type { TerminalOptions } from "./terminals.ts";
 import { type ReadableOptions, toReadable } from "./to_readable.ts";

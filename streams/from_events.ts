@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { PullableIterator } from "./types.ts";
+import type { PullableIterator } from "./engine/types.ts";
 import type { Wait } from "../_internal/iterators.ts";
 import { StreamOverflowError } from "./errors.ts";
-import { Relay, type RelaySource } from "./relay.ts";
+import { Relay, type RelaySource } from "./engine/relay.ts";
 
 /** What becomes of an element for which a buffer has no room. */
 export type StreamOverflow = "drop-oldest" | "drop-newest" | "error";

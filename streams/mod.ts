@@ -13,12 +13,15 @@ export type {
   TaskRunner,
   TaskState,
 } from "../runner/types.ts";
-export { AsyncPipeline, type PipelineOptions } from "./async_pipeline.ts";
+export {
+  AsyncPipeline,
+  type PipelineOptions,
+} from "./pipeline/async_pipeline.ts";
 export {
   AsyncQueue,
   type AsyncQueueOptions,
   type QueueWaitOptions,
-} from "./async_queue.ts";
+} from "./queue/async_queue.ts";
 export {
   AsyncStream,
   type BatchBytesOptions,
@@ -27,7 +30,7 @@ export {
   type TimedBatchOptions,
   type WindowOptions,
 } from "./async_stream.ts";
-export type { BatchSource } from "./engine.ts";
+export type { BatchSource } from "./engine/engine.ts";
 export {
   QueueClosedError,
   StreamConsumedError,
@@ -51,8 +54,8 @@ export type {
   Stage,
   StageOptions,
   StageStats,
-} from "./pipeline_stage.ts";
-export type { StreamSource } from "./source.ts";
+} from "./pipeline/pipeline_stage.ts";
+export type { StreamSource } from "./engine/source.ts";
 export {
   asyncBatch,
   asyncFilter,
@@ -61,6 +64,6 @@ export {
   asyncWindow,
   type StageFunction,
   type StreamStage,
-} from "./stages.ts";
+} from "./pipeline/stages.ts";
 export type { TerminalOptions } from "./terminals.ts";
 export type { ReadableOptions } from "./to_readable.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 import { isThenable } from "../_internal/thenable.ts";
-import type { Push, Run, Wait } from "./engine.ts";
+import type { Push, Run, Wait } from "./engine/engine.ts";
 import { later, type Mapper, type Predicate } from "./operators/element.ts";
 import { checkSignalOption } from "./options.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./engine/plan.ts";
 
 /** What every terminal takes. */
 export interface TerminalOptions {

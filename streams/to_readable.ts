@@ -6,8 +6,8 @@
 import { report } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
 import { integerOrInfinity, object, oneOf } from "../_internal/validate.ts";
-import type { Plan } from "./plan.ts";
-import type { PullIterator } from "./pull_iterator.ts";
+import type { Plan } from "./engine/plan.ts";
+import type { PullIterator } from "./engine/pull_iterator.ts";
 
 /** How a stream becomes a ReadableStream. */
 export interface ReadableOptions {

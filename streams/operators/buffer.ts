@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { PullableIterator, Wait } from "../engine.ts";
-import type { Plan } from "../plan.ts";
-import { Relay, type RelaySource } from "../relay.ts";
+import type { PullableIterator, Wait } from "../engine/engine.ts";
+import type { Plan } from "../engine/plan.ts";
+import { Relay, type RelaySource } from "../engine/relay.ts";
 import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
 
 /** Keeps up to `size` elements ready. */

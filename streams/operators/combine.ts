@@ -12,14 +12,14 @@ import type {
   Push,
   RunAccess,
   Wait,
-} from "../engine.ts";
-import { Relay, type RelaySource } from "../relay.ts";
+} from "../engine/engine.ts";
+import { Relay, type RelaySource } from "../engine/relay.ts";
 import {
   discardSource,
   openIterator,
   SourceOrigin,
   type StreamSource,
-} from "../source.ts";
+} from "../engine/source.ts";
 import {
   type Closable,
   closeAll,

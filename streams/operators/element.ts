@@ -5,7 +5,7 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Push, RunAccess, Wait } from "../engine.ts";
+import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
 
 /** A function of an element and its index. Its promise is awaited. */
 export type Mapper<T, U> = (value: T, index: number) => U | PromiseLike<U>;

@@ -5,8 +5,12 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Wait } from "../engine.ts";
-import { discardSource, enterSource, type StreamSource } from "../source.ts";
+import type { Operator, Wait } from "../engine/engine.ts";
+import {
+  discardSource,
+  enterSource,
+  type StreamSource,
+} from "../engine/source.ts";
 import type { Mapper } from "./element.ts";
 
 /** The elements of fn(value), for each value. */

@@ -5,9 +5,9 @@
  */
 import { show } from "../../_internal/validate.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
-import type { PullableIterator } from "../engine.ts";
+import type { PullableIterator } from "../engine/engine.ts";
 import type { StreamOverflow } from "../from_events.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan } from "../engine/plan.ts";
 import { type Branch, Shared } from "./shared.ts";
 
 /** How groups (and parts) that nobody reads are kept. */

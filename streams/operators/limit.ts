@@ -4,7 +4,7 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Wait } from "../engine.ts";
+import type { Operator, Wait } from "../engine/engine.ts";
 import { later, type Predicate } from "./element.ts";
 
 /** The first `limit` values: after exactly so many the source is closed, with 0 it is not read. */

@@ -10,15 +10,15 @@ import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { duration as durationNamed } from "../../_internal/validate.ts";
-import type { PullableIterator } from "../engine.ts";
+import type { PullableIterator } from "../engine/engine.ts";
 import { StreamConsumedError } from "../errors.ts";
-import { Pace } from "../pace.ts";
-import type { Plan } from "../plan.ts";
-import type { PullIterator } from "../pull_iterator.ts";
-import { iterateSource, type StreamSource } from "../source.ts";
-import { Timer } from "../timer.ts";
+import { Pace } from "../engine/pace.ts";
+import type { Plan } from "../engine/plan.ts";
+import type { PullIterator } from "../engine/pull_iterator.ts";
+import { iterateSource, type StreamSource } from "../engine/source.ts";
+import { Timer } from "./timer.ts";
 import { closeNow } from "../../_internal/upstream.ts";
-import { type Pulled, Wrapped } from "../wrapped.ts";
+import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 
 // Invariant: `current` is the iterator that is being read; `replace` is pending only after it has
 // failed, so it needs no closing then. return() before the replacement is there: it is closed

@@ -13,9 +13,9 @@ import {
   type TimerTarget,
 } from "../../_internal/timer_queue.ts";
 import { StreamConsumedError } from "../errors.ts";
-import type { PullableIterator, Wait } from "../engine.ts";
-import type { Plan } from "../plan.ts";
-import { Relay, type RelaySource } from "../relay.ts";
+import type { PullableIterator, Wait } from "../engine/engine.ts";
+import type { Plan } from "../engine/plan.ts";
+import { Relay, type RelaySource } from "../engine/relay.ts";
 import {
   closeLost,
   Upstream,

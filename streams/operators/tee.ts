@@ -4,9 +4,9 @@
  * @module
  */
 import { StreamOverflowError } from "../errors.ts";
-import type { PullableIterator } from "../engine.ts";
+import type { PullableIterator } from "../engine/engine.ts";
 import type { StreamOverflow } from "../from_events.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan } from "../engine/plan.ts";
 import { type Branch, Shared } from "./shared.ts";
 
 /** What becomes of an element for which the buffer of one reader has no room. */

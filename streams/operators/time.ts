@@ -7,10 +7,10 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
-import type { Operator, PullableIterator, Wait } from "../engine.ts";
-import type { Plan } from "../plan.ts";
-import { Relay, type RelaySource } from "../relay.ts";
-import { Timer } from "../timer.ts";
+import type { Operator, PullableIterator, Wait } from "../engine/engine.ts";
+import type { Plan } from "../engine/plan.ts";
+import { Relay, type RelaySource } from "../engine/relay.ts";
+import { Timer } from "./timer.ts";
 import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
 import type { PartialBatch } from "./group.ts";
 

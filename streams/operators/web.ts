@@ -11,12 +11,16 @@ import type {
   Push,
   RunAccess,
   Wait,
-} from "../engine.ts";
-import type { Plan } from "../plan.ts";
-import type { PullIterator } from "../pull_iterator.ts";
-import { enterSource, openIterator, type StreamSource } from "../source.ts";
+} from "../engine/engine.ts";
+import type { Plan } from "../engine/plan.ts";
+import type { PullIterator } from "../engine/pull_iterator.ts";
+import {
+  enterSource,
+  openIterator,
+  type StreamSource,
+} from "../engine/source.ts";
 import { readableOf } from "../to_readable.ts";
-import { type Pulled, Wrapped } from "../wrapped.ts";
+import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 
 /** A TransformStream, or anything with its two sides. */
 export interface TransformPair<T, U> {

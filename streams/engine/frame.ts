@@ -1,0 +1,74 @@
+/**
+ * A frame: one source that a run is walking, with where its elements go.
+ *
+ * @module
+ */
+import {
+  type AnyIterator,
+  closesWhilePending,
+  type Wait,
+} from "../../_internal/iterators.ts";
+import { isThenable } from "../../_internal/thenable.ts";
+import type { BatchSource, Push } from "./types.ts";
+import { closeNow } from "../../_internal/upstream.ts";
+
+/** An array, its promises awaited. */
+export const ARRAY = 0;
+/** A synchronous iterator, its promises awaited. */
+export const SYNC = 1;
+/** An asynchronous iterator. */
+export const ASYNC = 2;
+/** An iterator of ours. */
+export const PULL = 3;
+/** A source of batches. */
+export const BATCH = 4;
+
+/** Something that is being walked. One class for all kinds keeps the loops monomorphic. */
+export class Frame {
+  readonly kind: number;
+  readonly level: number;
+  readonly push: Push<unknown>;
+  readonly source: unknown;
+  /** An array's elements, or the present batch. */
+  items: readonly unknown[];
+  index = 0;
+  /** Whether its elements are the stream's: nothing comes between it and the consumer. */
+  isDirect = false;
+  below: Frame | undefined = undefined;
+
+  constructor(
+    kind: number,
+    level: number,
+    push: Push<unknown>,
+    source: unknown,
+    items: readonly unknown[],
+  ) {
+    this.kind = kind;
+    this.level = level;
+    this.push = push;
+    this.source = source;
+    this.items = items;
+  }
+
+  get closesWhilePending(): boolean {
+    return this.kind === BATCH
+      ? (this.source as BatchSource<unknown>).closesWhilePending === true
+      : (this.source as AnyIterator<unknown>)[closesWhilePending] === true;
+  }
+
+  close(reason: unknown): Wait {
+    if (this.kind === ARRAY) return undefined;
+    const closed = this.kind === BATCH
+      ? (this.source as BatchSource<unknown>).close?.(reason)
+      : (this.source as AnyIterator<unknown>).return?.(reason);
+    return isThenable(closed) ? closed : undefined;
+  }
+}
+
+/** For frames that have none (yet). */
+export const NO_ITEMS: readonly unknown[] = [];
+
+/** Closes a frame for which nobody waits any more. */
+export function closeQuietly(frame: Frame, reason: unknown): void {
+  closeNow(() => frame.close(reason));
+}

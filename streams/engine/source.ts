@@ -1,0 +1,272 @@
+/**
+ * What a stream can be made from, and how each kind is opened and closed.
+ *
+ * @module
+ */
+import {
+  type AnyIterator,
+  closesWhilePending,
+  DONE,
+  isAsyncIterable,
+  isIterable,
+} from "../../_internal/iterators.ts";
+import { isThenable } from "../../_internal/thenable.ts";
+import { show } from "../../_internal/validate.ts";
+import type {
+  BatchSource,
+  Origin,
+  PullableIterator,
+  Push,
+  RunAccess,
+  Wait,
+} from "./engine.ts";
+import { StreamConsumedError } from "../errors.ts";
+import { Plan, planOf } from "./plan.ts";
+import type { PullIterator } from "./pull_iterator.ts";
+
+/**
+ * What a stream is made from: an iterable (promises in it are awaited), an async iterable, a
+ * ReadableStream, an AsyncQueue, another stream, or a function that returns (a promise of) any
+ * of them. Only a function, or a collection such as an array, can be read more than once.
+ */
+export type StreamSource<T> =
+  | AsyncIterable<T>
+  | Iterable<T | PromiseLike<T>>
+  | ReadableStream<T>
+  | (() => StreamSource<T> | PromiseLike<StreamSource<T>>);
+
+/** Under this key something of ours (an AsyncQueue) opens an iterator that `pull`s. */
+export const OPEN: unique symbol = Symbol("open");
+
+/** What has its own way to be read. */
+export interface Pullable<T> {
+  [OPEN](): PullableIterator<T>;
+}
+
+/** The one-shot sources that have been read, so that no other stream reads them again. */
+const consumed = new WeakSet<object>();
+
+/** Claims a source that can be read only once. */
+function claim(source: object, what: string): void {
+  if (consumed.has(source)) throw new StreamConsumedError(what);
+  consumed.add(source);
+}
+
+/** Enters the frame that delivers the elements of `source` to `push`. */
+export function enterSource<T>(
+  run: RunAccess,
+  level: number,
+  push: Push<T>,
+  source: StreamSource<T>,
+): Wait {
+  if (Array.isArray(source)) {
+    run.enterArray(level, push, source);
+    return undefined;
+  }
+  const plan = planOf<T>(source);
+  if (plan !== undefined) {
+    if (plan.isBare) return (plan.origin as Origin<T>).open(run, level, push);
+    run.enterPullable(level, push, plan.iterate());
+    return undefined;
+  }
+  if (source instanceof ReadableStream) {
+    run.enterAsync(level, push, new ReaderIterator(source));
+  } else if (
+    typeof (source as Partial<Pullable<T>> | null | undefined)?.[OPEN] ===
+      "function"
+  ) {
+    run.enterPullable(level, push, (source as unknown as Pullable<T>)[OPEN]());
+  } else if (isAsyncIterable(source)) {
+    const iterator = source[Symbol.asyncIterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    run.enterAsync(level, push, iterator as AnyIterator<T>);
+  } else if (isIterable(source)) {
+    const iterator = source[Symbol.iterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    run.enterSync(level, push, iterator);
+  } else if (typeof source === "function") {
+    const made = source();
+    if (!isThenable(made)) return enterSource(run, level, push, made);
+    return Promise.resolve(made as PromiseLike<StreamSource<T>>)
+      .then((made) => enterSource(run, level, push, made));
+  } else {
+    throw new TypeError(
+      `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+        show(source)
+      }`,
+    );
+  }
+  return undefined;
+}
+
+/** An iterator over `source` for an operator that reads by itself. */
+export function openIterator<T>(source: StreamSource<T>): AnyIterator<T> {
+  const plan = planOf<T>(source);
+  if (plan !== undefined) return plan.iterate();
+  if (source instanceof ReadableStream) return new ReaderIterator(source);
+  if (typeof (source as Partial<Pullable<T>>)[OPEN] === "function") {
+    return (source as unknown as Pullable<T>)[OPEN]();
+  }
+  if (isAsyncIterable(source)) {
+    const iterator = source[Symbol.asyncIterator]();
+    if (iterator as unknown === source) claim(source, "one-shot iterator");
+    return iterator as AnyIterator<T>;
+  }
+  // The engine knows how to await promises in an iterable, and how to call a function.
+  return iterateSource(source);
+}
+
+/** The same, read by the engine: an iterator that can be closed while a read is pending. */
+export function iterateSource<T>(source: StreamSource<T>): PullIterator<T> {
+  return (planOf<T>(source) ?? Plan.of(new SourceOrigin(source))).iterate();
+}
+
+/** Closes a source that was never opened. A function is not even called. */
+export function discardSource(
+  source: StreamSource<unknown>,
+  reason: unknown,
+): Wait {
+  if (Array.isArray(source) || typeof source === "function") return undefined;
+  const plan = planOf(source);
+  if (plan !== undefined) return plan.origin.discard(reason);
+  if (typeof (source as Partial<Pullable<unknown>>)[OPEN] === "function") {
+    return undefined;
+  }
+  if (source instanceof ReadableStream) {
+    if (source.locked || consumed.has(source)) return undefined;
+    consumed.add(source);
+    return source.cancel(reason);
+  }
+  const iterator = isAsyncIterable(source)
+    ? source[Symbol.asyncIterator]()
+    : source[Symbol.iterator]();
+  // A collection has nothing to close; what was read elsewhere is not ours to close.
+  if (iterator as unknown === source) {
+    if (consumed.has(source)) return undefined;
+    consumed.add(source);
+  }
+  const closed = iterator.return?.();
+  return isThenable(closed) ? closed : undefined;
+}
+
+/** The origin of a source that a user gave. */
+export class SourceOrigin<T> implements Origin<T> {
+  readonly #source: StreamSource<T>;
+
+  constructor(source: StreamSource<T>) {
+    if (
+      typeof source !== "function" && !isAsyncIterable(source) &&
+      !isIterable(source) && !((source as unknown) instanceof ReadableStream)
+    ) {
+      throw new TypeError(
+        `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+          show(source)
+        }`,
+      );
+    }
+    this.#source = source;
+  }
+
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
+    return enterSource(run, level, push, this.#source);
+  }
+
+  discard(reason: unknown): Wait {
+    return discardSource(this.#source, reason);
+  }
+
+  get isRepeatable(): boolean {
+    const source = this.#source as unknown;
+    return typeof source === "function" || typeof source === "string" ||
+      Array.isArray(source) || source instanceof Set || source instanceof Map ||
+      ArrayBuffer.isView(source) ||
+      planOf(source)?.origin.isRepeatable === true;
+  }
+}
+
+/** The origin of an operator that is an iterator of ours over another plan. */
+export class IteratorOrigin<T> implements Origin<T> {
+  readonly #make: () => PullableIterator<T>;
+  readonly isRepeatable: boolean;
+
+  /** `make` is called at each opening and must not read before the first pull. */
+  constructor(make: () => PullableIterator<T>, isRepeatable: boolean) {
+    this.#make = make;
+    this.isRepeatable = isRepeatable;
+  }
+
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
+    run.enterPullable(level, push, this.#make());
+    return undefined;
+  }
+
+  discard(reason: unknown): Wait {
+    const closed = this.#make().return?.(reason);
+    return isThenable(closed) ? closed : undefined;
+  }
+}
+
+/** The origin of a source that delivers many elements at a time. */
+export class BatchOrigin<T> implements Origin<T> {
+  readonly isRepeatable = true;
+  readonly #open: () => BatchSource<T> | PromiseLike<BatchSource<T>>;
+
+  constructor(open: () => BatchSource<T> | PromiseLike<BatchSource<T>>) {
+    this.#open = open;
+  }
+
+  open(run: RunAccess, level: number, push: Push<T>): Wait {
+    const source = this.#open();
+    if (isThenable(source)) {
+      return Promise.resolve(source as PromiseLike<BatchSource<T>>)
+        .then((source) => run.enterBatches(level, push, checkBatches(source)));
+    }
+    run.enterBatches(level, push, checkBatches(source));
+    return undefined;
+  }
+
+  discard(): Wait {
+    return undefined;
+  }
+}
+
+function checkBatches<T>(source: BatchSource<T>): BatchSource<T> {
+  if (typeof source?.pull === "function") return source;
+  throw new TypeError(
+    `fromBatches() needs a function that returns an object with a pull method, got ${
+      show(source)
+    }`,
+  );
+}
+
+/** Reads a ReadableStream. Unlike its own iterator it can be cancelled while a read is pending. */
+class ReaderIterator<T> implements AnyIterator<T> {
+  readonly [closesWhilePending] = true;
+  readonly #reader: ReadableStreamDefaultReader<T>;
+
+  constructor(stream: ReadableStream<T>) {
+    if (stream.locked || consumed.has(stream)) {
+      throw new StreamConsumedError("ReadableStream");
+    }
+    consumed.add(stream);
+    this.#reader = stream.getReader();
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    return this.#reader.read() as Promise<IteratorResult<T>>;
+  }
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    try {
+      await this.#reader.cancel(reason);
+    } finally {
+      this.#reader.releaseLock();
+    }
+    return DONE;
+  }
+
+  /** The stream has ended or failed. */
+  ended(): void {
+    this.#reader.releaseLock();
+  }
+}

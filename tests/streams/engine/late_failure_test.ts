@@ -1,0 +1,51 @@
+/**
+ * Failures that come when nobody can be told any more: news is reported, an abort is none.
+ *
+ * @module
+ */
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { AsyncRunner, AsyncStream } from "../../../mod.ts";
+
+/** An element, then one that fails with `error` when `signal` aborts. */
+async function* failing(signal: AbortSignal, error: unknown) {
+  yield 1;
+  await new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(error), { once: true });
+  });
+}
+
+for (const isNews of [false, true]) {
+  Deno.test(
+    `AsyncStream.map() with a runner ${
+      isNews ? "reports" : "does not report"
+    } a source that fails late ${
+      isNews ? "with an error of its own" : "with the reason of the abort"
+    }`,
+    async () => {
+      const controller = new AbortController();
+      const reason = new Error("enough");
+      const error = isNews ? new Error("news") : reason;
+      const reported: unknown[] = [];
+      const { error: consoleError } = console;
+      console.error = (...values: unknown[]) => reported.push(values.at(-1));
+      try {
+        await using runner = new AsyncRunner({ signal: controller.signal });
+        let isRunning = false;
+        const result = AsyncStream.from(failing(controller.signal, error))
+          .map(() => {
+            isRunning = true;
+            return new Promise((resolve) => setTimeout(resolve, 10));
+          }, { runner })
+          .collect();
+        const failed = assertRejects(() => result);
+        while (!isRunning) await new Promise((resolve) => setTimeout(resolve));
+        controller.abort(reason);
+        assertStrictEquals(await failed, reason);
+        await new Promise((resolve) => setTimeout(resolve));
+      } finally {
+        console.error = consoleError;
+      }
+      assertEquals(reported, isNews ? [error] : []);
+    },
+  );
+}

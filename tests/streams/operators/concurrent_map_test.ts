@@ -1,0 +1,246 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
+
+/** A source that counts what is done to it. */
+function counted(
+  length: number,
+  failAt = Infinity,
+): AsyncIterable<number> & { pulls: number; returns: number } {
+  return {
+    pulls: 0,
+    returns: 0,
+    [Symbol.asyncIterator]() {
+      let index = 0;
+      return {
+        next: async () => {
+          this.pulls++;
+          await null;
+          if (index === failAt) throw new Error("source failed");
+          return index < length
+            ? { done: false, value: index++ }
+            : { done: true, value: undefined };
+        },
+        return: async () => {
+          await null;
+          this.returns++;
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
+
+/** A function whose calls are settled by the test. */
+function controlled() {
+  const calls: PromiseWithResolvers<string>[] = [];
+  return {
+    calls,
+    start(value: number, _index: number): Promise<string> {
+      const call = Promise.withResolvers<string>();
+      calls[value] = call;
+      return call.promise;
+    },
+  };
+}
+
+async function settle(): Promise<void> {
+  for (let round = 0; round < 30; round++) await null;
+}
+
+Deno.test("ConcurrentMap keeps order when the slowest is the first", async () => {
+  const source = counted(5);
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap(source, start, {
+    concurrency: 3,
+    ordered: true,
+  });
+  const first = map.next();
+  await settle();
+  assertEquals(calls.length, 3);
+  assertEquals(source.pulls, 3);
+  calls[2]?.resolve("c");
+  calls[1]?.resolve("b");
+  await settle();
+  assertEquals(calls.length, 3, "the undelivered ones count");
+  calls[0]?.resolve("a");
+  assertEquals(await first, { done: false, value: "a" });
+  assertEquals(await map.next(), { done: false, value: "b" });
+  assertEquals(await map.next(), { done: false, value: "c" });
+  await settle();
+  calls[3]?.resolve("d");
+  calls[4]?.resolve("e");
+  assertEquals(await map.next(), { done: false, value: "d" });
+  assertEquals(await map.next(), { done: false, value: "e" });
+  assertEquals((await map.next()).done, true);
+  assertEquals(source.returns, 0, "a source that ended is not closed");
+});
+
+Deno.test("ConcurrentMap emits as they end when unordered", async () => {
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap([0, 1, 2], start, {
+    concurrency: 2,
+    ordered: false,
+  });
+  const results = [map.next(), map.next(), map.next(), map.next()];
+  calls[1]?.resolve("b");
+  await settle();
+  calls[2]?.resolve("c");
+  await settle();
+  calls[0]?.resolve("a");
+  assertEquals(
+    (await Promise.all(results)).map((result) => result.value),
+    ["b", "c", "a", undefined],
+  );
+});
+
+Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest and closes the source", async () => {
+  const source = counted(10);
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap(source, start, {
+    concurrency: 3,
+    ordered: true,
+  });
+  const first = map.next();
+  await settle();
+  calls[1]?.reject(new Error("second"));
+  await settle();
+  assertEquals(source.returns, 1);
+  calls[0]?.resolve("a");
+  assertEquals((await first).value, "a");
+  let failed: unknown;
+  const second = map.next().catch((error) => failed = error);
+  await settle();
+  assertEquals(failed, undefined, "the third is still in flight");
+  calls[2]?.reject(new Error("third"));
+  await second;
+  assertEquals((failed as Error).message, "second");
+  assertEquals((await map.next()).done, true);
+  assertEquals(source.pulls, 3);
+  assertEquals(source.returns, 1);
+});
+
+Deno.test("ConcurrentMap lets the earliest element's error win", async () => {
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap([0, 1, 2], start, {
+    concurrency: 3,
+    ordered: true,
+  });
+  const first = map.next();
+  calls[2]?.reject(new Error("third"));
+  await settle();
+  calls[0]?.reject(undefined);
+  calls[1]?.resolve("b");
+  let failure: { error: unknown } | undefined;
+  await first.catch((error) => failure = { error });
+  assertEquals(failure, { error: undefined });
+});
+
+Deno.test("ConcurrentMap gives earlier results before the source's error and does not close it", async () => {
+  const source = counted(10, 2);
+  const map = new ConcurrentMap(source, (value: number) => value * 2, {
+    concurrency: 8,
+    ordered: true,
+  });
+  assertEquals((await map.next()).value, 0);
+  assertEquals((await map.next()).value, 2);
+  await assertRejects(() => map.next(), Error, "source failed");
+  assertEquals((await map.next()).done, true);
+  assertEquals(source.returns, 0);
+});
+
+Deno.test("ConcurrentMap.return() waits for what is in flight and closes the source once", async () => {
+  const source = counted(10);
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap(source, start, {
+    concurrency: 2,
+    ordered: true,
+  });
+  const first = map.next();
+  await settle();
+  let returned = false;
+  const end = map.return().then(() => returned = true);
+  assertEquals((await first).done, true);
+  await settle();
+  assertEquals(returned, false);
+  calls[0]?.resolve("a");
+  calls[1]?.reject(new Error("ignored: nobody waits for it"));
+  await end;
+  await map.return();
+  assertEquals(source.returns, 1);
+});
+
+Deno.test("ConcurrentMap.return() before the first next() reads nothing and closes the source", async () => {
+  const source = counted(10);
+  const map = new ConcurrentMap(source, (value: number) => value, {
+    concurrency: 2,
+    ordered: true,
+  });
+  await map.return();
+  assertEquals([source.pulls, source.returns], [0, 1]);
+  assertEquals((await map.next()).done, true);
+});
+
+Deno.test("ConcurrentMap.return() does not wait for a source that hangs, and closes it when it wakes", async () => {
+  const read = Promise.withResolvers<IteratorResult<number>>();
+  let returns = 0;
+  const map = new ConcurrentMap(
+    {
+      [Symbol.asyncIterator]: () => ({
+        next: () => read.promise,
+        return: () => {
+          returns++;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      }),
+    },
+    (value: number) => value,
+    { concurrency: 2, ordered: false },
+  );
+  const first = map.next();
+  await map.return();
+  assertEquals((await first).done, true);
+  assertEquals(returns, 0);
+  read.resolve({ done: false, value: 1 });
+  await settle();
+  assertEquals(returns, 1);
+});
+
+Deno.test("ConcurrentMap reads at most concurrency + 1 when the consumer stalls", async () => {
+  const source = counted(100);
+  const map = new ConcurrentMap(source, async (value: number) => {
+    await null;
+    return value;
+  }, { concurrency: 4, ordered: true });
+  await map.next();
+  await settle();
+  assertEquals(source.pulls, 5);
+  await map.return();
+});
+
+Deno.test("ConcurrentMap waits for `ready` before each read", async () => {
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  const source = counted(3);
+  const map = new ConcurrentMap(source, (value: number) => value, {
+    concurrency: 2,
+    ordered: true,
+    ready: () => asked++ === 0 ? gate.promise : undefined,
+  });
+  const first = map.next();
+  await settle();
+  assertEquals(source.pulls, 0);
+  gate.resolve();
+  assertEquals((await first).value, 0);
+  await map.return();
+});
+
+Deno.test("ConcurrentMap closes the source when `ready` rejects", async () => {
+  const source = counted(3);
+  const map = new ConcurrentMap(source, (value: number) => value, {
+    concurrency: 2,
+    ordered: true,
+    ready: () => Promise.reject(new Error("shut down")),
+  });
+  await assertRejects(() => map.next(), Error, "shut down");
+  assertEquals([source.pulls, source.returns], [0, 1]);
+});
