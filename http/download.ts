@@ -12,7 +12,7 @@ import {
   object,
   show,
 } from "../_internal/validate.ts";
-import { publish, syncParent } from "../file/durable.ts";
+import { publish, syncParent } from "../file/write/durable.ts";
 import { isWindows, toPath } from "../file/paths.ts";
 import { spanUntil } from "../telemetry/span.ts";
 import { checkedChecksum } from "./checksum.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { writeAll } from "../file/write_all.ts";
+import { writeAll } from "../file/write/write_all.ts";
 
 /** What a writer tells of each block that is safely written. */
 export interface BlockHash {

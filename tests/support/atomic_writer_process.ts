@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { asyncCopyFile } from "../../file/copy.ts";
-import { asyncWriteFile } from "../../file/write_file.ts";
-import { AsyncFileWriter } from "../../file/writer.ts";
+import { asyncCopyFile } from "../../file/copy/copy.ts";
+import { asyncWriteFile } from "../../file/write/write_file.ts";
+import { AsyncFileWriter } from "../../file/write/writer.ts";
 
 const SIZE = 300_000;
 

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { asyncWriteFile } from "../../file/write_file.ts";
-import { AsyncFileWriter } from "../../file/writer.ts";
+import { asyncWriteFile } from "../../file/write/write_file.ts";
+import { AsyncFileWriter } from "../../file/write/writer.ts";
 
 /** What the worker is to do. */
 export interface Job {

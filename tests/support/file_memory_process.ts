@@ -5,11 +5,11 @@
  *
  * @module
  */
-import { AsyncFileReader } from "../../file/reader.ts";
-import { walkAsync } from "../../file/walk.ts";
-import type { WalkOptions } from "../../file/walk_plan.ts";
+import { AsyncFileReader } from "../../file/read/reader.ts";
+import { walkAsync } from "../../file/walk/walk.ts";
+import type { WalkOptions } from "../../file/walk/walk_plan.ts";
 
-/** What `tests/file/full_size_test.ts` reads. */
+/** What `tests/file/read/full_size_test.ts` reads. */
 export interface MemoryReport {
   /** What came out. */
   result: unknown;

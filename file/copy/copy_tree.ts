@@ -1,0 +1,289 @@
+/**
+ * Copying a directory with everything in it.
+ *
+ * Nothing is written outside of the destination: where a file or a link is to be, a link that is
+ * there is replaced itself; where a directory is to be, it is an error.
+ *
+ * Directories are made as the walk finds them, parents first; files and links are copied several at
+ * a time; the times and permission bits of directories come last, deepest first, since a file
+ * that is written changes the times of its directory, and a directory may forbid writing.
+ *
+ * @module
+ */
+import type { TaskPriority } from "../../runner/priority.ts";
+import type { TaskRunner } from "../../runner/types.ts";
+import type { CopyProgress, CopyResult } from "./options.ts";
+import {
+  copyOne,
+  copyTimes,
+  isSame,
+  lstatIfThere,
+  statIfThere,
+} from "./copy_one.ts";
+import { CopyError, withPath } from "../errors.ts";
+import { isWindows, joinPath, splitPath } from "../paths.ts";
+import { eachOf } from "../each_of.ts";
+import type { BatchSource } from "../../streams/engine/engine.ts";
+import { rootDirectory, type WalkEntry, walkPlan } from "../walk/walk_plan.ts";
+import { WalkErrors } from "../walk/walk_errors.ts";
+import { SortedWalkSource } from "../walk/walk_sorted.ts";
+
+/** A copy of a tree, all of it decided. */
+export interface TreeCopy {
+  from: string;
+  to: string;
+  overwrite: boolean;
+  preserveTimestamps: boolean;
+  special: "error" | "skip";
+  concurrency: number;
+  runner: TaskRunner | undefined;
+  priority: TaskPriority | undefined;
+  signal: AbortSignal | undefined;
+  onProgress: ((progress: CopyProgress) => void) | undefined;
+}
+
+/** Copies the directory `from` into the directory `to`, which is made when it is not there. */
+export async function copyTree(
+  copy: TreeCopy,
+  info: Deno.FileInfo,
+): Promise<CopyResult> {
+  const { from, to, signal, concurrency, runner, priority } = copy;
+  await checkTree(from, to, info);
+  const run = new TreeRun(copy);
+  const walk = new SortedWalkSource(
+    rootDirectory(from),
+    walkPlan({ includeDirs: true, signal, runner, priority }),
+    new WalkErrors(walkPlan({})),
+    undefined,
+  );
+  await run.directory(from, to, info);
+  await eachOf(run.files(walk), (entry) => run.entry(entry), {
+    concurrency,
+    runner,
+    priority,
+    signal,
+    name: ({ path }) => `copy ${path}`,
+  });
+  await run.finish();
+  return run.result;
+}
+
+/** Refuses what makes no sense, before anything is written. */
+async function checkTree(
+  from: string,
+  to: string,
+  info: Deno.FileInfo,
+): Promise<void> {
+  const old = await statIfThere(to);
+  if (old !== undefined && !old.isDirectory) {
+    throw new CopyError(from, to, "directory-over-file");
+  }
+  if (old !== undefined && isSame(info, old)) {
+    throw new CopyError(from, to, "same-file");
+  }
+  // What exists of the destination's path, by its real name: a link may lead into the source.
+  const source = await Deno.realPath(from);
+  const place = await realPathOfNearest(to);
+  const separator = isWindows() ? "\\" : "/";
+  const prefix = source.endsWith(separator) ? source : source + separator;
+  if (place === source || place.startsWith(prefix)) {
+    throw new CopyError(from, to, "into-itself");
+  }
+}
+
+async function realPathOfNearest(path: string): Promise<string> {
+  for (let at = path;; at = splitPath(at).directory) {
+    try {
+      return await Deno.realPath(at);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (splitPath(at).directory === at) throw error;
+    }
+  }
+}
+
+interface FinishedDirectory {
+  path: string;
+  info: Deno.FileInfo;
+}
+
+class TreeRun {
+  readonly result: CopyResult = { bytes: 0, files: 0, skipped: [] };
+  readonly #copy: TreeCopy;
+  readonly #directories: FinishedDirectory[] = [];
+  #totalBytes = 0;
+  #totalFiles = 0;
+
+  constructor(copy: TreeCopy) {
+    this.#copy = copy;
+  }
+
+  /** Makes the directories of the walk and passes on everything else. */
+  async *files(walk: BatchSource<WalkEntry>): AsyncGenerator<WalkEntry> {
+    let isEnded = false;
+    try {
+      for (;;) {
+        const batch = await walk.pull();
+        if (batch === undefined) break;
+        for (const entry of batch) {
+          if (!entry.isDirectory) yield entry;
+          else {
+            const info = await lstatIfThere(entry.path);
+            if (info?.isDirectory) {
+              await this.directory(entry.path, this.#target(entry.path), info);
+            } else if (info === undefined) this.#missing(entry.path);
+          }
+        }
+      }
+      isEnded = true;
+    } finally {
+      if (!isEnded) await walk.close?.();
+    }
+  }
+
+  async directory(
+    from: string,
+    to: string,
+    info: Deno.FileInfo,
+  ): Promise<void> {
+    // The destination itself may be a link, since the caller names it; what is found in it may not.
+    const old =
+      await (to === this.#copy.to ? statIfThere(to) : lstatIfThere(to));
+    if (old === undefined) {
+      // The final bits may forbid writing; they come in `finish`.
+      await Deno.mkdir(to, { mode: ((info.mode ?? 0o777) & 0o777) | 0o700 });
+      this.#directories.push({ path: to, info });
+    } else if (old.isSymlink) {
+      throw new CopyError(from, to, "directory-over-link");
+    } else if (!old.isDirectory) {
+      throw new CopyError(from, to, "directory-over-file");
+    } else if (this.#copy.preserveTimestamps) {
+      this.#directories.push({ path: to, info: { ...info, mode: null } });
+    }
+  }
+
+  /** Copies what is no directory. */
+  async entry({ path, isFile, isSymlink }: WalkEntry): Promise<void> {
+    const { special, signal } = this.#copy;
+    signal?.throwIfAborted();
+    const to = this.#target(path);
+    if (isSymlink) return await this.#link(path, to);
+    if (isFile) return await this.#file(path, to);
+    if (special === "error") throw new CopyError(path, to, "special-file");
+    this.result.skipped.push(path);
+  }
+
+  /**
+   * What the walk has seen is not there. It has gone, as if it had never been, unless the system has
+   * told its name with U+FFFD in it, which is not the name that it has.
+   */
+  #missing(path: string): void {
+    if (!splitPath(path).base.includes("\ufffd")) return;
+    if (this.#copy.special === "error") {
+      throw new CopyError(path, this.#target(path), "unreadable-name");
+    }
+    this.result.skipped.push(path);
+  }
+
+  async #file(from: string, to: string): Promise<void> {
+    const { overwrite, preserveTimestamps, signal, onProgress } = this.#copy;
+    const [info, old] = await Promise.all([
+      lstatIfThere(from),
+      lstatIfThere(to),
+    ]);
+    if (info === undefined) return this.#missing(from);
+    this.#totalBytes += info.size;
+    this.#totalFiles++;
+    let bytes = 0;
+    const size = await copyOne({
+      from,
+      info,
+      to,
+      old,
+      overwrite,
+      preserveTimestamps,
+      signal,
+      // Small files are told of as a whole, which lets the system copy them.
+      onBytes: onProgress === undefined || info.size <= SMALL
+        ? undefined
+        : (count) => {
+          bytes += count;
+          this.result.bytes += count;
+          return this.#tell(from, onProgress);
+        },
+    });
+    this.result.bytes += size - bytes;
+    // It has grown or shrunk since it was looked at.
+    this.#totalBytes += size - info.size;
+    this.result.files++;
+    if (onProgress !== undefined) await this.#tell(from, onProgress);
+  }
+
+  async #link(from: string, to: string): Promise<void> {
+    const target = await readLinkIfThere(from);
+    if (target === undefined) return this.#missing(from);
+    const old = await lstatIfThere(to);
+    if (old !== undefined) {
+      if (old.isDirectory) throw new CopyError(from, to, "file-over-directory");
+      if (!this.#copy.overwrite) {
+        throw new Deno.errors.AlreadyExists(
+          `File exists: copy '${from}' -> '${to}'. Pass overwrite: true to replace it.`,
+        );
+      }
+      await Deno.remove(to);
+    }
+    await Deno.symlink(
+      target,
+      to,
+      isWindows() ? await linkType(from) : undefined,
+    );
+  }
+
+  #tell(path: string, onProgress: (progress: CopyProgress) => void): unknown {
+    const { bytes, files } = this.result;
+    return onProgress({
+      path,
+      bytes,
+      totalBytes: this.#totalBytes,
+      files,
+      totalFiles: this.#totalFiles,
+    });
+  }
+
+  /** Bits and times of the directories, the deepest first. */
+  async finish(): Promise<void> {
+    for (const { path, info } of this.#directories.reverse()) {
+      if (info.mode !== null && !isWindows()) {
+        await Deno.chmod(path, info.mode & 0o7777);
+      }
+      if (this.#copy.preserveTimestamps) await copyTimes(path, info);
+    }
+  }
+
+  #target(path: string): string {
+    const { from, to } = this.#copy;
+    // The walk joins names to the root as it was given, save ".", which it leaves out.
+    const relative = from === "."
+      ? path
+      : path.slice(joinPath(from, "").length);
+    return joinPath(to, relative);
+  }
+}
+
+async function readLinkIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readLink(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    // Where it leads is no valid UTF-8, and the system does not say which link that is.
+    throw withPath(error, "copy", path);
+  }
+}
+
+/** Copied by the system in one call even when progress is asked for. */
+const SMALL = 4 * 1024 * 1024;
+
+async function linkType(path: string): Promise<Deno.SymlinkOptions> {
+  const info = await statIfThere(path);
+  return { type: info?.isDirectory ? "dir" : "file" };
+}

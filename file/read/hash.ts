@@ -1,0 +1,94 @@
+/**
+ * SHA-256 of files. node:crypto hashes incrementally: the Web Crypto digest
+ * wants everything in memory at once and takes 3.5 times as long.
+ *
+ * @module
+ */
+import type { Hash } from "node:crypto";
+import { functionNamed } from "../../_internal/validate.ts";
+import { type ByteRange, checkRange } from "../byte_range.ts";
+import { ChunkReader } from "./chunks.ts";
+import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { checkOptions, signalOption } from "../options.ts";
+import { toPath } from "../paths.ts";
+
+/** Options for {@linkcode asyncHashFile}. */
+export interface HashFileOptions extends ByteRange {
+  /** Told how many bytes have been hashed. */
+  onProgress?: ((bytes: number) => void) | undefined;
+  /** Gives up with the signal's own reason. */
+  signal?: AbortSignal | undefined;
+}
+
+const CHUNK = 512 * 1024;
+
+/** Imported when needed: a browser that imports the whole package has no node:crypto. */
+async function newHash(): Promise<Hash> {
+  const { createHash } = await import("node:crypto");
+  return createHash("sha256");
+}
+
+/**
+ * The SHA-256 of a file, in hexadecimal, in constant memory.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.NotFound} When there is no such file.
+ * @throws {FileTruncatedError} When it becomes shorter meanwhile.
+ *
+ * @example
+ * ```ts
+ * import { asyncHashFile } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * console.log((await asyncHashFile(path)).slice(0, 8)); // e3b0c442
+ * await Deno.remove(path);
+ * ```
+ */
+export async function asyncHashFile(
+  path: string | URL,
+  options: HashFileOptions = {},
+): Promise<string> {
+  const checked = toPath("path", path);
+  checkOptions(options);
+  const { start, end } = checkRange(options);
+  const { onProgress } = options;
+  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
+  const signal = signalOption(options.signal);
+  const plan = { start, end, onProgress, signal };
+  if (fileTracer() === undefined) return (await hashFile(checked, plan)).digest;
+  const { digest } = await traceFile(
+    "hash",
+    { "file.path": checked },
+    signal,
+    () => hashFile(checked, plan),
+    ({ bytes }) => bytes,
+  );
+  return digest;
+}
+
+async function hashFile(
+  path: string,
+  { start, end, onProgress, signal }: HashFileOptions,
+): Promise<{ digest: string; bytes: number }> {
+  const reader = await ChunkReader.open(path, {
+    chunkSize: CHUNK,
+    reuse: true,
+    start,
+    end,
+    signal,
+  });
+  try {
+    const hash = await newHash();
+    let bytes = 0;
+    for (;;) {
+      const chunk = await reader.next();
+      if (chunk === undefined) return { digest: hash.digest("hex"), bytes };
+      hash.update(chunk);
+      bytes += chunk.byteLength;
+      // An async function is one that returns void too: its rejection must not be lost.
+      await onProgress?.(bytes);
+    }
+  } finally {
+    await reader.close();
+  }
+}

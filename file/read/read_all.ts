@@ -1,0 +1,139 @@
+/**
+ * Reading many files, several at a time.
+ *
+ * @module
+ */
+import { functionNamed, integer, wrong } from "../../_internal/validate.ts";
+import type { TaskPriority } from "../../runner/priority.ts";
+import type { TaskRunner } from "../../runner/types.ts";
+import { AsyncStream } from "../../streams/async_stream.ts";
+import { checkOptions, priorityOption, runnerOption } from "../options.ts";
+import { toPath } from "../paths.ts";
+import { inRunner } from "../each_of.ts";
+import {
+  asyncReadFile,
+  checkReadOptions,
+  type ReadFileOptions,
+} from "./read_file.ts";
+
+/** Options for {@linkcode readAll}. */
+export interface ReadAllOptions extends ReadFileOptions {
+  /** Files read at once, and how many are read ahead of the consumer. @default {16} */
+  concurrency?: number | undefined;
+  /** Results in the order of the paths; `false`: as they come. @default {true} */
+  ordered?: boolean | undefined;
+  /** Read each file as a task of this runner, within its limit too. */
+  runner?: TaskRunner | undefined;
+  /** Priority of those tasks. @default {TaskPriority.NORMAL} */
+  priority?: TaskPriority | undefined;
+  /**
+   * What to do about a file that cannot be read: `"throw"` ends the stream, `"skip"` leaves it out, a
+   * function is told and the stream goes on.
+   *
+   * @default {"throw"}
+   */
+  onError?:
+    | "throw"
+    | "skip"
+    | ((error: unknown, path: string) => void)
+    | undefined;
+}
+
+/** One file that was read. */
+export interface ReadResult<T> {
+  /** Its path, as it was given. */
+  path: string;
+  /** What is in it. */
+  content: T;
+}
+
+const DEFAULT_CONCURRENCY = 16;
+
+/**
+ * Reads many files as a stream, several at a time: of paths, URLs, or what `walkAsync` yields.
+ *
+ * @throws {RangeError | TypeError} When an option is wrong.
+ *
+ * @example
+ * ```ts
+ * import { readAll } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "content");
+ * for await (const { content } of readAll([path])) console.log(content); // content
+ * await Deno.remove(path);
+ * ```
+ */
+export function readAll(
+  paths: ReadAllSource,
+  options: ReadAllOptions & { as: "bytes" },
+): AsyncStream<ReadResult<Uint8Array<ArrayBuffer>>>;
+/** Reads many files as text. */
+export function readAll(
+  paths: ReadAllSource,
+  options?: ReadAllOptions & { as?: "text" | undefined },
+): AsyncStream<ReadResult<string>>;
+export function readAll(
+  paths: ReadAllSource,
+  options: ReadAllOptions = {},
+): AsyncStream<ReadResult<string | Uint8Array<ArrayBuffer>>> {
+  checkOptions(options, ["ordered"]);
+  // Here, not with each file: what is wrong with all of them is no matter of onError.
+  checkReadOptions(options);
+  const {
+    concurrency = DEFAULT_CONCURRENCY,
+    ordered,
+    runner,
+    priority,
+    signal,
+    onError = "throw",
+  } = options;
+  integer("concurrency", concurrency, 1);
+  runnerOption(runner);
+  priorityOption(priority);
+  // A string is iterable too, by characters, which nobody means.
+  if (typeof paths === "string") {
+    throw wrong("paths", "an iterable of paths", paths, false);
+  }
+  if (onError !== "throw" && onError !== "skip") {
+    functionNamed('onError, when it is neither "throw" nor "skip",', onError);
+  }
+  const readOne = (path: string): Promise<string | Uint8Array<ArrayBuffer>> =>
+    asyncReadFile(path, options as ReadFileOptions & { as: "bytes" });
+  const read = async (
+    path: string,
+  ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> => {
+    try {
+      const content = await (runner === undefined
+        ? readOne(path)
+        // Here, not by the stream's map, which asks for room before it reads its source: that may
+        // be a walk in the same runner, which takes the room.
+        : inRunner(runner, () => readOne(path), {
+          priority,
+          signal,
+          name: `read ${path}`,
+        }));
+      return { path, content };
+    } catch (error) {
+      if (onError === "throw" || signal?.aborted) throw error;
+      // Awaited: an async function will do as well, and its rejection must not be lost.
+      if (onError !== "skip") await onError(error, path);
+      return undefined;
+    }
+  };
+  return AsyncStream.from<string | URL | { path: string }>(paths)
+    .map(pathOf)
+    .map(read, { concurrency, ordered, signal })
+    .filter((result) => result !== undefined);
+}
+
+/** What {@linkcode readAll} takes. */
+export type ReadAllSource =
+  | Iterable<string | URL | { path: string }>
+  | AsyncIterable<string | URL | { path: string }>;
+
+function pathOf(item: string | URL | { path: string }): string {
+  return typeof item === "object" && !(item instanceof URL)
+    ? toPath("path", item?.path)
+    : toPath("path", item);
+}

@@ -1,0 +1,123 @@
+/**
+ * Reading a file in one call.
+ *
+ * @module
+ */
+import { oneOf } from "../../_internal/validate.ts";
+import { invalidOffset, readableEncoding } from "./decode.ts";
+import { InvalidEncodingError } from "../errors.ts";
+import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { checkOptions, signalOption } from "../options.ts";
+import { toPath } from "../paths.ts";
+
+/** Options for {@linkcode asyncReadFile}. */
+export interface ReadFileOptions {
+  /** `"bytes"`: resolve to a Uint8Array. @default {"text"} */
+  as?: "text" | "bytes" | undefined;
+  /** How bytes become text: any encoding that TextDecoder knows. @default {"utf-8"} */
+  encoding?: string | undefined;
+  /** Invalid bytes are an InvalidEncodingError that says where, instead of U+FFFD. @default {false} */
+  fatal?: boolean | undefined;
+  /** Gives up with the signal's own reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads a whole file, as text or as bytes. A byte order mark at its start is left out of the text.
+ * Files that grow while they are read and those of /proc are read to their end.
+ *
+ * @param path A path or a file: URL.
+ * @throws {Deno.errors.NotFound} When there is no such file.
+ * @throws {Deno.errors.IsADirectory} When it is a directory.
+ * @throws {InvalidEncodingError} With `fatal`, when the bytes are not valid.
+ *
+ * @example
+ * ```ts
+ * import { asyncReadFile } from "@specify/async-core";
+ *
+ * const path = await Deno.makeTempFile();
+ * await Deno.writeTextFile(path, "content");
+ * console.log(await asyncReadFile(path)); // content
+ * console.log((await asyncReadFile(path, { as: "bytes" })).byteLength); // 7
+ * await Deno.remove(path);
+ * ```
+ */
+export function asyncReadFile(
+  path: string | URL,
+  options: ReadFileOptions & { as: "bytes" },
+): Promise<Uint8Array<ArrayBuffer>>;
+/** Reads a whole file as text. */
+export function asyncReadFile(
+  path: string | URL,
+  options?: ReadFileOptions & { as?: "text" | undefined },
+): Promise<string>;
+export async function asyncReadFile(
+  path: string | URL,
+  options?: ReadFileOptions,
+): Promise<string | Uint8Array<ArrayBuffer>> {
+  const checked = toPath("path", path);
+  if (fileTracer() !== undefined) return await readTraced(checked, options);
+  if (options === undefined) return utf8.decode(await Deno.readFile(checked));
+  return await readWith(checked, options);
+}
+
+/** The same within a span. */
+function readTraced(
+  path: string,
+  options: ReadFileOptions = {},
+): Promise<string | Uint8Array<ArrayBuffer>> {
+  let size: number | undefined;
+  return traceFile(
+    "read",
+    { "file.path": path },
+    options.signal,
+    () =>
+      readWith(path, options, (bytes) => {
+        size = bytes.byteLength;
+      }),
+    () => size,
+  );
+}
+
+/** Checks what is asked for, before anything is read. */
+export function checkReadOptions(options: ReadFileOptions): void {
+  checkOptions(options, ["fatal"]);
+  oneOf("as", options.as ?? "text", ["text", "bytes"]);
+  readableEncoding(options.encoding);
+  signalOption(options.signal);
+}
+
+async function readWith(
+  path: string,
+  options: ReadFileOptions,
+  onRead?: (bytes: Uint8Array) => void,
+): Promise<string | Uint8Array<ArrayBuffer>> {
+  checkReadOptions(options);
+  const { as = "text", fatal = false, signal } = options;
+  const encoding = readableEncoding(options.encoding);
+  signal?.throwIfAborted();
+  const bytes =
+    await (signal === undefined
+      ? Deno.readFile(path)
+      : Deno.readFile(path, { signal }));
+  onRead?.(bytes);
+  return as === "bytes" ? bytes : decodeAll(path, bytes, encoding, fatal);
+}
+
+const utf8 = new TextDecoder();
+
+/** All of a file's bytes as text. */
+export function decodeAll(
+  path: string,
+  bytes: Uint8Array,
+  encoding: string,
+  fatal: boolean,
+): string {
+  if (!fatal && encoding === "utf-8") return utf8.decode(bytes);
+  try {
+    return new TextDecoder(encoding, { fatal }).decode(bytes);
+  } catch (cause) {
+    const offset = invalidOffset(bytes, encoding);
+    throw new InvalidEncodingError(path, encoding, offset, { cause });
+  }
+}

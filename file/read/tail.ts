@@ -1,0 +1,372 @@
+/**
+ * The end of a file, and what is added to it: over rotation by rename, where the old file is read to
+ * its end before the new one, and over truncation.
+ *
+ * States: closed (nothing is open yet), reading, waiting (at the end, for more), ended. Only `pull` reads
+ * and waits, one call at a time; `close` wakes a pull that waits, and the file is closed by that
+ * pull or, when there is none, by `close`.
+ *
+ * @module
+ */
+import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { now } from "../../_internal/clock.ts";
+import { DisposedError } from "../../_internal/errors.ts";
+import { timers } from "../../_internal/timer_queue.ts";
+import type { BatchSource } from "../../streams/engine/engine.ts";
+import { openForReading } from "./chunks.ts";
+import { ChunkDecoder, explainDecoding } from "./decode.ts";
+import { withPath } from "../errors.ts";
+import { LineSplitter } from "./lines.ts";
+import {
+  type NativeSubscriber,
+  subscribeNative,
+  unsubscribeNative,
+} from "../watch/native_watch.ts";
+import { splitPath } from "../paths.ts";
+
+/** Options for {@linkcode AsyncFileReader.tail}. */
+export interface TailOptions {
+  /** How many lines of what is there to begin with. @default {10} */
+  lines?: number | undefined;
+  /**
+   * Go on with the lines that are added, until the stream is left, the reader disposed or the signal
+   * aborted. A line is delivered when its end has been written.
+   *
+   * @default {false}
+   */
+  follow?: boolean | undefined;
+  /** Most characters (UTF-16 code units) of a line. @default {Infinity} */
+  maxLineLength?: number | undefined;
+  /**
+   * Milliseconds between two looks at the file. The system's notifications make it faster where there
+   * are any.
+   *
+   * @default {250}
+   */
+  pollInterval?: number | undefined;
+}
+
+/** What to follow, checked. */
+export interface TailPlan {
+  path: string;
+  lines: number;
+  follow: boolean;
+  maxLineLength: number;
+  pollInterval: number;
+  encoding: string;
+  fatal: boolean;
+  signal: AbortSignal | undefined;
+}
+
+const CHUNK = 64 * 1024;
+
+/** The source of a tail. */
+export class TailSource implements BatchSource<string> {
+  readonly closesWhilePending = true;
+  readonly #plan: TailPlan;
+  readonly #onEnd: (source: TailSource) => void;
+  readonly #buffer = new Uint8Array(CHUNK);
+  #file: Deno.FsFile | undefined;
+  #identity = "";
+  #position = 0;
+  #decoder: ChunkDecoder;
+  #splitter: LineSplitter;
+  /** Another file has taken the path: this one is read to its end and left. */
+  #isReplaced = false;
+  #isEnded = false;
+  #isAtEnd = false;
+  #failure: { error: unknown } | undefined;
+  #isPulling = false;
+  #wake: (() => void) | undefined;
+  /** Something was heard since the last look. */
+  #hasNews = false;
+  #subscription: AbortSubscription | undefined;
+  #native: NativeSubscriber | undefined;
+  #released: Promise<void> | undefined;
+
+  constructor(plan: TailPlan, onEnd: (source: TailSource) => void) {
+    this.#plan = plan;
+    this.#onEnd = onEnd;
+    this.#decoder = this.#newDecoder(0);
+    this.#splitter = this.#newSplitter();
+    const { signal } = plan;
+    if (signal?.aborted) this.#failure = { error: signal.reason };
+    else if (signal !== undefined) {
+      this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
+    }
+  }
+
+  async pull(): Promise<readonly string[] | undefined> {
+    this.#isPulling = true;
+    try {
+      for (;;) {
+        if (this.#failure !== undefined) throw this.#failure.error;
+        if (this.#isEnded || this.#isAtEnd) {
+          await this.#release();
+          return undefined;
+        }
+        const lines = await this.#step();
+        if (lines.length > 0 && !this.#isEnded) return lines;
+      }
+    } catch (error) {
+      await this.#release();
+      throw await explainDecoding(error);
+    } finally {
+      this.#isPulling = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isEnded = true;
+    this.#wake?.();
+    if (!this.#isPulling) await this.#release();
+  }
+
+  /** The reader was disposed. */
+  async dispose(): Promise<void> {
+    this.#fail(
+      new DisposedError(
+        `AsyncFileReader for ${this.#plan.path}`,
+        "Create a new reader.",
+      ),
+    );
+    if (!this.#isPulling) await this.#release();
+  }
+
+  /** Reads once, or finds out what is to be done at the end, or waits. */
+  async #step(): Promise<readonly string[]> {
+    const { path, follow } = this.#plan;
+    const file = this.#file ?? await this.#open();
+    const splitFailure = this.#splitter.failure;
+    if (splitFailure !== undefined) throw splitFailure;
+    let count: number | null;
+    try {
+      count = await file.read(this.#buffer);
+    } catch (error) {
+      throw withPath(error, "read", path);
+    }
+    if (count !== null) {
+      this.#position += count;
+      return this.#splitter.push(
+        this.#decoder.decode(this.#buffer.subarray(0, count)),
+      );
+    }
+    if (!follow) {
+      this.#isAtEnd = true;
+      return this.#rest();
+    }
+    if (this.#isReplaced) return await this.#openNext();
+    // Before the look, so that what is heard during it leads to another one.
+    this.#hasNews = false;
+    const info = await Deno.stat(path).catch((error) => {
+      // Moved away, and nothing in its place yet.
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    });
+    if (info !== undefined && identify(info) !== this.#identity) {
+      // Once more to its end: its writer may have added to it until the move.
+      this.#isReplaced = true;
+      return [];
+    }
+    if (info !== undefined && info.size < this.#position) {
+      return await this.#startAgain(file);
+    }
+    if (info !== undefined && info.size > this.#position) return [];
+    await this.#wait();
+    return [];
+  }
+
+  async #open(): Promise<Deno.FsFile> {
+    const { path, lines, follow, signal } = this.#plan;
+    // Before it is opened, which would wait for the other end of a FIFO.
+    const { isFifo, isSocket } = await Deno.stat(path);
+    if (isFifo || isSocket) {
+      throw new Deno.errors.NotSupported(
+        `A FIFO or a socket has no end to begin at: tail '${path}'. Read it with streamLines().`,
+      );
+    }
+    const file = this.#file = await openForReading(path, signal);
+    const info = await file.stat();
+    if (info.isDirectory) {
+      throw new Deno.errors.IsADirectory(`Is a directory: read '${path}'`);
+    }
+    this.#identity = identify(info);
+    if (follow) await this.#listen();
+    const start = lines === 0 && !follow
+      ? info.size
+      : lines === Infinity
+      ? 0
+      : await this.#startOf(file, await this.#sizeOf(file, info), lines);
+    this.#position = await file.seek(start, Deno.SeekMode.Start);
+    this.#decoder = this.#newDecoder(start);
+    return file;
+  }
+
+  /** Files of /proc say that they are empty, so those that say it are read to find out. */
+  async #sizeOf(file: Deno.FsFile, info: Deno.FileInfo): Promise<number> {
+    if (info.size > 0 || !info.isFile) return info.size;
+    let size = 0;
+    for (;;) {
+      const count = await file.read(this.#buffer);
+      if (count === null) return size;
+      size += count;
+    }
+  }
+
+  /**
+   * Where the last `lines` lines begin: read backwards, so that a long file costs no more. With 0, after
+   * the last line ending: what follows it is a line that is being written.
+   */
+  async #startOf(
+    file: Deno.FsFile,
+    size: number,
+    lines: number,
+  ): Promise<number> {
+    const unit = this.#plan.encoding.startsWith("utf-16") ? 2 : 1;
+    // The second byte of the line feed, in big endian.
+    const at = this.#plan.encoding === "utf-16be" ? 1 : 0;
+    let end = size - size % unit;
+    const isLineFeed = (index: number) =>
+      this.#buffer[index + at] === 10 &&
+      (unit === 1 || this.#buffer[index + 1 - at] === 0);
+    let found = 0;
+    const last = end - unit;
+    while (end > 0) {
+      const start = Math.max(0, end - CHUNK);
+      await file.seek(start, Deno.SeekMode.Start);
+      const length = await readFully(
+        file,
+        this.#buffer.subarray(0, end - start),
+      );
+      for (let index = length - unit; index >= 0; index -= unit) {
+        if (!isLineFeed(index)) continue;
+        // The one at the very end ends the last line.
+        if (start + index === last && lines > 0) continue;
+        if (++found > lines - 1) return start + index + unit;
+      }
+      end = start;
+    }
+    return 0;
+  }
+
+  /** Whole again from the start, after a truncation. What was held of a line comes first. */
+  async #startAgain(file: Deno.FsFile): Promise<readonly string[]> {
+    const rest = this.#rest();
+    this.#position = await file.seek(0, Deno.SeekMode.Start);
+    this.#decoder = this.#newDecoder(0);
+    this.#splitter = this.#newSplitter();
+    return rest;
+  }
+
+  /** From the old file, which is at its end, to the one that has its name. */
+  async #openNext(): Promise<readonly string[]> {
+    const { path } = this.#plan;
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // Gone again.
+      await this.#wait();
+      return [];
+    }
+    const rest = this.#rest();
+    this.#file?.close();
+    this.#file = file;
+    this.#isReplaced = false;
+    this.#position = 0;
+    this.#decoder = this.#newDecoder(0);
+    this.#splitter = this.#newSplitter();
+    this.#identity = identify(await file.stat());
+    return rest;
+  }
+
+  #rest(): readonly string[] {
+    const lines = this.#splitter.push(this.#decoder.end());
+    return [...lines, ...this.#splitter.end()];
+  }
+
+  #newDecoder(start: number): ChunkDecoder {
+    const { path, encoding, fatal } = this.#plan;
+    return new ChunkDecoder(path, encoding, fatal, start);
+  }
+
+  #newSplitter(): LineSplitter {
+    const { path, maxLineLength } = this.#plan;
+    return new LineSplitter(path, { maxLineLength });
+  }
+
+  async #listen(): Promise<void> {
+    const news = () => {
+      this.#hasNews = true;
+      this.#wake?.();
+    };
+    try {
+      const native: NativeSubscriber = {
+        path: splitPath(await Deno.realPath(this.#plan.path)).directory,
+        isRecursive: false,
+        changed: news,
+        lost: news,
+        failed() {},
+      };
+      await subscribeNative(native);
+      this.#native = native;
+    } catch {
+      // Then the clock alone has to do.
+    }
+  }
+
+  #wait(): Promise<void> {
+    if (this.#hasNews || this.#isEnded || this.#failure !== undefined) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#wake = undefined;
+        timers.remove(entry);
+        resolve();
+      };
+      const entry = timers.add(now() + this.#plan.pollInterval, {
+        timeUp: wake,
+      });
+      this.#wake = wake;
+    });
+  }
+
+  #fail(error: unknown): void {
+    // Nobody is there to be told.
+    if (this.#isEnded) return;
+    this.#failure ??= { error };
+    this.#wake?.();
+  }
+
+  #release(): Promise<void> {
+    return this.#released ??= this.#releaseOnce();
+  }
+
+  async #releaseOnce(): Promise<void> {
+    this.#isEnded = true;
+    this.#onEnd(this);
+    this.#subscription?.unsubscribe();
+    this.#file?.close();
+    this.#file = undefined;
+    if (this.#native !== undefined) await unsubscribeNative(this.#native);
+  }
+}
+
+function identify(info: Deno.FileInfo): string {
+  return `${info.dev}:${info.ino}`;
+}
+
+async function readFully(
+  file: Deno.FsFile,
+  buffer: Uint8Array,
+): Promise<number> {
+  let length = 0;
+  while (length < buffer.byteLength) {
+    const count = await file.read(buffer.subarray(length));
+    if (count === null) break;
+    length += count;
+  }
+  return length;
+}

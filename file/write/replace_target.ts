@@ -1,0 +1,123 @@
+/**
+ * The file that an atomic write replaces: where it is behind symbolic links, and what the new one
+ * keeps of it.
+ *
+ * @module
+ */
+import { resolve } from "@std/path";
+import { isWindows, joinPath, splitPath } from "../paths.ts";
+
+/** Where a write to `path` goes, and what is there. */
+export function targetFor(
+  path: string,
+  options: {
+    exclusive?: boolean | undefined;
+    replacesLink?: boolean | undefined;
+  },
+): ReplaceTarget {
+  if (options.exclusive) return exclusiveTarget(path);
+  return options.replacesLink ? { path, info: undefined } : behindLinks(path);
+}
+
+/** The target of an exclusive write is the path itself: even a dangling link is in the way. */
+function exclusiveTarget(path: string): ReplaceTarget {
+  try {
+    Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { path, info: undefined };
+    throw error;
+  }
+  throw new Deno.errors.AlreadyExists(`File exists: write '${path}'`);
+}
+
+/** What is kept of the file that is replaced. */
+export interface ReplaceTarget {
+  /** The path behind all symbolic links, which need not exist. */
+  readonly path: string;
+  /** The file there, when there is one. */
+  readonly info: Deno.FileInfo | undefined;
+}
+
+const MOST_LINKS = 40;
+
+/**
+ * Where a write to `path` goes. A symbolic link stays and its target is replaced, or made when
+ * the link dangles.
+ */
+function behindLinks(path: string): ReplaceTarget {
+  let at = path;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    let info: Deno.FileInfo;
+    try {
+      // Synchronous: 4 us of this thread instead of 20 us on two, a fifth of the whole write.
+      info = Deno.lstatSync(at);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) {
+        return { path: at, info: undefined };
+      }
+      throw error;
+    }
+    if (!info.isSymlink) {
+      if (info.isDirectory) {
+        throw new Deno.errors.IsADirectory(
+          `Is a directory: write '${at}'. Give the path of a file.`,
+        );
+      }
+      if (!info.isFile) {
+        throw new Deno.errors.NotSupported(
+          `Not a regular file: write '${at}'. A FIFO, a socket or a device would be replaced by a file: write to it without atomic.`,
+        );
+      }
+      return { path: at, info };
+    }
+    const target = Deno.readLinkSync(at);
+    at = target.startsWith("/") || (isWindows() && resolve(target) === target)
+      ? target
+      : joinPath(splitPath(at).directory, target);
+  }
+  throw new Deno.errors.FilesystemLoop(
+    `Too many levels of symbolic links: write '${path}'`,
+  );
+}
+
+/**
+ * Gives the new file what belonged to the old one. What it has already is left: changing it writes
+ * to the file system's journal, looking at it does not.
+ */
+export async function keepOwnership(
+  path: string,
+  target: ReplaceTarget,
+  mode: number | undefined,
+): Promise<void> {
+  const { info } = target;
+  const wanted = mode ?? info?.mode ?? undefined;
+  if (wanted === undefined || isWindows()) return;
+  // Synchronous for the same reason as the look at the target.
+  const own = Deno.lstatSync(path);
+  let isOther = own.mode === null || (own.mode & 0o7777) !== (wanted & 0o7777);
+  if (
+    info !== undefined && info.uid !== null && info.gid !== null &&
+    (own.uid !== info.uid || own.gid !== info.gid)
+  ) {
+    try {
+      await Deno.chown(path, info.uid, info.gid);
+      // That clears the set-user-id bits.
+      isOther = true;
+    } catch (error) {
+      // Only the owner of the system may give files away; the content matters more.
+      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    }
+  }
+  // The umask took some bits away, or creation does not give them.
+  if (isOther) await Deno.chmod(path, wanted & 0o7777);
+}
+
+/** The temporary file is never more open to others than what it will become. */
+export function restrictedMode(
+  mode: number | undefined,
+  target: ReplaceTarget,
+): number {
+  const final = mode ?? target.info?.mode ?? 0o666;
+  // The writer itself must be able to open it again.
+  return (final & 0o777) | 0o600;
+}
