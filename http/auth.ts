@@ -4,7 +4,7 @@
  * @module
  */
 import { functionNamed, show, wrong } from "../_internal/validate.ts";
-import { originOf } from "./request.ts";
+import { originOf } from "./request/request.ts";
 import { untilAbort } from "../_internal/until_abort.ts";
 
 /** A token that can be renewed. */

@@ -7,8 +7,8 @@ import { delay } from "@std/async";
 import { DisposedError } from "../_internal/errors.ts";
 import { boolean, object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
-import { type RequestBody, requestBody } from "./body.ts";
-import { Call } from "./call.ts";
+import { type RequestBody, requestBody } from "./request/body.ts";
+import { Call } from "./call/call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
 import type {
   AsyncHTTPClientOptions,
@@ -21,16 +21,16 @@ import {
   clientSettings,
   idlePerHost,
   type Settings,
-} from "./settings.ts";
+} from "./call/settings.ts";
 import {
   buildForm,
   buildURL,
   type HeaderRecord,
   mergeHeaders,
-} from "./request.ts";
-import { begin, chunksOf, ResponsePromise } from "./response_promise.ts";
-import type { Certificates } from "./node_transport.ts";
-import type { RetryPolicy } from "./retry_policy.ts";
+} from "./request/request.ts";
+import { begin, chunksOf, ResponsePromise } from "./call/response_promise.ts";
+import type { Certificates } from "./upload/node_transport.ts";
+import type { RetryPolicy } from "./retry/retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BodyFactory, BodySource } from "./request.ts";
+import type { BodyFactory, BodySource } from "./request/request.ts";
 
 /** A request as hooks see it. Changes are sent. */
 export interface HTTPRequest {

@@ -5,26 +5,29 @@
  */
 export { UnsupportedRuntimeError } from "../_internal/errors.ts";
 export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
-export { asyncBatchRequests, BatchResults } from "./batch.ts";
-export type { BatchRequest, BatchRequestOptions } from "./batch_options.ts";
-export { BreakerRegistry } from "./breaker_registry.ts";
-export type { BreakerRegistryOptions } from "./breaker_registry.ts";
-export { CircuitBreaker } from "./circuit_breaker.ts";
+export { asyncBatchRequests, BatchResults } from "./batch/batch.ts";
+export type { BatchRequest, BatchRequestOptions } from "./batch/options.ts";
+export { BreakerRegistry } from "./breaker/registry.ts";
+export type { BreakerRegistryOptions } from "./breaker/registry.ts";
+export { CircuitBreaker } from "./breaker/circuit_breaker.ts";
 export type {
   CircuitBreakerOptions,
   CircuitStateChange,
   CircuitWindow,
-} from "./circuit_breaker.ts";
-export { CircuitState } from "./circuit_state.ts";
-export type { ChecksumAlgorithm, ExpectedChecksum } from "./checksum.ts";
+} from "./breaker/circuit_breaker.ts";
+export { CircuitState } from "./breaker/circuit_state.ts";
+export type {
+  ChecksumAlgorithm,
+  ExpectedChecksum,
+} from "./download/checksum.ts";
 export { AsyncHTTPClient } from "./client.ts";
 export type { HTTPClientStats } from "./client.ts";
-export { asyncDownload } from "./download.ts";
+export { asyncDownload } from "./download/download.ts";
 export type {
   DownloadOptions,
   DownloadProgress,
   DownloadResult,
-} from "./download_options.ts";
+} from "./download/options.ts";
 export { CircuitOpenError } from "./errors/circuit_open_error.ts";
 export {
   ChecksumError,
@@ -43,8 +46,12 @@ export { ResponseParseError } from "./errors/response_parse_error.ts";
 export { ResponseTooLargeError } from "./errors/response_too_large_error.ts";
 export { RetryError } from "./errors/retry_error.ts";
 export { UploadError } from "./errors/upload_error.ts";
-export { hedge, HedgeLostError } from "./hedge.ts";
-export type { HedgeCallOptions, HedgeContext, HedgeOptions } from "./hedge.ts";
+export { hedge, HedgeLostError } from "./retry/hedge.ts";
+export type {
+  HedgeCallOptions,
+  HedgeContext,
+  HedgeOptions,
+} from "./retry/hedge.ts";
 export type {
   AfterResponseContext,
   BeforeErrorContext,
@@ -69,21 +76,25 @@ export type {
   HeaderInit,
   Query,
   QueryValue,
-} from "./request.ts";
-export type { ResponsePromise } from "./response_promise.ts";
-export { RetryBudget } from "./retry_budget.ts";
-export type { RetryBudgetOptions } from "./retry_budget.ts";
-export { RetryPolicy } from "./retry_policy.ts";
+} from "./request/request.ts";
+export type { ResponsePromise } from "./call/response_promise.ts";
+export { RetryBudget } from "./retry/retry_budget.ts";
+export type { RetryBudgetOptions } from "./retry/retry_budget.ts";
+export { RetryPolicy } from "./retry/retry_policy.ts";
 export type {
   Jitter,
   RetryOutcome,
   RetryPolicyOptions,
-} from "./retry_policy.ts";
-export { SchemaError } from "./schema.ts";
-export type { SchemaIssue, SchemaResult, StandardSchema } from "./schema.ts";
-export { asyncUpload } from "./upload.ts";
-export type { UploadOptions } from "./upload.ts";
-export type { UploadProgress } from "./upload_body.ts";
-export type { UploadInput } from "./upload_source.ts";
-export { withRetry } from "./with_retry.ts";
-export type { RetryContext, WithRetryOptions } from "./with_retry.ts";
+} from "./retry/retry_policy.ts";
+export { SchemaError } from "./request/schema.ts";
+export type {
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+} from "./request/schema.ts";
+export { asyncUpload } from "./upload/upload.ts";
+export type { UploadOptions } from "./upload/upload.ts";
+export type { UploadProgress } from "./upload/upload_body.ts";
+export type { UploadInput } from "./upload/upload_source.ts";
+export { withRetry } from "./retry/with_retry.ts";
+export type { RetryContext, WithRetryOptions } from "./retry/with_retry.ts";

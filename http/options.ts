@@ -6,15 +6,20 @@
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 import type { Auth } from "./auth.ts";
-import type { BreakerRegistry } from "./breaker_registry.ts";
+import type { BreakerRegistry } from "./breaker/registry.ts";
 import type {
   CircuitBreaker,
   CircuitBreakerOptions,
-} from "./circuit_breaker.ts";
-import type { HedgeOptions } from "./hedge.ts";
+} from "./breaker/circuit_breaker.ts";
+import type { HedgeOptions } from "./retry/hedge.ts";
 import type { HTTPHooks } from "./hooks.ts";
-import type { BodyFactory, BodySource, HeaderInit, Query } from "./request.ts";
-import type { RetryPolicy, RetryPolicyOptions } from "./retry_policy.ts";
+import type {
+  BodyFactory,
+  BodySource,
+  HeaderInit,
+  Query,
+} from "./request/request.ts";
+import type { RetryPolicy, RetryPolicyOptions } from "./retry/retry_policy.ts";
 
 /** The three time limits, in milliseconds. */
 export interface TimeoutOptions {

@@ -20,7 +20,7 @@ import { testWith } from "../support/permissions.ts";
  * - a job and the group, family and key that it belongs to: one linked structure, in files by idea;
  * - a class and what its static method makes many of it with, which public API fixes.
  */
-const KNOTS = ["runner/scheduler/job.ts", "http/breaker_registry.ts"];
+const KNOTS = ["runner/scheduler/job.ts", "http/breaker/registry.ts"];
 
 Deno.test("findCircles() finds circles of every length, and none where there is none", () => {
   assertEquals(findCircles([["a", "b"], ["b", "c"], ["a", "c"]]), []);

@@ -1,0 +1,147 @@
+/**
+ * Tells from what fetch rejected with where the exchange was lost. Fetch gives a TypeError for
+ * everything; only its text differs, and between runtimes.
+ *
+ * @module
+ */
+import { InvalidRequestError } from "../errors/invalid_request_error.ts";
+import { NetworkError, type NetworkFailure } from "../errors/network_error.ts";
+import { redactError } from "../redact.ts";
+
+const NETWORK =
+  /fetch failed|failed to fetch|networkerror|load failed|error sending request|error reading|client error|connection|socket|terminated|network|broken pipe|unexpected end/i;
+const FORBIDDEN =
+  /requests to port|bad port|not supported|unknown scheme|invalid url|failed to parse url|method is not valid|method is forbidden|valid http (?:method|token)|body can ?not|invalid header|header name|header value|header content|redirect/i;
+const CODES: Record<string, NetworkFailure> = {
+  ENOTFOUND: "dns",
+  EAI_AGAIN: "dns",
+  ECONNREFUSED: "connect",
+  EHOSTUNREACH: "connect",
+  ENETUNREACH: "connect",
+  ENETDOWN: "connect",
+  ETIMEDOUT: "connect",
+  ECONNRESET: "reset",
+  ECONNABORTED: "reset",
+  EPIPE: "reset",
+  UND_ERR_SOCKET: "reset",
+  UND_ERR_CONNECT_TIMEOUT: "connect",
+};
+
+/** The error to show for what fetch rejected with; anything that is none of fetch's is returned as it is. */
+export function classifyFetchError(
+  error: unknown,
+  method: string,
+  url: string,
+): unknown {
+  if (!(error instanceof Error) || error instanceof InvalidRequestError) {
+    return error;
+  }
+  const text = textOf(error);
+  const code = codeOf(error);
+  if (error instanceof TypeError && code === undefined) {
+    if (FORBIDDEN.test(text) || !NETWORK.test(text) || !isAbsolute(url)) {
+      redactError(error, url);
+      hideHeaderValue(error);
+      return isRequestProblem(error, url)
+        ? new InvalidRequestError(method, url, problemOf(error, url), {
+          cause: error,
+        })
+        : error;
+    }
+  } else if (code === undefined && !isSystemError(error)) return error;
+  const failure = failureOf(text, code);
+  redactError(error, url);
+  return new NetworkError(method, url, failure, { cause: error });
+}
+
+/** The error for a body that could not be read to its end. */
+export function bodyError(
+  error: unknown,
+  method: string,
+  url: string,
+): NetworkError {
+  redactError(error, url);
+  return new NetworkError(method, url, "body", { cause: error });
+}
+
+/** True when a failure of this kind may pass by itself. */
+export function isTransient(error: NetworkError): boolean {
+  return error.failure !== "tls";
+}
+
+function failureOf(text: string, code: string | undefined): NetworkFailure {
+  if (code !== undefined) return CODES[code] ?? "unknown";
+  if (/dns error|lookup address|getaddrinfo/i.test(text)) return "dns";
+  if (
+    /certificate|tls|handshake|invalidcontenttype|corrupt message/i.test(text)
+  ) {
+    return "tls";
+  }
+  if (/reading a body|terminated/i.test(text)) return "body";
+  if (/\(connect\)|refused|unreachable/i.test(text)) return "connect";
+  if (
+    /sendrequest|reset|closed|broken pipe|invalid http|other side/i.test(text)
+  ) {
+    return "reset";
+  }
+  return "unknown";
+}
+
+function textOf(error: Error): string {
+  let text = error.message;
+  for (
+    let cause = error.cause, depth = 0;
+    cause instanceof Error && depth < 4;
+    cause = cause.cause, depth++
+  ) text += ` ${cause.message}`;
+  return text;
+}
+
+function codeOf(error: Error): string | undefined {
+  for (
+    let each: unknown = error, depth = 0;
+    each instanceof Error && depth < 4;
+    each = each.cause, depth++
+  ) {
+    const { code } = each as { code?: unknown };
+    if (typeof code === "string" && code in CODES) return code;
+  }
+  return undefined;
+}
+
+/** Which is more likely than not a credential with a line break in it. */
+function hideHeaderValue(error: Error): void {
+  const { message } = error;
+  const shown = message.replace(/(header value:? ).*/is, "$1***");
+  if (shown === message) return;
+  error.message = shown;
+  if (error.stack !== undefined) {
+    error.stack = error.stack.replace(message, () => shown);
+  }
+}
+
+function isSystemError(error: Error): boolean {
+  return typeof Deno !== "undefined" &&
+    (error instanceof Deno.errors.ConnectionReset ||
+      error instanceof Deno.errors.ConnectionRefused ||
+      error instanceof Deno.errors.ConnectionAborted ||
+      error instanceof Deno.errors.BrokenPipe ||
+      error instanceof Deno.errors.UnexpectedEof ||
+      error instanceof Deno.errors.Http);
+}
+
+/** False for a TypeError that is a mistake in somebody's code rather than in the request. */
+function isRequestProblem(error: Error, url: string): boolean {
+  return FORBIDDEN.test(textOf(error)) || !isAbsolute(url);
+}
+
+function problemOf(error: Error, url: string): string {
+  if (isAbsolute(url)) return error.message;
+  return /^[a-z][a-z0-9+.-]*:/i.test(url)
+    ? "it is no valid address"
+    : "it is not absolute, and there is no baseUrl to join it to";
+}
+
+function isAbsolute(url: string): boolean {
+  return URL.canParse(url);
+}

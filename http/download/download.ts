@@ -1,0 +1,290 @@
+/**
+ * Downloading to a file: resumable, verified, and never half a file under the final name.
+ *
+ * @module
+ */
+import { UnsupportedRuntimeError } from "../../_internal/errors.ts";
+import {
+  boolean,
+  functionNamed,
+  integer,
+  integerOrInfinity,
+  object,
+  show,
+} from "../../_internal/validate.ts";
+import { publish, syncParent } from "../../file/write/durable.ts";
+import { isWindows, toPath } from "../../file/paths.ts";
+import { spanUntil } from "../../telemetry/span.ts";
+import { checkedChecksum } from "./checksum.ts";
+import { AsyncHTTPClient, checkClient } from "../client.ts";
+import type { DownloadOptions, DownloadResult } from "./options.ts";
+import { ProgressReport } from "./progress.ts";
+import { Transfer, type TransferPlan } from "./transfer.ts";
+import { ChecksumError } from "../errors/download_error.ts";
+import { httpTelemetry } from "../call/telemetry.ts";
+import { PartFile } from "./part_file.ts";
+import { PartHash } from "./part_hash.ts";
+import { redactURL } from "../redact.ts";
+import { type HeaderInit, headerRecord, urlText } from "../request/request.ts";
+import { checkedRunner, checkSignal } from "../call/settings.ts";
+
+/**
+ * Downloads to `<destination>.part`, then verifies, synchronises and renames it: the destination
+ * is the old file, or the whole new one, at any moment. A connection that breaks off is continued
+ * where it stopped; so is a `.part` that an earlier call has left, if the server vouches that the
+ * file is still the same. Whatever is in doubt begins from zero.
+ *
+ * @throws {ChecksumError} The bytes are not those that were asked for.
+ * @throws {DownloadBusyError} Another download writes to the destination.
+ * @throws {DownloadError} The server's answers do not make up a file.
+ * @throws {HTTPStatusError} A status other than 2xx.
+ * @throws {ResponseTooLargeError} More than `maxBytes`.
+ *
+ * @example
+ * ```ts
+ * import { AsyncHTTPClient, asyncDownload } from "@specify/async-core";
+ *
+ * await using client = new AsyncHTTPClient({
+ *   fetch: () => Promise.resolve(new Response("contents")),
+ * });
+ * const directory = await Deno.makeTempDir();
+ * const { bytes } = await asyncDownload("http://localhost/file", `${directory}/file`, { client });
+ * console.log(bytes, await Deno.readTextFile(`${directory}/file`)); // 8 "contents"
+ * await Deno.remove(directory, { recursive: true });
+ * ```
+ */
+export async function asyncDownload(
+  url: string | URL,
+  destination: string | URL,
+  options: DownloadOptions = {},
+): Promise<DownloadResult> {
+  if (typeof Deno === "undefined") {
+    throw new UnsupportedRuntimeError(
+      "asyncDownload()",
+      "Elsewhere, read client.stream() and write its chunks with what the runtime offers.",
+    );
+  }
+  const download = new Download(url, destination, options);
+  options.signal?.throwIfAborted();
+  if (httpTelemetry() === undefined) return await download.run();
+  return await spanUntil(options.signal, "file.download", {
+    "file.path": toPath("destination", destination),
+    "url.full": redactURL(String(url)),
+  }, async (current) => {
+    const result = await download.run();
+    current.setAttribute("file.size", result.bytes);
+    return result;
+  });
+}
+
+/** One download: its checked options, its slot, its part file from the opening to the publication. */
+class Download {
+  readonly #url: string;
+  readonly #destination: string;
+  readonly #options: DownloadOptions;
+  readonly #checksum: ReturnType<typeof checkedChecksum>;
+  readonly #maxBytes: number;
+  readonly #segments: number;
+  readonly #progress: ProgressReport;
+
+  constructor(
+    url: string | URL,
+    destination: string | URL,
+    options: DownloadOptions,
+  ) {
+    object("options", options);
+    checkClient(options.client);
+    checkSignal(options.signal);
+    checkedRunner(options.runner);
+    if (options.resume !== undefined) boolean("resume", options.resume);
+    if (options.overwrite !== undefined) {
+      boolean("overwrite", options.overwrite);
+    }
+    this.#url = urlText(url);
+    if (options.headers !== undefined) checkHeaders(options.headers);
+    this.#destination = toPath("destination", destination);
+    this.#options = options;
+    this.#checksum = checkedChecksum(options.checksum);
+    this.#maxBytes = integerOrInfinity(
+      "maxBytes",
+      options.maxBytes ?? Infinity,
+      0,
+    );
+    this.#segments = integer("segments", options.segments ?? 1, 1);
+    if (options.onProgress !== undefined) {
+      functionNamed("onProgress", options.onProgress);
+    }
+    this.#progress = new ProgressReport(options.onProgress);
+  }
+
+  async run(): Promise<DownloadResult> {
+    const { client, overwrite = true } = this.#options;
+    await checkDestination(this.#destination, overwrite);
+    const part = await PartFile.open(this.#destination);
+    try {
+      if (client !== undefined) return await this.#schedule(part, client);
+      const own = new AsyncHTTPClient({
+        retryPolicy: {},
+        timeout: { idle: 30_000 },
+      });
+      try {
+        return await this.#schedule(part, own);
+      } finally {
+        await own.close();
+      }
+    } catch (error) {
+      // It may have been given up in the line for a slot, before anything was looked at.
+      await part.removeIfEmpty();
+      throw error;
+    } finally {
+      part.close();
+    }
+  }
+
+  /** The whole download is a task, its segments are children of it, which it lends its slot. */
+  async #schedule(
+    part: PartFile,
+    client: AsyncHTTPClient,
+  ): Promise<DownloadResult> {
+    const { runner, priority, signal } = this.#options;
+    if (!runner) {
+      return await this.#fetch(part, client, signal, (segment) => segment());
+    }
+    while (runner.isFull) await runner.ready(signal);
+    let task: Promise<DownloadResult> | undefined;
+    const handle = runner.submit((context) =>
+      task = this.#fetch(
+        part,
+        client,
+        context.signal,
+        (segment, name) => context.submit(segment, { priority, name }),
+      ), { priority, signal, name: `download ${redactURL(this.#url)}` });
+    try {
+      return await handle;
+    } catch (error) {
+      // A cancelled handle settles at once; the file is not let go of before the work has ended.
+      await task?.catch(() => {});
+      throw error;
+    }
+  }
+
+  async #fetch(
+    part: PartFile,
+    client: AsyncHTTPClient,
+    signal: AbortSignal | undefined,
+    run: TransferPlan["run"],
+  ): Promise<DownloadResult> {
+    const hash = await PartHash.begin(this.#checksum?.algorithm ?? "sha256");
+    const transfer = new Transfer({
+      url: this.#url,
+      client,
+      part,
+      hash,
+      options: this.#options,
+      maxBytes: this.#maxBytes,
+      segments: this.#segments,
+      signal,
+      run,
+      progress: this.#progress,
+    });
+    try {
+      await transfer.fetch();
+      const { bytes } = transfer;
+      const checksum = await hash.digest(part, bytes, this.#url, signal);
+      await this.#publish(part, checksum);
+      this.#progress.total = bytes;
+      this.#progress.at(bytes, 0);
+      return {
+        path: this.#destination,
+        bytes,
+        checksum,
+        etag: transfer.etag,
+        resumedFrom: transfer.resumedFrom,
+        duration: this.#progress.elapsed,
+      };
+    } catch (error) {
+      // What has come stays for a resume, unless none could build on it.
+      if (
+        transfer.bytes === 0 || (!transfer.isResumable && !signal?.aborted)
+      ) await part.remove();
+      throw error;
+    }
+  }
+
+  async #publish(part: PartFile, checksum: string): Promise<void> {
+    const { overwrite = true } = this.#options;
+    if (this.#checksum !== undefined && checksum !== this.#checksum.value) {
+      await part.remove();
+      throw new ChecksumError(
+        this.#url,
+        this.#checksum.algorithm,
+        this.#checksum.value,
+        checksum,
+      );
+    }
+    await part.file.sync();
+    if (overwrite) await publish(part.path, this.#destination, true);
+    else {
+      // A link fails where a rename would replace what has come there meanwhile.
+      await Deno.link(part.path, this.#destination);
+      await Deno.remove(part.path);
+      await syncParent(this.#destination);
+    }
+    await part.removeState();
+  }
+}
+
+/** Which bytes are asked for, only the download itself knows. */
+function checkHeaders(headers: HeaderInit): void {
+  const given = headerRecord(headers);
+  for (const name of ["range", "if-range"]) {
+    if (name in given) {
+      throw new TypeError(
+        `headers must not set ${name}: asyncDownload asks for what it needs. For a part of a file, use client.get()`,
+      );
+    }
+  }
+}
+
+/** Refuses, before anything is asked for, a name that no file can be put at. */
+async function checkDestination(
+  path: string,
+  overwrite: boolean,
+): Promise<void> {
+  if (path.endsWith("/") || isWindows() && path.endsWith("\\")) {
+    throw new TypeError(
+      `destination must be the path of a file, got ${
+        show(path)
+      }. Add the file's name.`,
+    );
+  }
+  let isDirectory: boolean;
+  try {
+    // What a link leads to counts too: a rename would put the file in place of the link.
+    ({ isDirectory } = await Deno.stat(path));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!overwrite) await refuseExisting(path);
+    return;
+  }
+  if (isDirectory) {
+    throw new TypeError(
+      `destination must be the path of a file, and ${
+        show(path)
+      } is a directory. Add the file's name.`,
+    );
+  }
+  if (!overwrite) await refuseExisting(path);
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  try {
+    await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  throw new Deno.errors.AlreadyExists(
+    `${path} exists already, and overwrite is false`,
+  );
+}

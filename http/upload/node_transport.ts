@@ -1,0 +1,262 @@
+/**
+ * A fetch over node:http, for uploads: it sends a stream with its Content-Length (the runtime's
+ * fetch drops that, and S3 answers 501), and tells how much the system has really taken (fetch
+ * reads megabytes ahead).
+ *
+ * @module
+ */
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { report } from "../../_internal/errors.ts";
+import { isBodiless, makeResponse } from "../request/make_response.ts";
+
+/** What the transport tells while it sends. */
+export interface SendOptions {
+  /** Told how many bytes of the body the system has taken so far. */
+  onSent?: ((bytes: number) => void) | undefined;
+  /** For https. */
+  certificates?: Certificates | undefined;
+}
+
+/** Certificates as node:https names them, as PEM. */
+export interface Certificates {
+  /** What to trust. */
+  readonly ca?: string[];
+  /** The client's own. */
+  readonly cert?: string;
+  /** The key of `cert`. */
+  readonly key?: string;
+}
+
+/** True where node:http exists. */
+export function hasNodeTransport(): boolean {
+  return typeof Deno !== "undefined" ||
+    (globalThis as { process?: { versions?: { node?: string } } }).process
+        ?.versions?.node !== undefined;
+}
+
+/**
+ * Sends a request whose body is a stream of bytes. Redirects are not followed. The body's stream is cancelled when the server answers before it was sent
+ * whole, on a failure and on an abort.
+ */
+export async function sendByNode(
+  url: string,
+  init: RequestInit,
+  options: SendOptions = {},
+): Promise<Response> {
+  const target = new URL(url);
+  const { request } = target.protocol === "https:"
+    ? await import("node:https")
+    : await import("node:http");
+  const { signal } = init;
+  signal?.throwIfAborted();
+  const outgoing = request(target, {
+    ...options.certificates,
+    method: init.method ?? "GET",
+    headers: init.headers as Record<string, string>,
+  });
+  return await new Exchange(outgoing, init, options).run();
+}
+
+class Exchange {
+  // Invariant: #body's reader is released or cancelled exactly once, by #stopSending. #answered is
+  // set with the response; whatever happens on the way out afterwards is no failure any more.
+  readonly #outgoing: ClientRequest;
+  readonly #signal: AbortSignal | null | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #onSent: ((bytes: number) => void) | undefined;
+  #answered = false;
+  #closed = false;
+  #sent = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    outgoing: ClientRequest,
+    init: RequestInit,
+    { onSent }: SendOptions,
+  ) {
+    this.#outgoing = outgoing;
+    this.#signal = init.signal;
+    this.#onSent = onSent;
+    this.#reader = init.body instanceof ReadableStream
+      ? init.body.getReader()
+      : undefined;
+  }
+
+  run(): Promise<Response> {
+    const outgoing = this.#outgoing;
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      const aborted = () => outgoing.destroy(signal!.reason); // only added with a signal
+      const ended = () => {
+        this.#closed = true;
+        signal?.removeEventListener("abort", aborted);
+        this.#wakeUp();
+        // Its next part may be long in coming: it is closed now.
+        this.#reader?.cancel().catch(() => {});
+      };
+      signal?.addEventListener("abort", aborted, { once: true });
+      outgoing.once("response", (incoming: IncomingMessage) => {
+        this.#answered = true;
+        this.#wakeUp();
+        try {
+          resolve(responseOf(incoming, outgoing));
+        } catch (error) {
+          // Thrown out of an event it would end the process.
+          reject(asFetchError(error));
+          outgoing.destroy();
+        }
+      });
+      outgoing.once("close", () => {
+        ended();
+        // Neither a response nor an error: the connection was closed.
+        reject(networkFailure("connection closed before message completed"));
+      });
+      outgoing.on("error", (error: Error) => {
+        ended();
+        reject(signal?.aborted ? signal.reason : asFetchError(error));
+      });
+      this.#send().catch((error) => {
+        ended();
+        reject(error);
+        outgoing.destroy();
+      });
+    });
+  }
+
+  async #send(): Promise<void> {
+    const reader = this.#reader;
+    if (reader === undefined) {
+      this.#outgoing.end();
+      return;
+    }
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (this.#answered || this.#closed) return;
+        if (done) break;
+        await this.#write(value);
+        if (this.#answered || this.#closed) return;
+      }
+      this.#outgoing.end();
+    } finally {
+      // Harmless when it has been read to its end; otherwise the source is closed.
+      reader.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Resolves when the system has taken the chunk, or nobody wants it any more. Rejects with what
+   * `onSent` throws.
+   */
+  #write(chunk: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#wake = resolve;
+      this.#outgoing.write(chunk, (error) => {
+        try {
+          if (!error) this.#onSent?.(this.#sent += chunk.byteLength);
+        } catch (thrown) {
+          // Thrown out of the socket's callback it would end the process. Awoken: nobody waits.
+          if (this.#wake === undefined) report("onProgress threw", thrown);
+          else reject(thrown);
+        }
+        this.#wakeUp();
+      });
+    });
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}
+
+function responseOf(
+  incoming: IncomingMessage,
+  outgoing: ClientRequest,
+): Response {
+  const headers = new Headers();
+  for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
+    // Both within: the loop goes by pairs.
+    headers.append(
+      incoming.rawHeaders[index]!,
+      incoming.rawHeaders[index + 1]!,
+    );
+  }
+  const status = incoming.statusCode ?? 0;
+  const head = { status, statusText: incoming.statusMessage ?? "", headers };
+  if (isBodiless(status)) {
+    incoming.resume();
+    return makeResponse(null, head);
+  }
+  return makeResponse(decoded(headers, bodyOf(incoming, outgoing)), head);
+}
+
+/** As fetch does: the headers stay. `identity` was asked for, which a server may overlook. */
+function decoded(
+  headers: Headers,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const encoding = headers.get("content-encoding")?.trim().toLowerCase();
+  return encoding === "gzip" || encoding === "deflate"
+    ? body.pipeThrough(new DecompressionStream(encoding))
+    : body;
+}
+
+function bodyOf(
+  incoming: IncomingMessage,
+  outgoing: ClientRequest,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  // Set by the end, a failure or a cancel: the controller takes nothing after the first of them.
+  let isOver = false;
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      const fail = (error: Error) => {
+        if (isOver) return;
+        isOver = true;
+        controller.error(error);
+      };
+      incoming.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+        if (isOver) return;
+        controller.enqueue(new Uint8Array(chunk));
+        if ((controller.desiredSize ?? 1) <= 0) incoming.pause();
+      });
+      incoming.once("end", () => {
+        if (isOver) return;
+        isOver = true;
+        controller.close();
+      });
+      incoming.once("close", () => fail(networkFailure("connection closed")));
+      incoming.on("error", (error) => fail(asFetchError(error)));
+    },
+    pull() {
+      incoming.resume();
+    },
+    cancel() {
+      isOver = true;
+      outgoing.destroy();
+    },
+  });
+}
+
+/**
+ * As fetch reports failures, so that they are told apart by the same rules: a permission that is
+ * missing is none of the network's.
+ */
+function asFetchError(error: unknown): Error {
+  if (typeof Deno !== "undefined") {
+    const { NotCapable } = Deno.errors;
+    if (error instanceof NotCapable) return error;
+    // What the look-up of a name says where it is not allowed.
+    if (error instanceof Error && "code" in error && error.code === "EPERM") {
+      return new NotCapable(
+        `${error.message}: run again with the --allow-net flag`,
+        { cause: error },
+      );
+    }
+  }
+  return new TypeError("fetch failed", { cause: error });
+}
+
+function networkFailure(text: string): Error {
+  return new TypeError("fetch failed", { cause: new Error(text) });
+}

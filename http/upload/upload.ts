@@ -1,0 +1,192 @@
+/**
+ * Uploading a file, bytes or a stream, raw or as a form, without ever holding it whole.
+ *
+ * @module
+ */
+import { functionNamed, object, wrong } from "../../_internal/validate.ts";
+import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
+import { envelope } from "./multipart.ts";
+import { hasNodeTransport } from "./node_transport.ts";
+import type { RequestOptions } from "../options.ts";
+import { checkSignal } from "../call/settings.ts";
+import { bytesOf } from "../call/read_body.ts";
+import { headerRecord, urlText } from "../request/request.ts";
+import { checkStatus } from "../call/response_promise.ts";
+import { UploadBodies, type UploadProgress } from "./upload_body.ts";
+import {
+  type UploadInput,
+  type UploadSource,
+  uploadSource,
+} from "./upload_source.ts";
+
+/** Options of {@linkcode asyncUpload}. */
+export interface UploadOptions
+  extends Omit<RequestOptions, "body" | "json" | "form" | "fetch"> {
+  /** What makes the request. @default A client of its own, with the default retry policy. */
+  client?: AsyncHTTPClient | undefined;
+  /** The method. @default {"PUT"}, or "POST" for a form */
+  method?: string | undefined;
+  /** Sends a form (multipart/form-data) with the source in the field of this name. */
+  field?: string | undefined;
+  /** Further fields of the form, before the file. */
+  fields?: Readonly<Record<string, string>> | undefined;
+  /** The file's name in the form. @default The source's name, or "blob" */
+  fileName?: string | undefined;
+  /** Its type. @default The source's type, or "application/octet-stream" */
+  contentType?: string | undefined;
+  /** Told each time that the system has taken a part. */
+  onProgress?: ((progress: UploadProgress) => void) | undefined;
+}
+
+/**
+ * Uploads `source`: a path, bytes or a Blob with its Content-Length, a stream in chunks. The
+ * source is read as the network takes it, and closed when the server answers early. All but a
+ * stream can be sent again, by the client's retry policy.
+ *
+ * @returns The response, whose status is 2xx.
+ * @throws {HTTPStatusError} Any other status.
+ * @throws {UploadError} The file became shorter meanwhile.
+ *
+ * @example
+ * ```ts
+ * import { asyncUpload } from "@specify/async-core";
+ *
+ * const server = Deno.serve(
+ *   { port: 0, onListen() {} },
+ *   async (request) => new Response(`${(await request.bytes()).length} bytes`),
+ * );
+ * const bytes = new TextEncoder().encode("contents");
+ * const response = await asyncUpload(`http://localhost:${server.addr.port}/`, bytes);
+ * console.log(await response.text()); // "8 bytes"
+ * await server.shutdown();
+ * ```
+ */
+export async function asyncUpload(
+  url: string | URL,
+  source: UploadInput,
+  options: UploadOptions = {},
+): Promise<Response> {
+  const address = urlText(url);
+  checkOptions(options);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const input = await uploadSource(source);
+  signal?.throwIfAborted();
+  if (options.client !== undefined) {
+    return await send(options.client, address, input, options);
+  }
+  const own = new AsyncHTTPClient({ retryPolicy: {} });
+  try {
+    const response = await send(own, address, input, options);
+    // Its client ends with this call, so the answer is read here: it is short.
+    const bytes = await bytesOf(response);
+    const { status, statusText, headers } = response;
+    return new Response(bytes.byteLength === 0 ? null : bytes, {
+      status,
+      statusText,
+      headers,
+    });
+  } finally {
+    await own.close();
+  }
+}
+
+function checkOptions(options: UploadOptions): void {
+  object("options", options);
+  const { client, signal, method, field, fields, fileName, contentType } =
+    options;
+  checkClient(client);
+  checkSignal(signal);
+  if (options.onProgress !== undefined) {
+    functionNamed("onProgress", options.onProgress);
+  }
+  if (method !== undefined) text("method", method);
+  if (field !== undefined) text("field", field);
+  if (fileName !== undefined) text("fileName", fileName);
+  // It stands as it is in the form's head, where a line break would begin another header.
+  if (contentType !== undefined) line("contentType", contentType);
+  if (field === undefined && (fields ?? fileName) !== undefined) {
+    throw new TypeError(
+      "fields and fileName are a form's; give field, the name of the file's field, as well",
+    );
+  }
+  if (fields === undefined) return;
+  object("fields", fields);
+  for (const name in fields) text(`fields.${name}`, fields[name]);
+}
+
+function text(name: string, value: unknown): void {
+  if (typeof value !== "string") throw wrong(name, "a string", value, false);
+}
+
+function line(name: string, value: unknown): void {
+  text(name, value);
+  if (/[\r\n]/.test(String(value))) {
+    throw wrong(name, "a string without line breaks", value, true);
+  }
+}
+
+async function send(
+  client: AsyncHTTPClient,
+  url: string,
+  source: UploadSource,
+  options: UploadOptions,
+): Promise<Response> {
+  const {
+    client: _client,
+    method,
+    field,
+    fields,
+    fileName,
+    contentType,
+    onProgress,
+    ...request
+  } = options;
+  const type = contentType ?? source.type ?? "application/octet-stream";
+  const form = field === undefined ? undefined : envelope({
+    field,
+    fields: fields ?? {},
+    fileName: fileName ?? source.name ?? "blob",
+    contentType: type,
+  });
+  const headers = request.headers === undefined
+    ? {}
+    : headerRecord(request.headers);
+  headers["content-type"] ??= form?.contentType ?? type;
+  if (form !== undefined) headers["content-type"] = form.contentType;
+  const node = hasNodeTransport() ? nodeTransportOf(client) : undefined;
+  // Browsers send streams over HTTP/2 only, and without their length.
+  const blob = hasNodeTransport() || source.whole === undefined
+    ? undefined
+    : new Blob(
+      form === undefined
+        ? [source.whole]
+        : [form.head, source.whole, form.tail],
+    );
+  const bodies = new UploadBodies({
+    url,
+    source,
+    form,
+    onProgress,
+    certificates: node,
+  });
+  if (node !== undefined) headers["accept-encoding"] = "identity";
+  const answer = client.request(
+    method ?? (form === undefined ? "PUT" : "POST"),
+    url,
+    {
+      ...request,
+      headers,
+      // Called for each attempt; a stream of the caller's can be sent once.
+      body: blob ??
+        (source.replayable ? () => bodies.next() : bodies.of(undefined)),
+      ...(node !== undefined
+        ? { fetch: (url: string, init: RequestInit) => bodies.send(url, init) }
+        : undefined),
+    },
+  );
+  const response = await answer;
+  await checkStatus(answer, response);
+  if (blob !== undefined) bodies.reporter(blob.size)?.(blob.size);
+  return response;
+}
