@@ -6,7 +6,7 @@
 import type { AcceptedWork } from "./admission.ts";
 import { show } from "./check.ts";
 import type { ClusterHandle } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submit_options.ts";
+import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 
 /** A runner, as those see it that submit many tasks to it. */
 export interface BatchRunner {

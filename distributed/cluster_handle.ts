@@ -16,7 +16,7 @@ import type {
   TaskState,
 } from "@specify/async-core/runner";
 
-import type { Absence } from "./absence.ts";
+import type { Absence } from "./submit/absence.ts";
 
 /** What a handle asks of its runner. */
 export interface HandleOwner {

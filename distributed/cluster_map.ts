@@ -6,7 +6,7 @@
 import { AsyncStream } from "@specify/async-core/streams";
 import { aborted, allEnded, type BatchRunner } from "./batch.ts";
 import type { ClusterHandle } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submit_options.ts";
+import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 
 /** How a map works. */
 export interface MapSettings {

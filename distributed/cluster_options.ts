@@ -8,7 +8,7 @@ import { checkConnection, type RedisConnectionOptions } from "./address.ts";
 import * as check from "./check.ts";
 import type { KeepPolicy } from "./engine.ts";
 import { HOW_TO_GET_REDIS } from "./errors.ts";
-import { checkKeep } from "./submit_options.ts";
+import { checkKeep } from "./submit/submit_options.ts";
 
 /** Where the cluster's queue is, and defaults for its tasks. */
 export interface ClusterRunnerOptions {

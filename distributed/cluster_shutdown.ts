@@ -14,9 +14,9 @@ import type {
 import type { Admission } from "./admission.ts";
 import { aborted } from "./batch.ts";
 import * as check from "./check.ts";
-import { infoOf } from "./observe.ts";
-import { isUnsettled } from "./open_tasks.ts";
-import type { Submitter } from "./submitter.ts";
+import { infoOf } from "./submit/observe.ts";
+import { isUnsettled } from "./submit/open_tasks.ts";
+import type { Submitter } from "./submit/submitter.ts";
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 

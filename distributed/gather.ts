@@ -6,7 +6,7 @@
 import type { AcceptedWork } from "./admission.ts";
 import { aborted, allEnded, type BatchRunner, checkTasks } from "./batch.ts";
 import { type ClusterHandle, markHandled } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submit_options.ts";
+import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 
 /** How a gather works. */
 export interface GatherSettings {

@@ -25,6 +25,6 @@ export {
   TaskNotFoundError,
   UnknownTaskError,
 } from "./errors.ts";
-export type { ClusterSubmitOptions } from "./submit_options.ts";
+export type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 export { ClusterWorker } from "./worker/cluster_worker.ts";
 export type { WorkerStatistics } from "./worker/statistics.ts";

@@ -5,7 +5,7 @@
  */
 import { aborted, allEnded, type BatchRunner, checkTasks } from "./batch.ts";
 import { type ClusterHandle, markHandled } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submit_options.ts";
+import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 
 /** The outcome of the first that ends, or with `mustSucceed` the first success. */
 export async function firstOf(

@@ -14,7 +14,7 @@ import type { AcceptedWork } from "./admission.ts";
 import { aborted, allEnded, type BatchRunner } from "./batch.ts";
 import * as check from "./check.ts";
 import { type ClusterHandle, markHandled } from "./cluster_handle.ts";
-import type { ClusterSubmitOptions } from "./submit_options.ts";
+import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 
 /** Runs `body` in a new scope; settles when everything that belongs to it has ended. */
 export async function runScope<T>(

@@ -12,7 +12,7 @@ import type { TaskPriority } from "@specify/async-core/runner";
 import { Job, type JobsOptions, Queue, QueueEventsProducer } from "bullmq";
 import type { Redis } from "ioredis";
 import { addressOf, type RedisConnectionOptions } from "../address.ts";
-import { within } from "../within.ts";
+import { within } from "../submit/within.ts";
 import type {
   CancelResult,
   Engine,

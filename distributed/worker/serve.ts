@@ -31,7 +31,7 @@ import {
   endingError,
   failed,
   soon,
-} from "./endings.ts";
+} from "./job_end.ts";
 import { type CheckedEnvelope, readEnvelope } from "./envelope.ts";
 import { Owners } from "./owners.ts";
 import { Progress } from "./progress.ts";

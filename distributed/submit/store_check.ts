@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Engine, Found, Outcome } from "./engine.ts";
-import { TaskNotFoundError } from "./errors.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Engine, Found, Outcome } from "../engine.ts";
+import { TaskNotFoundError } from "../errors.ts";
 import { isUnsettled, type OpenTask, type OpenTasks } from "./open_tasks.ts";
 import type { StoreLink } from "./store_link.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ClusterHandle } from "./cluster_handle.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
 import type { Parcel } from "./parcel.ts";
 
 /** One task, and who waits for it here. */

@@ -13,8 +13,8 @@
  */
 import type { TaskState } from "@specify/async-core/runner";
 import type { Cancels } from "./cancels.ts";
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Engine, Outcome } from "./engine.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Engine, Outcome } from "../engine.ts";
 import { Forgetter } from "./forgetter.ts";
 import {
   isGivenUp,
@@ -23,7 +23,7 @@ import {
   type OpenTasks,
   ownCopy,
 } from "./open_tasks.ts";
-import { readOutcome } from "./outcome.ts";
+import { readOutcome } from "../outcome.ts";
 import type { Parcel } from "./parcel.ts";
 import type { Settler } from "./settler.ts";
 import { EVENT_WITHIN, type StoreCheck } from "./store_check.ts";

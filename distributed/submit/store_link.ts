@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { storeTimeOffset } from "./clock.ts";
-import type { Engine, EngineListener } from "./engine.ts";
+import { storeTimeOffset } from "../clock.ts";
+import type { Engine, EngineListener } from "../engine.ts";
 
 /** What a link is made with. */
 export interface StoreLinkOptions {

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { deadlineError } from "./clock.ts";
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Engine } from "./engine.ts";
-import { ClusterUnreachableError } from "./errors.ts";
+import { deadlineError } from "../clock.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Engine } from "../engine.ts";
+import { ClusterUnreachableError } from "../errors.ts";
 
 /** Longest delay of setTimeout; a longer one fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;

@@ -9,9 +9,9 @@ import {
   ClusterUnreachableError,
   SubmitRefusedError,
 } from "@specify/async-distributed";
-import { testWith } from "../support/permissions.ts";
-import { RedisServer, testWithOwnRedis } from "./support/redis.ts";
-import { square } from "./support/tasks.ts";
+import { testWith } from "../../support/permissions.ts";
+import { RedisServer, testWithOwnRedis } from "../support/redis.ts";
+import { square } from "../support/tasks.ts";
 
 Deno.test(
   "ClusterRunner names a connection that is no address of Redis, and does not show it",

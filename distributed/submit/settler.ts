@@ -5,7 +5,7 @@
  * @module
  */
 import type { TaskObserver, TaskState } from "@specify/async-core/runner";
-import { type ClusterHandle, settle } from "./cluster_handle.ts";
+import { type ClusterHandle, settle } from "../cluster_handle.ts";
 import { tell } from "./observe.ts";
 import { isUnsettled } from "./open_tasks.ts";
 

@@ -5,10 +5,10 @@
  * @module
  */
 import type { TaskPriority } from "@specify/async-core/runner";
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Call } from "./define_task.ts";
-import type { KeepPolicy, NewJob } from "./engine.ts";
-import { encodeWithin } from "./serialize/limit.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Call } from "../define_task.ts";
+import type { KeepPolicy, NewJob } from "../engine.ts";
+import { encodeWithin } from "../serialize/limit.ts";
 import type { CheckedSubmit, ClusterSubmitOptions } from "./submit_options.ts";
 
 /** A task that waits to be sent. */

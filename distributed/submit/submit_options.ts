@@ -4,14 +4,14 @@
  * @module
  */
 import type { SubmitOptions, TaskPriority } from "@specify/async-core/runner";
-import * as check from "./check.ts";
+import * as check from "../check.ts";
 import {
   type Call,
   callOf,
   type Definition,
   definitionOf,
-} from "./define_task.ts";
-import type { KeepPolicy } from "./engine.ts";
+} from "../define_task.ts";
+import type { KeepPolicy } from "../engine.ts";
 
 /** How a task is submitted to a cluster. */
 export interface ClusterSubmitOptions extends SubmitOptions {

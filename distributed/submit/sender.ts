@@ -7,9 +7,9 @@
  * @module
  */
 import type { Cancels } from "./cancels.ts";
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Engine, KeepPolicy } from "./engine.ts";
-import { SubmitRefusedError } from "./errors.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Engine, KeepPolicy } from "../engine.ts";
+import { SubmitRefusedError } from "../errors.ts";
 import {
   isGivenUp,
   isUnsettled,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine.ts";
 
 /** How long ended tasks are collected before their records are removed. */
 const AFTER = 100;

@@ -5,8 +5,8 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
-import { testWithRedis, useRedis } from "./support/redis.ts";
-import { echo, slow, square, tasks, until } from "./support/tasks.ts";
+import { testWithRedis, useRedis } from "../support/redis.ts";
+import { echo, slow, square, tasks, until } from "../support/tasks.ts";
 
 testWithRedis(
   "ClusterRunner.submit() with the id of a task that is being cancelled runs anew when that is out of the way",

@@ -5,8 +5,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
-import { testWithRedis, useRedis } from "./support/redis.ts";
-import { pause, until } from "./support/tasks.ts";
+import { testWithRedis, useRedis } from "../support/redis.ts";
+import { pause, until } from "../support/tasks.ts";
 
 testWithRedis(
   "a task that was lost runs again on the same worker when its earlier run has ended, and can be cancelled",

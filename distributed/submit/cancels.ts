@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine.ts";
 import type { OpenTask } from "./open_tasks.ts";
 
 /** How often a worker is told again of a cancel that it has not obeyed: it may have been lost. */

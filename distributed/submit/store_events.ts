@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { EngineListener, Outcome } from "./engine.ts";
+import type { EngineListener, Outcome } from "../engine.ts";
 import {
   isUnsettled,
   type OpenTask,
   type OpenTasks,
   ownCopy,
 } from "./open_tasks.ts";
-import { decode } from "./serialize/decode.ts";
-import type { Encoded } from "./serialize/kinds.ts";
+import { decode } from "../serialize/decode.ts";
+import type { Encoded } from "../serialize/kinds.ts";
 import type { Settler } from "./settler.ts";
 
 /** What is done with what the engine tells. */

@@ -19,9 +19,9 @@ import {
   testWithOwnRedis,
   testWithRedis,
   useRedis,
-} from "./support/redis.ts";
-import { TemporaryDirectory } from "../support/temporary_directory.ts";
-import { echo, pause, slow, square, tasks, until } from "./support/tasks.ts";
+} from "../support/redis.ts";
+import { TemporaryDirectory } from "../../support/temporary_directory.ts";
+import { echo, pause, slow, square, tasks, until } from "../support/tasks.ts";
 
 testWithRedis(
   "ClusterRunner.submit() with an id twice runs once, and both handles have the result",

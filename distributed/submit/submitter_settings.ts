@@ -5,8 +5,8 @@
  * @module
  */
 import { type TaskObserver, TaskPriority } from "@specify/async-core/runner";
-import type { ClusterRunnerOptions } from "./cluster_options.ts";
-import type { KeepPolicy } from "./engine.ts";
+import type { ClusterRunnerOptions } from "../cluster_options.ts";
+import type { KeepPolicy } from "../engine.ts";
 
 /** What a submitter is made with. */
 export interface SubmitterSettings {

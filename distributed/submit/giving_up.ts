@@ -10,8 +10,8 @@
  * @module
  */
 import type { Cancels } from "./cancels.ts";
-import type { ClusterHandle } from "./cluster_handle.ts";
-import type { Endings } from "./endings.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Endings } from "./task_endings.ts";
 import {
   isGivenUp,
   isUnsettled,

@@ -18,20 +18,20 @@
  */
 import { DisposedError, type TaskPriority } from "@specify/async-core/runner";
 import { Absence } from "./absence.ts";
-import { AbortHub } from "./abort_hub.ts";
-import type { Refusal } from "./admission.ts";
+import { AbortHub } from "../abort_hub.ts";
+import type { Refusal } from "../admission.ts";
 import { Cancels } from "./cancels.ts";
-import * as check from "./check.ts";
-import { deadlineError } from "./clock.ts";
-import { ClusterHandle, type HandleOwner } from "./cluster_handle.ts";
-import { Endings } from "./endings.ts";
-import type { Engine } from "./engine.ts";
+import * as check from "../check.ts";
+import { deadlineError } from "../clock.ts";
+import { ClusterHandle, type HandleOwner } from "../cluster_handle.ts";
+import { Endings } from "./task_endings.ts";
+import type { Engine } from "../engine.ts";
 import { GivingUp } from "./giving_up.ts";
 import { newId } from "./ids.ts";
 import { limitDeadline, limitSending } from "./limits.ts";
 import { isGivenUp, OpenTasks } from "./open_tasks.ts";
 import { contentOf, type Parcel } from "./parcel.ts";
-import { ReadyGate } from "./ready_gate.ts";
+import { ReadyGate } from "../ready_gate.ts";
 import { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
 import { StoreCheck } from "./store_check.ts";
@@ -43,7 +43,7 @@ import {
   type ClusterSubmitOptions,
 } from "./submit_options.ts";
 import type { SubmitterSettings } from "./submitter_settings.ts";
-import { endSpan, submitSpan, traceparentOf } from "./tracing.ts";
+import { endSpan, submitSpan, traceparentOf } from "../tracing.ts";
 
 /** Everything that this process knows of its tasks on the cluster. */
 export class Submitter implements HandleOwner {

@@ -9,10 +9,10 @@ import {
   InputTooLargeError,
   NotSerializableError,
 } from "@specify/async-distributed";
-import { decode, unpackThrown } from "../../distributed/serialize/decode.ts";
-import { encode, packThrown } from "../../distributed/serialize/encode.ts";
-import { encodeWithin } from "../../distributed/serialize/limit.ts";
-import { readOutcome, writeReason } from "../../distributed/outcome.ts";
+import { decode, unpackThrown } from "../../../distributed/serialize/decode.ts";
+import { encode, packThrown } from "../../../distributed/serialize/encode.ts";
+import { encodeWithin } from "../../../distributed/serialize/limit.ts";
+import { readOutcome, writeReason } from "../../../distributed/outcome.ts";
 
 function travel(value: unknown): unknown {
   return decode(JSON.parse(JSON.stringify(encode(value, "The value"))));

@@ -4,13 +4,13 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { Absence } from "../../distributed/absence.ts";
+import { Absence } from "../../../distributed/submit/absence.ts";
 import {
   ClusterHandle,
   type HandleOwner,
   settle,
-} from "../../distributed/cluster_handle.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+} from "../../../distributed/cluster_handle.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 
 Deno.test(
   "whenEnded() stops waiting for a settled task when the store is away for long, and for no other",

@@ -4,7 +4,7 @@
  * @module
  */
 import type { TaskInfo, TaskObserver } from "@specify/async-core/runner";
-import type { ClusterHandle } from "./cluster_handle.ts";
+import type { ClusterHandle } from "../cluster_handle.ts";
 
 /** A handle as observers and reports see its task. */
 export function infoOf(handle: ClusterHandle<unknown>): TaskInfo {

@@ -4,10 +4,10 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { Cancels } from "../../distributed/cancels.ts";
-import type { CancelResult, Engine } from "../../distributed/engine.ts";
-import type { OpenTask } from "../../distributed/open_tasks.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { Cancels } from "../../../distributed/submit/cancels.ts";
+import type { CancelResult, Engine } from "../../../distributed/engine.ts";
+import type { OpenTask } from "../../../distributed/submit/open_tasks.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 
 Deno.test(
   "Cancels tell the store again every second, but not while it has not answered",
