@@ -40,9 +40,9 @@ testWith(
   ["read"],
   "chosenFiles() takes areas and files, and gives the core without either",
   async () => {
-    const files = ["http/redirects.ts", "http/client.ts"];
+    const files = ["http/call/redirects.ts", "http/client.ts"];
     assertEquals(
-      await chosenFiles(["./http/redirects.ts", "http/client.ts"]),
+      await chosenFiles(["./http/call/redirects.ts", "http/client.ts"]),
       new Map([["http", files]]),
     );
     const core = await chosenFiles([]);
@@ -65,10 +65,10 @@ testWith(
 Deno.test("strykerOptions() mutates the files, runs the area's tests and fails below the goal", () => {
   const { mutate, commandRunner, thresholds } = strykerOptions(
     "http",
-    ["http/redirects.ts"],
+    ["http/call/redirects.ts"],
     "/temporary",
   );
-  assertEquals(mutate, ["http/redirects.ts"]);
+  assertEquals(mutate, ["http/call/redirects.ts"]);
   assertEquals(commandRunner, {
     command:
       "deno run --quiet --allow-all tools/mutate/run_tests.ts /temporary/plan.json tests/http",

@@ -23,15 +23,15 @@ export const AREAS: Readonly<Record<string, Area>> = {
   },
   runner: {
     files: [
-      ...["scheduler.ts", "scheduler_core.ts", "dispatcher.ts", "slots.ts"],
+      ...["scheduler.ts", "scheduler/core.ts", "dispatcher.ts", "slots.ts"],
       ...["endings.ts", "waiting_queue.ts", "keyed_queue.ts"],
-      ...["pool_core.ts", "pool_waiters.ts", "pool_lease.ts"],
-      ...["pool_shelf.ts", "pool_creation.ts"],
+      ...["pool/core.ts", "waiters.ts", "lease.ts"],
+      ...["shelf.ts", "creation.ts"],
     ],
     tests: ["tests/runner"],
   },
   streams: {
-    files: ["walk.ts", "drive.ts", "async_queue.ts", "queue_iterator.ts"],
+    files: ["push_loop.ts", "drive.ts", "async_queue.ts", "queue_iterator.ts"],
     tests: ["tests/streams"],
   },
   file: {
