@@ -26,11 +26,13 @@ export interface Watched {
 export class IdleWatch implements TimerTarget {
   // Invariant: #entry is set exactly while somebody waits for a chunk or a chunk has come since it
   // was set. A consumer that takes its time between two reads is no silence of the server's: then
-  // #since is undefined.
+  // #since is undefined. After `stop` nothing is set any more: a reader that is ended between two
+  // chunks asks for one more before it sees that.
   readonly #exchange: Watched;
   readonly #limit: number;
   #entry: TimerEntry | undefined;
   #since: number | undefined;
+  #isStopped = false;
 
   constructor(exchange: Watched, limit: number) {
     this.#exchange = exchange;
@@ -39,6 +41,7 @@ export class IdleWatch implements TimerTarget {
 
   /** A chunk is waited for. */
   wait(): void {
+    if (this.#isStopped) return;
     this.#since = now();
     this.#entry ??= timers.add(this.#since + this.#limit, this);
   }
@@ -50,6 +53,7 @@ export class IdleWatch implements TimerTarget {
 
   /** No more chunks. */
   stop(): void {
+    this.#isStopped = true;
     if (this.#entry !== undefined) timers.remove(this.#entry);
     this.#entry = undefined;
     this.#since = undefined;

@@ -11,6 +11,7 @@ import { AsyncQueue } from "../../../streams/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 import { until } from "../../support/real_time.ts";
 
@@ -166,6 +167,25 @@ testWith(
       response.body!.pipeTo(new WritableStream()),
       "idle",
     );
+  },
+);
+
+testWith(
+  ["net"],
+  "timeout.idle leaves no timer when its call is aborted between two chunks",
+  async () => {
+    await using server = serveRaw(async ({ head, send, socket }) => {
+      await head();
+      await send(HEAD + "part");
+      await closedByPeer(socket);
+    });
+    await using client = new AsyncHTTPClient({ timeout: { idle: 60_000 } });
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    const seen = client.get(server.url, { signal: controller.signal }).stream()
+      .forEach(() => controller.abort(reason));
+    assertStrictEquals(await seen.catch((error) => error), reason);
+    await assertNothingLeft(client, server);
   },
 );
 
