@@ -75,9 +75,13 @@ export class PartWriter {
 
   /** Writes what is left; afterwards the file holds everything that was pushed. */
   async finish(): Promise<void> {
-    if (this.#filled > 0) await this.#flush();
-    await this.#settle();
-    await this.#syncing;
+    try {
+      if (this.#filled > 0) await this.#flush();
+      await this.#settle();
+    } finally {
+      // It has the file open as well.
+      await this.#syncing;
+    }
   }
 
   async #pushThrough(chunk: Uint8Array): Promise<void> {
