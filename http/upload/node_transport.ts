@@ -51,6 +51,9 @@ export async function sendByNode(
   signal?.throwIfAborted();
   const outgoing = request(target, {
     ...options.certificates,
+    // A connection of its own. On one that is kept a request hangs when the server has just closed
+    // it, and nobody would close it with the client.
+    agent: false,
     method: init.method ?? "GET",
     headers: init.headers as Record<string, string>,
   });
@@ -58,8 +61,9 @@ export async function sendByNode(
 }
 
 class Exchange {
-  // Invariant: #body's reader is released or cancelled exactly once, by #stopSending. #answered is
-  // set with the response; whatever happens on the way out afterwards is no failure any more.
+  // Invariant: #reader has been read to its end or is cancelled, by #stopSending, when the first of
+  // these comes: the end of the sending, the response, a failure, an abort. #answered is set with
+  // the response; whatever happens on the way out afterwards is no failure any more.
   readonly #outgoing: ClientRequest;
   readonly #signal: AbortSignal | null | undefined;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -90,14 +94,12 @@ class Exchange {
       const ended = () => {
         this.#closed = true;
         signal?.removeEventListener("abort", aborted);
-        this.#wakeUp();
-        // Its next part may be long in coming: it is closed now.
-        this.#reader?.cancel().catch(() => {});
+        this.#stopSending();
       };
       signal?.addEventListener("abort", aborted, { once: true });
       outgoing.once("response", (incoming: IncomingMessage) => {
         this.#answered = true;
-        this.#wakeUp();
+        this.#stopSending();
         try {
           resolve(responseOf(incoming, outgoing));
         } catch (error) {
@@ -123,6 +125,12 @@ class Exchange {
     });
   }
 
+  /** Harmless when all has been sent. The source's next part may be long in coming: it is closed now. */
+  #stopSending(): void {
+    this.#wakeUp();
+    this.#reader?.cancel().catch(() => {});
+  }
+
   async #send(): Promise<void> {
     const reader = this.#reader;
     if (reader === undefined) {
@@ -139,8 +147,7 @@ class Exchange {
       }
       this.#outgoing.end();
     } finally {
-      // Harmless when it has been read to its end; otherwise the source is closed.
-      reader.cancel().catch(() => {});
+      this.#stopSending();
     }
   }
 
