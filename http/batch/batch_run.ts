@@ -6,6 +6,8 @@
 import { onAbort } from "../../_internal/abort.ts";
 import { show } from "../../_internal/validate.ts";
 import { Ring } from "../../_internal/ring.ts";
+import type { TaskContext } from "../../runner/types.ts";
+import { asTask } from "../as_task.ts";
 import type { BatchRequest, BatchRequestOptions } from "./options.ts";
 import {
   addressOf,
@@ -187,7 +189,7 @@ export class BatchRun<T> {
   }
 
   async #send(request: BatchRequest, index: number): Promise<T> {
-    const { url, method, options } = this.#parts(request);
+    const { url, method, options, own } = this.#parts(request);
     const { signal } = this.#controller;
     const host = originOf(addressOf(this.#client, url));
     const place = this.#places.tryAcquire(host) ??
@@ -196,13 +198,18 @@ export class BatchRun<T> {
       const { runner, priority } = this.#options;
       // Again each time: others may have filled it since, or while this one waited for its place.
       while (runner && runner.isFull) await runner.ready(signal);
-      const call = () => this.#call(method, url, options, index);
-      return await (runner
-        ? runner.submit(call, {
-          ...{ priority, signal, key: host },
-          name: `${method} ${redactURL(url)}`,
-        })
-        : call());
+      const call = (signal: AbortSignal) =>
+        this.#call(method, url, {
+          ...options,
+          signal: own === undefined ? signal : AbortSignal.any([own, signal]),
+        }, index);
+      if (!runner) return await call(signal);
+      const name = `${method} ${redactURL(url)}`;
+      return await asTask(
+        (work) => runner.submit(work, { priority, signal, key: host, name }),
+        // The task may be ended for itself: its signal stands for the batch's.
+        (context: TaskContext) => call(context.signal),
+      );
     } catch (error) {
       // Before the place is given back: nobody is to begin with it any more.
       if (!(this.#options.settled ?? false)) this.#fail(error);
@@ -225,16 +232,23 @@ export class BatchRun<T> {
     }
     const response = await this.#client.request(method, url, options);
     try {
-      return await map(response, index);
-    } finally {
+      const result = await map(response, index);
       // What `map` has not read goes no further than its slot.
       if (!response.bodyUsed) discardResponse(response);
+      return result;
+    } catch (error) {
+      // Nor what it has not read to its end, though it may still hold the reader.
+      discardResponse(response);
+      throw error;
     }
   }
 
-  #parts(
-    request: BatchRequest,
-  ): { url: string; method: string; options: RequestOptions } {
+  #parts(request: BatchRequest): {
+    url: string;
+    method: string;
+    options: RequestOptions;
+    own: AbortSignal | undefined;
+  } {
     const {
       client: _client,
       maxConcurrent: _maxConcurrent,
@@ -245,7 +259,6 @@ export class BatchRun<T> {
       runner,
       ...shared
     } = this.#options;
-    const { signal } = this.#controller;
     // The batch itself queues in its runner: its calls do not once more.
     const common = {
       ...shared,
@@ -255,7 +268,8 @@ export class BatchRun<T> {
       return {
         url: String(request),
         method: "GET",
-        options: { ...common, signal },
+        options: common,
+        own: undefined,
       };
     }
     if (
@@ -270,11 +284,8 @@ export class BatchRun<T> {
     return {
       url: String(url),
       method,
-      options: {
-        ...common,
-        ...options,
-        signal: own === undefined ? signal : AbortSignal.any([own, signal]),
-      },
+      options: { ...common, ...options },
+      own,
     };
   }
 

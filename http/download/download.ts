@@ -15,6 +15,8 @@ import {
 import { publish, syncParent } from "../../file/write/durable.ts";
 import { isWindows, toPath } from "../../file/paths.ts";
 import { spanUntil } from "../../telemetry/span.ts";
+import type { TaskContext } from "../../runner/types.ts";
+import { asTask } from "../as_task.ts";
 import { checkedChecksum } from "./checksum.ts";
 import { AsyncHTTPClient, checkClient } from "../client.ts";
 import type { DownloadOptions, DownloadResult } from "./options.ts";
@@ -148,24 +150,24 @@ class Download {
   ): Promise<DownloadResult> {
     const { runner, priority, signal } = this.#options;
     if (!runner) {
-      return await this.#fetch(part, client, signal, (segment) => segment());
-    }
-    while (runner.isFull) await runner.ready(signal);
-    let task: Promise<DownloadResult> | undefined;
-    const handle = runner.submit((context) =>
-      task = this.#fetch(
+      return await this.#fetch(
         part,
         client,
-        context.signal,
-        (segment, name) => context.submit(segment, { priority, name }),
-      ), { priority, signal, name: `download ${redactURL(this.#url)}` });
-    try {
-      return await handle;
-    } catch (error) {
-      // A cancelled handle settles at once; the file is not let go of before the work has ended.
-      await task?.catch(() => {});
-      throw error;
+        signal,
+        (segment) => segment(undefined),
+      );
     }
+    while (runner.isFull) await runner.ready(signal);
+    const name = `download ${redactURL(this.#url)}`;
+    return await asTask(
+      (work) => runner.submit(work, { priority, signal, name }),
+      (context: TaskContext) =>
+        this.#fetch(part, client, context.signal, (segment, name) =>
+          asTask(
+            (work) => context.submit(work, { priority, name }),
+            ({ signal }: TaskContext) => segment(signal),
+          )),
+    );
   }
 
   async #fetch(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import {
@@ -48,8 +48,14 @@ export interface SegmentPlan {
   readonly done: readonly ByteRange[];
   /** At a time. */
   readonly count: number;
-  /** Runs a segment, perhaps in a slot of a runner, as a task of this name. */
-  readonly run: (segment: () => Promise<void>, name: string) => Promise<void>;
+  /**
+   * Runs a segment, perhaps in a slot of a runner, as a task of this name, whose signal the segment
+   * is given. Settles when the segment has ended.
+   */
+  readonly run: (
+    segment: (signal: AbortSignal | undefined) => Promise<void>,
+    name: string,
+  ) => Promise<void>;
   /** Told how many bytes are there, and how many have just come. */
   readonly onBytes: (bytes: number, received: number) => void;
 }
@@ -96,10 +102,7 @@ export class SegmentedTransfer {
    */
   async fetch(first: Response | undefined): Promise<void> {
     const { count, request } = this.#plan;
-    const { signal } = request;
-    const aborted = () => this.#controller.abort(signal!.reason); // only added with a signal
-    signal?.addEventListener("abort", aborted, { once: true });
-    if (signal?.aborted) aborted();
+    const subscription = this.#endWith(request.signal);
     let failure: { error: unknown } | undefined;
     const worker = async (response: Response | undefined) => {
       try {
@@ -120,7 +123,7 @@ export class SegmentedTransfer {
       }
       await Promise.all(workers);
     } finally {
-      signal?.removeEventListener("abort", aborted);
+      subscription?.unsubscribe();
       cut.unsubscribe();
       await this.#noting;
     }
@@ -128,6 +131,15 @@ export class SegmentedTransfer {
       if (!(failure.error instanceof RangeRefusedError)) await this.#note();
       throw failure.error;
     }
+  }
+
+  /** Lets all segments end with `signal`. */
+  #endWith(signal: AbortSignal | undefined): AbortSubscription | undefined {
+    if (signal === undefined) return undefined;
+    const end = (reason: unknown) => this.#controller.abort(reason);
+    if (!signal.aborted) return onAbort(signal, end);
+    end(signal.reason);
+    return undefined;
   }
 
   /** Takes one segment after the other. */
@@ -140,10 +152,15 @@ export class SegmentedTransfer {
       const given = response;
       response = undefined;
       const [start, end] = segment.range;
-      await this.#plan.run(
-        () => this.#fetchSegment(segment, given),
-        `segment ${start}-${end - 1}`,
-      );
+      await this.#plan.run(async (signal) => {
+        // The task may be ended for itself, by the runner's timeout say: then all of them end.
+        const subscription = this.#endWith(signal);
+        try {
+          await this.#fetchSegment(segment, given);
+        } finally {
+          subscription?.unsubscribe();
+        }
+      }, `segment ${start}-${end - 1}`);
     }
   }
 

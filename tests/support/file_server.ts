@@ -39,6 +39,8 @@ export interface FileServer extends AsyncDisposable {
   readonly url: string;
   /** The `Range` of each request. */
   readonly ranges: (string | undefined)[];
+  /** Connections that are open now. */
+  readonly open: number;
   /** May be changed while it runs. */
   options: FileServerOptions;
 }
@@ -104,6 +106,9 @@ export function serveFile(options: FileServerOptions): FileServer {
   const file: FileServer = {
     url: server.url,
     ranges,
+    get open() {
+      return server.open;
+    },
     options,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -13,10 +13,12 @@ import {
 import {
   AsyncRunner,
   TaskPriority,
+  type TaskRunner,
   TaskScheduler,
 } from "../../../runner/mod.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { serve } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 /** A client without a network: answers with the address, after as many turns as its number says. */
@@ -477,4 +479,76 @@ Deno.test("calls that share a runner with a short queue wait for it, and none is
     await Promise.all(urls.map((url) => client.get(url).text())),
     urls,
   );
+});
+
+Deno.test("asyncBatchRequests() in a runner awaits what map is at when another request fails", async () => {
+  const failure = new Error("bad");
+  const begun = Promise.withResolvers<void>();
+  await using client = fakeClient(async (url) => {
+    if (!url.endsWith("/1")) return new Response(url);
+    await begun.promise;
+    throw failure;
+  });
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  let mapping = 0;
+  const batch = asyncBatchRequests(urls(2), {
+    client,
+    runner,
+    map: async () => {
+      mapping++;
+      begun.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      mapping--;
+    },
+  });
+  assertStrictEquals(await assertRejects(async () => await batch), failure);
+  assertEquals(mapping, 0);
+  await assertNothingLeft(client);
+});
+
+Deno.test("asyncBatchRequests() in a runner ends the request of a task that is ended for itself, and only that", async () => {
+  let aborted = 0;
+  const all = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  await using client = fakeClient(async (url, signal) => {
+    signal.addEventListener("abort", () => aborted++, { once: true });
+    if (++asked === 3) all.resolve();
+    await gate.promise;
+    return new Response(url);
+  });
+  await using scheduler = new TaskScheduler({ maxConcurrent: 3 });
+  const handles: { cancel(reason: unknown): void }[] = [];
+  const runner: TaskRunner = {
+    isFull: false,
+    ready: () => Promise.resolve(),
+    submit: (task, options) => {
+      const handle = scheduler.submit(task, options);
+      handles.push(handle);
+      return handle;
+    },
+  };
+  const own = new AbortController();
+  const results = asyncBatchRequests(
+    [...urls(2), { url: "http://h/own", signal: own.signal }],
+    {
+      ...{ client, runner, settled: true, ordered: false },
+      map: (response) => response.text(),
+    },
+  )[Symbol.asyncIterator]();
+  const next = async () => (await results.next()).value;
+  const first = next();
+  await all.promise;
+  const reason = new Error("this one only");
+  handles[1]!.cancel(reason);
+  assertEquals(await first, { status: "rejected", reason });
+  assertEquals(aborted, 1);
+  own.abort(reason);
+  assertEquals(await next(), { status: "rejected", reason });
+  assertEquals(aborted, 2);
+  gate.resolve();
+  assertEquals(await next(), { status: "fulfilled", value: "http://h/0" });
+  assertEquals(await next(), undefined);
+  assertEquals(aborted, 2);
+  await assertNothingLeft(client);
 });
