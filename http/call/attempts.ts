@@ -103,6 +103,8 @@ async function furtherAttempts(
         response = exchange.response!; // as above
       }
       if (call.isAborted) throw call.reason;
+      // Its time is up, while a hook took its own.
+      if (exchange.isAborted) throw exchange.reason;
       if (!asked && retry?.retryOn !== undefined) {
         wanted = retry.retryOn({ attempt, response, method: call.method });
       }

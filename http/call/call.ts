@@ -39,10 +39,8 @@ export interface CallParts {
 
 /** An attempt that is under way, as its call sees it. */
 export interface OpenExchange {
-  /** Makes fetch or the body fail. */
+  /** Makes fetch or the body fail, which ends it. */
   abort(reason: unknown): void;
-  /** Gives back what it holds. */
-  end(): void;
 }
 
 /** Redirects are followed here where the runtime lets us see them; a browser does not. */
@@ -177,8 +175,6 @@ export class Call implements AbortTarget, TimerTarget {
     // A copy: what ends leaves the set.
     const exchanges = [this.#exchange, ...(this.#others ?? [])];
     for (const exchange of exchanges) exchange?.abort(reason);
-    // Of a response whose body nobody reads, nobody would see the failure.
-    if (this.#settled) { for (const exchange of exchanges) exchange?.end(); }
   }
 
   /** A signal has aborted. */

@@ -12,6 +12,7 @@ import { requestBody } from "../request/body.ts";
 import type { Call } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
 import { type HTTPHooks, type HTTPRequest, RETRY } from "../hooks.ts";
+import { dropBody, handedOver, nativeBody } from "./native_body.ts";
 import { headerRecord } from "../request/request.ts";
 import { untilAbort } from "../../_internal/until_abort.ts";
 
@@ -42,16 +43,26 @@ export function takeRequest(call: Call): void {
   }
 }
 
-/** What a hook gives, unless the call ends first: a hook may not listen to its signal. */
+/**
+ * What a hook gives, unless the call ends first: a hook may not listen to its signal. A response
+ * that comes too late is dropped.
+ */
 export async function ofHook<T>(
   call: Call,
   result: T | PromiseLike<T>,
 ): Promise<T> {
   const value = isThenable(result)
-    ? await untilAbort(result, call.signal)
+    ? await untilAbort(result, call.signal, dropIfResponse)
     : result;
-  if (call.isAborted) throw call.reason;
+  if (call.isAborted) {
+    dropIfResponse(value);
+    throw call.reason;
+  }
   return value;
+}
+
+function dropIfResponse(value: unknown): void {
+  if (value instanceof Response) dropBody(value);
 }
 
 /**
@@ -103,11 +114,9 @@ export async function afterResponse(
   );
   if (result === RETRY) return true;
   if (result instanceof Response && result !== response) {
-    // The old body may be what the new one is made of, so it is left to its reader.
-    if (!response.bodyUsed && !response.body?.locked) {
-      response.body?.cancel().catch(() => {});
-    }
-    exchange.response = result;
+    // The old body may be what the new one is made of, or be read by the hook still.
+    if (nativeBody(result) !== response.body) dropBody(response);
+    exchange.response = handedOver(result);
     exchange.isReplaced = true;
   }
   return false;

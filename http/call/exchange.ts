@@ -22,13 +22,15 @@ import { bodyError, classifyFetchError } from "./classify.ts";
 import type { HostConnections } from "./connections.ts";
 import { InvalidRequestError } from "../errors/invalid_request_error.ts";
 import { HTTPTimeoutError } from "../errors/http_timeout_error.ts";
+import { NetworkError } from "../errors/network_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
 import type { AttemptTrace } from "./telemetry.ts";
 import { IdleWatch } from "./idle_watch.ts";
-import { nativeBody } from "./native_body.ts";
+import { dropBody, handedOver, nativeBody } from "./native_body.ts";
+import { isStreamed, OutgoingStream } from "../outgoing_stream.ts";
 import { nextRequest } from "./redirects.ts";
 import type { FetchFunction } from "../options.ts";
-import { originOf } from "../request/request.ts";
+import { type BodySource, originOf } from "../request/request.ts";
 import { untilAbort } from "../../_internal/until_abort.ts";
 
 /**
@@ -37,7 +39,9 @@ import { untilAbort } from "../../_internal/until_abort.ts";
  * States: begun, then headers (`response` set), then ended. Whatever it holds (a connection's
  * place, the breaker's permit, a timer) is given back by `end`, once, on every path: a failure,
  * an abort, the body's end, its cancel. `abort` only makes fetch or the body fail, which leads
- * to `end`.
+ * to `end`. The socket goes with the bodies: the response's is read to its end, cancelled or
+ * aborted, and the request's is not sent on to a server that has refused it or to which nobody
+ * listens.
  */
 export class Exchange implements TimerTarget {
   readonly call: Call;
@@ -49,6 +53,7 @@ export class Exchange implements TimerTarget {
   #handedOut = false;
   #idle: IdleWatch | undefined;
   #reader: ReadableStreamDefaultReader | undefined;
+  #outgoing: OutgoingStream | undefined;
   #ended = false;
   /** True while the caller's function makes the body: what goes wrong then is not the server's. */
   #makesBody = false;
@@ -93,8 +98,14 @@ export class Exchange implements TimerTarget {
     this.isAborted = true;
     this.reason = reason;
     this.#controller.abort(reason);
-    // The cancel ends the read of a body that does not listen to the signal.
-    this.#reader?.cancel(reason).catch(() => {});
+    this.#outgoing?.stop(reason);
+    // The cancel ends a body that does not listen to the signal, and the read of it.
+    if (this.#reader !== undefined) this.#reader.cancel(reason).catch(() => {});
+    else if (this.response !== undefined && this.isForeign) {
+      nativeBody(this.response)?.cancel(reason).catch(() => {});
+    }
+    // Of a response that was handed out and that nobody reads, nobody would see the failure.
+    if (this.#handedOut) this.end();
   }
 
   /** Whoever reads the body by `reader` is woken by an abort, and looks at `isAborted`. */
@@ -106,14 +117,6 @@ export class Exchange implements TimerTarget {
   /** True when the response may be of anybody's making: of a function in fetch's place, of a hook. */
   get isForeign(): boolean {
     return this.isReplaced || this.call.settings.fetch !== undefined;
-  }
-
-  /**
-   * The result of reading the whole body, no longer than until an abort: one that does not come
-   * from the runtime's fetch may not listen to the signal.
-   */
-  whole<T>(reading: Promise<T>): Promise<T> {
-    return this.isForeign ? untilAbort(reading, this.signal) : reading;
   }
 
   /** The attempt's time limit has come. */
@@ -131,8 +134,6 @@ export class Exchange implements TimerTarget {
           : "before the response",
       ),
     );
-    // Of a response that was handed out and that nobody reads, nobody would see the failure.
-    if (this.#handedOut) this.end();
   }
 
   /** Gives everything back. Harmless when repeated. */
@@ -141,6 +142,7 @@ export class Exchange implements TimerTarget {
     this.#ended = true;
     this.stopAttemptTimer();
     this.#idle?.stop();
+    if (!this.response?.ok) this.#outgoing?.stop(OVER);
     if (this.#slot !== undefined) {
       // Ended is set: nothing reaches the slot any more, so it is given back once.
       this.call.settings.connections?.release(this.#slot);
@@ -234,7 +236,9 @@ export class Exchange implements TimerTarget {
   /** What to show for an error while the body was read. */
   bodyFailureOf(error: unknown): unknown {
     if (this.isAborted) return this.reason;
-    const failure = error instanceof ResponseTooLargeError
+    // Told once, by whoever reads the chunks.
+    const failure = error instanceof ResponseTooLargeError ||
+        error instanceof NetworkError && error.failure === "body"
       ? error
       : bodyError(error, this.call.method, this.url);
     this.trace?.failed(failure);
@@ -247,6 +251,7 @@ export class Exchange implements TimerTarget {
     // Cut off by its cancel, however long it is; one that is being read, by the abort.
     if (body?.locked) this.abort(DISCARDED);
     else body?.cancel().catch(() => {});
+    this.#outgoing?.stop(DISCARDED);
     this.end();
   }
 
@@ -301,23 +306,27 @@ export class Exchange implements TimerTarget {
   }
 
   /** The body for this attempt; one that is made too late is closed. */
-  #body(body: RequestBody): BodyInit | Promise<BodyInit> {
+  #body(body: RequestBody): BodySource | Promise<BodySource> {
     this.#makesBody = true;
     const made = bodyForAttempt(body, this.attempt);
     return made instanceof Promise
       ? untilAbort(made, this.signal, (late) => {
-        if (late instanceof ReadableStream) late.cancel().catch(() => {});
+        if (isStreamed(late)) new OutgoingStream(late, true).stop(this.reason);
       })
       : made;
   }
 
-  #setBody(init: FetchInit, body: BodyInit): void {
+  #setBody(init: FetchInit, body: BodySource): void {
     this.#makesBody = false;
-    init.body = body;
-    // Node demands it of a stream; Deno's type does not know it.
-    if (body instanceof ReadableStream) {
-      (init as { duplex?: string }).duplex = "half";
+    if (!isStreamed(body)) {
+      init.body = body;
+      return;
     }
+    const isOwn = this.call.settings.fetch !== undefined;
+    this.#outgoing = new OutgoingStream(body, isOwn);
+    init.body = this.#outgoing.readable;
+    // Node demands it of a stream; Deno's type does not know it.
+    (init as { duplex?: string }).duplex = "half";
   }
 
   async #follow(first: Response, init: FetchInit): Promise<void> {
@@ -327,7 +336,9 @@ export class Exchange implements TimerTarget {
     for (let count = 0; isRedirect(response.status); count++) {
       const location = response.headers.get("location");
       if (location === null) return;
-      response.body?.cancel().catch(() => {});
+      dropBody(response);
+      this.#outgoing?.stop(OVER);
+      this.#outgoing = undefined;
       const next = nextRequest(call, this.url, init, {
         status: response.status,
         location,
@@ -345,8 +356,8 @@ export class Exchange implements TimerTarget {
       response = own === undefined
         ? await fetch(next.url, init)
         : await this.#fetchBy(own, next.url, init);
-      markRedirected(response);
       this.response = response;
+      markRedirected(response);
     }
   }
 
@@ -370,10 +381,10 @@ export class Exchange implements TimerTarget {
     const pending: unknown = own(url, init);
     const response = isThenable(pending)
       ? await untilAbort(pending, this.signal, (late) => {
-        if (late instanceof Response) late.body?.cancel().catch(() => {});
+        if (late instanceof Response) dropBody(late);
       })
       : pending;
-    if (response instanceof Response) return response;
+    if (response instanceof Response) return handedOver(response);
     throw new InvalidRequestError(
       init.method ?? "GET",
       url,
@@ -385,6 +396,9 @@ export class Exchange implements TimerTarget {
 }
 
 type FetchInit = RequestInit & { client?: Deno.HttpClient };
+
+/** The reason that the source of a body is closed with, of which no more is wanted. */
+const OVER = new DOMException("The request is over.", "AbortError");
 
 /** Never seen outside: the exchange's response has been dropped. */
 const DISCARDED = new DOMException("The response was dropped.", "AbortError");

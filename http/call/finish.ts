@@ -22,6 +22,7 @@ export function finish(
     // A hook has read it: there is no end of the body left to wait for.
     if (call.reader === undefined) exchange.end();
     else if (ok) {
+      exchange.discard();
       throw new TypeError(
         `The body of ${call.method} ${
           redactURL(call.url)
@@ -53,6 +54,8 @@ async function refuse(
   attempt: number,
 ): Promise<never> {
   const body = await readExcerpt(exchange, response);
+  // A hook's reader may still hold it.
+  exchange.discard();
   if (call.isAborted) throw call.reason;
   throw new HTTPStatusError({
     response,

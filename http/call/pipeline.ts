@@ -7,7 +7,8 @@
  */
 import { onAbort } from "../../_internal/abort.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import type { TaskRunner } from "../../runner/types.ts";
+import type { TaskContext, TaskRunner } from "../../runner/types.ts";
+import { asTask } from "../as_task.ts";
 import { attempts } from "./attempts.ts";
 import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";
@@ -15,7 +16,9 @@ import { lastWord, ofHook, requestOf, takeRequest } from "./call_hooks.ts";
 import { Exchange } from "./exchange.ts";
 import { finish } from "./finish.ts";
 import type { HTTPHooks } from "../hooks.ts";
+import { handedOver } from "./native_body.ts";
 import { redactURL } from "../redact.ts";
+import { discardResponse } from "./tracked_response.ts";
 
 /**
  * Makes the call, and tells how it ended. Not an async function itself, and passes through no
@@ -49,11 +52,7 @@ function run(
   } catch (error) {
     work = Promise.reject(error);
   }
-  work.then((response) => {
-    call.trace?.succeeded(response);
-    call.settled();
-    resolve(response);
-  }, (error) => {
+  const fail = (error: unknown) => {
     // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
     const failure = call.isAborted ? call.reason : error;
     call.trace?.failed(call, failure);
@@ -61,7 +60,17 @@ function run(
       call.settled();
       reject(failure);
     } else amend(call, hooks.beforeError, failure).then(reject, reject);
-  });
+  };
+  work.then((response) => {
+    if (call.isAborted) {
+      // In the very moment of the success, which nobody has seen yet.
+      discardResponse(response);
+      return fail(call.reason);
+    }
+    call.trace?.succeeded(response);
+    call.settled();
+    resolve(response);
+  }, fail);
 }
 
 /** What to reject with, when a hook may change it. */
@@ -85,17 +94,17 @@ async function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
   const { priority } = call.settings;
   // Again each time: others that waited too may have filled it since.
   while (runner.isFull) await runner.ready(call.signal);
-  return await runner.submit((context) => {
-    const subscription = onAbort(
-      context.signal,
-      (reason) => call.abort(reason),
-    );
-    return answer(call).finally(() => subscription.unsubscribe());
-  }, {
-    priority,
-    signal: call.signal,
-    name: `${call.method} ${redactURL(call.url)}`,
-  });
+  const name = `${call.method} ${redactURL(call.url)}`;
+  return await asTask(
+    (work) => runner.submit(work, { priority, signal: call.signal, name }),
+    (context: TaskContext) => {
+      const subscription = onAbort(
+        context.signal,
+        (reason) => call.abort(reason),
+      );
+      return answer(call).finally(() => subscription.unsubscribe());
+    },
+  );
 }
 
 async function answer(call: Call): Promise<Response> {
@@ -121,7 +130,7 @@ async function deliver(call: Call, response: Response): Promise<Response> {
   if (call.reader === undefined) return response;
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
-  exchange.response = response;
+  exchange.response = handedOver(response);
   exchange.isReplaced = true;
   return await finish(call, exchange, 1);
 }

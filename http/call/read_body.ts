@@ -4,11 +4,12 @@
  * @module
  */
 import { sleep } from "../../_internal/sleep.ts";
+import { show } from "../../_internal/validate.ts";
 import { ResponseParseError } from "../errors/response_parse_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
 import type { BodyKind } from "./body_kind.ts";
 import type { Exchange } from "./exchange.ts";
-import { makeResponse } from "../request/make_response.ts";
+import { copyResponse } from "../request/make_response.ts";
 
 /** Bytes of a body that errors hold. */
 const EXCERPT_BYTES = 1024;
@@ -16,8 +17,9 @@ const EXCERPT_BYTES = 1024;
 const EXCERPT_WAIT = 1000;
 
 /**
- * Reads the whole body into the call's `value`; the exchange has ended when this settles. Resolves
- * to the response, with its body in memory where `kind` is `"buffer"`.
+ * Reads the whole body into the call's `value`; the exchange has ended when this settles, and what
+ * was not read is dropped. Resolves to the response, with its body in memory where `kind` is
+ * `"buffer"`.
  */
 export async function readWhole(
   exchange: Exchange,
@@ -25,33 +27,42 @@ export async function readWhole(
   kind: BodyKind,
 ): Promise<Response> {
   const { call } = exchange;
-  const { idleTimeout, maxResponseBytes } = call.settings;
   try {
-    if (idleTimeout !== Infinity || maxResponseBytes !== Infinity) {
+    if (isReadByChunks(exchange)) {
       const bytes = await readLimited(exchange, response);
-      call.value = fromBytes(exchange, response, kind, bytes);
+      call.value = await fromBytes(exchange, response, kind, bytes);
     } else if (kind === "json") {
-      call.value = parse(
-        exchange,
-        response,
-        await exchange.whole(response.text()),
-      );
+      call.value = parse(exchange, response, await response.text());
     } else if (kind === "text") {
-      call.value = await exchange.whole(response.text());
+      call.value = await response.text();
     } else if (kind === "blob") {
-      call.value = await exchange.whole(response.blob());
+      call.value = await response.blob();
     } else {
-      const bytes = await exchange.whole(bytesOf(response));
-      call.value = kind === "bytes" ? bytes : buffered(response, bytes);
+      const bytes = await bytesOf(response);
+      // With its body in memory, to be read whenever.
+      call.value = kind === "bytes" ? bytes : copyResponse(bytes, response);
     }
-    exchange.trace?.readWhole();
-    return kind === "buffer" ? call.value as Response : response;
   } catch (error) {
-    if (error instanceof ResponseParseError) throw error;
-    throw exchange.bodyFailureOf(error);
-  } finally {
-    exchange.end();
+    const failure = error instanceof ResponseParseError
+      ? error
+      : exchange.bodyFailureOf(error);
+    exchange.discard();
+    throw failure;
   }
+  exchange.trace?.readWhole();
+  exchange.end();
+  return kind === "buffer" ? call.value as Response : response;
+}
+
+/**
+ * Whether a body is read here, chunk by chunk: where it has limits, and where it may be of
+ * anybody's making and need not listen to the exchange's signal. The runtime reads its own in one
+ * go, and is faster.
+ */
+export function isReadByChunks(exchange: Exchange): boolean {
+  const { idleTimeout, maxResponseBytes } = exchange.call.settings;
+  return idleTimeout !== Infinity || maxResponseBytes !== Infinity ||
+    exchange.isForeign;
 }
 
 function fromBytes(
@@ -66,13 +77,12 @@ function fromBytes(
     case "text":
       return new TextDecoder().decode(bytes);
     case "blob":
-      return new Blob([bytes], {
-        type: response.headers.get("content-type") ?? "",
-      });
+      // By the runtime, for its way to write the type.
+      return new Response(bytes, { headers: response.headers }).blob();
     case "bytes":
       return bytes;
     case "buffer":
-      return buffered(response, bytes);
+      return copyResponse(bytes, response);
   }
 }
 
@@ -122,6 +132,8 @@ export async function* readChunks(
         finished = true;
         return;
       }
+      // Which the runtime's own are; a stand-in may stream anything.
+      if (!(value instanceof Uint8Array)) throw notBytes(value);
       total += value.byteLength;
       if (total > maxResponseBytes) {
         throw new ResponseTooLargeError(
@@ -140,6 +152,14 @@ export async function* readChunks(
     exchange.trace?.received(total);
     exchange.end();
   }
+}
+
+function notBytes(chunk: unknown): TypeError {
+  return new TypeError(
+    `A response's body must give chunks of bytes (Uint8Array), and gave ${
+      show(chunk)
+    }`,
+  );
 }
 
 async function readLimited(
@@ -162,16 +182,20 @@ async function readLimited(
   return bytes;
 }
 
-/** The start of a body, for an error; the rest is dropped and the exchange ended. */
+/**
+ * The start of a body, for an error; the rest is dropped and the exchange ended. One that somebody
+ * reads is left to him.
+ */
 export async function readExcerpt(
   exchange: Exchange,
   response: Response,
 ): Promise<string> {
   const { body } = response;
-  if (body === null || body.locked || exchange.ended) {
-    exchange.end();
+  if (body === null || exchange.ended) {
+    exchange.discard();
     return "";
   }
+  if (body.locked) return "";
   const reader = body.getReader();
   exchange.readBy(reader);
   const decoder = new TextDecoder();
@@ -217,15 +241,4 @@ function parse(exchange: Exchange, response: Response, text: string): unknown {
 
 function hasNoBody(status: number, method: string): boolean {
   return status === 204 || status === 205 || method === "HEAD";
-}
-
-/** The response with its body in memory, to be read whenever. */
-function buffered(
-  response: Response,
-  bytes: Uint8Array<ArrayBuffer>,
-): Response {
-  const copy = makeResponse(bytes, response);
-  Object.defineProperty(copy, "url", { value: response.url });
-  Object.defineProperty(copy, "redirected", { value: response.redirected });
-  return copy;
 }

@@ -11,7 +11,11 @@ import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
 import type { BodyKind } from "./body_kind.ts";
 import { bytesOf, readExcerpt } from "./read_body.ts";
-import { exchangeOf, responseChunks } from "./tracked_response.ts";
+import {
+  discardResponse,
+  exchangeOf,
+  responseChunks,
+} from "./tracked_response.ts";
 import { type StandardSchema, validate } from "../request/schema.ts";
 
 /** Rejects with all that the call knows when the response's status is not 2xx. */
@@ -133,9 +137,10 @@ export class ResponsePromise extends Promise<Response> {
     if (response.ok) return;
     const call = this.#call;
     const exchange = exchangeOf(response);
-    const body = exchange === undefined || response.bodyUsed
-      ? ""
-      : await readExcerpt(exchange, response);
+    let body = "";
+    // It has no body to speak of, but the runtime may hold something for it all the same.
+    if (exchange === undefined) discardResponse(response);
+    else if (!response.bodyUsed) body = await readExcerpt(exchange, response);
     throw new HTTPStatusError({
       response,
       method: call?.method ?? "GET",

@@ -24,24 +24,53 @@ export function send(
     : telemetry.attempt(exchange, breaker, time);
 }
 
-/** One attempt, with another beside it when it is slow. */
-export function sendHedged(
+/**
+ * One attempt, with another beside it when it is slow. When none is the answer, all of them have
+ * ended before this rejects.
+ */
+export async function sendHedged(
   call: Call,
   attempt: number,
   breaker: CircuitBreaker | undefined,
 ): Promise<Exchange> {
+  const sent: Promise<Exchange>[] = [];
+  try {
+    return await race(call, breaker, (signal) => {
+      const one = sendOne(call, attempt, breaker, signal);
+      sent.push(one);
+      return one;
+    });
+  } catch (error) {
+    // An abort is told of at once, while what it has aborted is still ending.
+    await Promise.allSettled(sent);
+    throw error;
+  }
+}
+
+async function sendOne(
+  call: Call,
+  attempt: number,
+  breaker: CircuitBreaker | undefined,
+  signal: AbortSignal,
+): Promise<Exchange> {
+  const exchange = new Exchange(call, attempt);
+  call.exchangeBegan(exchange);
+  const subscription = onAbort(signal, (reason) => exchange.abort(reason));
+  try {
+    await send(exchange, breaker);
+    return exchange;
+  } finally {
+    subscription.unsubscribe();
+  }
+}
+
+function race(
+  call: Call,
+  breaker: CircuitBreaker | undefined,
+  one: (signal: AbortSignal) => Promise<Exchange>,
+): Promise<Exchange> {
   const { hedge: options, retry, connections } = call.settings;
-  return hedge<Exchange>(async ({ signal }) => {
-    const exchange = new Exchange(call, attempt);
-    call.exchangeBegan(exchange);
-    const subscription = onAbort(signal, (reason) => exchange.abort(reason));
-    try {
-      await send(exchange, breaker);
-      return exchange;
-    } finally {
-      subscription.unsubscribe();
-    }
-  }, {
+  return hedge<Exchange>(({ signal }) => one(signal), {
     ...options!, // only called with options
     signal: call.signal,
     accept: ({ response }) =>

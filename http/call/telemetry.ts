@@ -237,11 +237,13 @@ export class AttemptTrace {
         measured["error.type"] = String(response.status);
       }
     }
-    // Somebody gave up, or another request was faster: no failure of the server's.
-    const isCancelled = exchange.isAborted &&
-      !(exchange.reason instanceof HTTPTimeoutError);
     const failure = this.#failure ??
       (exchange.isAborted ? { error: exchange.reason } : undefined);
+    // Somebody gave up, or another request was faster: no failure of the server's. What it failed
+    // with before is one.
+    const isCancelled = exchange.isAborted &&
+      failure?.error === exchange.reason &&
+      !(exchange.reason instanceof HTTPTimeoutError);
     if (failure !== undefined && !isCancelled) {
       measured["error.type"] = errorType(failure.error);
     }

@@ -6,10 +6,14 @@
  */
 import type { Exchange } from "./exchange.ts";
 import { isBodiless } from "../request/make_response.ts";
-import { nativeBody } from "./native_body.ts";
-import { bytesOf, checkAnnounced, readChunks } from "./read_body.ts";
+import { dropBody, EXCHANGE, nativeBody } from "./native_body.ts";
+import {
+  bytesOf,
+  checkAnnounced,
+  isReadByChunks,
+  readChunks,
+} from "./read_body.ts";
 
-const EXCHANGE = Symbol("exchange");
 const STREAM = Symbol("stream");
 
 // Its prototype is put before the native one of a response that fetch made: the object stays what
@@ -22,6 +26,8 @@ class TrackedResponse extends Response {
   override get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     const exchange = this[EXCHANGE];
     if (this[STREAM] !== undefined) return this[STREAM];
+    // Fails as the runtime's own does; that of a stand-in was dropped, and would look empty.
+    if (exchange.isAborted) return this[STREAM] = failed(exchange.reason);
     const body = nativeBody(this);
     if (body === null || exchange.ended || body.locked) return body;
     exchange.stopAttemptTimer();
@@ -103,7 +109,7 @@ export function responseChunks(
 /** Drops the response: cancels the body without waiting for it. */
 export function discardResponse(response: Response): void {
   const exchange = exchangeOf(response);
-  if (exchange === undefined) response.body?.cancel().catch(() => {});
+  if (exchange === undefined) dropBody(response);
   else exchange.discard();
 }
 
@@ -120,7 +126,7 @@ async function read<T>(
   readNative: (this: Response) => Promise<T>,
 ): Promise<T> {
   const exchange = response[EXCHANGE];
-  const { idleTimeout, maxResponseBytes } = exchange.call.settings;
+  if (exchange.isAborted) throw exchange.reason;
   // Used: the native reader gives the native error.
   if (exchange.ended || response.bodyUsed) {
     return await readNative.call(response);
@@ -132,29 +138,39 @@ async function read<T>(
       new Response(taken, { headers: response.headers }),
     );
   }
+  let value: T;
   try {
-    if (idleTimeout === Infinity && maxResponseBytes === Infinity) {
-      const value = await exchange.whole(readNative.call(response));
+    if (isReadByChunks(exchange)) {
+      checkAnnounced(exchange, response);
+      // Kept, so that whoever reads it again meanwhile finds it locked.
+      const body = response[STREAM] = chunkStream(
+        exchange,
+        nativeBody(response)!, // tracked: it has one
+      );
+      value = await readStream(
+        new Response(body, { headers: response.headers }),
+      );
+    } else {
+      value = await readNative.call(response);
       exchange.trace?.readWhole();
-      return value;
     }
-    checkAnnounced(exchange, response);
-    // Kept, so that whoever reads it again meanwhile finds it locked.
-    const body = response[STREAM] = chunkStream(
-      exchange,
-      nativeBody(response)!, // tracked: it has one
-    );
-    return await readStream(
-      new Response(body, { headers: response.headers }),
-    );
   } catch (error) {
     // What is no failure of the transfer (no JSON) is the native error.
-    throw error instanceof SyntaxError || exchange.ended && !exchange.isAborted
-      ? error
-      : exchange.bodyFailureOf(error);
-  } finally {
-    exchange.end();
+    const failure =
+      error instanceof SyntaxError || exchange.ended && !exchange.isAborted
+        ? error
+        : exchange.bodyFailureOf(error);
+    exchange.discard();
+    throw failure;
   }
+  exchange.end();
+  return value;
+}
+
+function failed(reason: unknown): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start: (controller) => controller.error(reason),
+  });
 }
 
 function chunkStream(

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { isAsyncIterable } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { show } from "../../_internal/validate.ts";
+import { isStreamed } from "../outgoing_stream.ts";
 import type { BodyFactory, BodySource } from "./request.ts";
 
 /** A body to be sent, perhaps several times. */
@@ -26,24 +28,26 @@ export function requestBody(source: BodySource | BodyFactory): RequestBody {
   }
   return {
     source,
-    replayable: typeof source === "function" || !isOneShot(source),
+    replayable: typeof source === "function" || !isStreamed(source),
   };
 }
 
-/** The body for one attempt, as fetch takes it. */
+/** The body for one attempt. */
 export function bodyForAttempt(
   body: RequestBody,
   attempt: number,
-): BodyInit | Promise<BodyInit> {
+): BodySource | Promise<BodySource> {
   const { source } = body;
-  if (typeof source !== "function") return asBodyInit(source);
+  if (typeof source !== "function") return source;
   const made = source({ attempt });
-  return isThenable(made) ? Promise.resolve(made).then(asMade) : asMade(made);
+  return isThenable(made)
+    ? Promise.resolve(made).then(checkMade)
+    : checkMade(made);
 }
 
-function asMade(made: BodySource): BodyInit {
+function checkMade(made: BodySource): BodySource {
   checkSource("what the function given as body makes", made, "");
-  return asBodyInit(made);
+  return made;
 }
 
 /** What fetch knows by itself. */
@@ -59,47 +63,4 @@ function checkSource(name: string, source: unknown, further: string): void {
       show(source)
     }`,
   );
-}
-
-function isOneShot(source: BodySource): boolean {
-  return source instanceof ReadableStream || isAsyncIterable(source);
-}
-
-function isAsyncIterable(
-  source: unknown,
-): source is AsyncIterable<Uint8Array | string> {
-  return typeof source === "object" && source !== null &&
-    Symbol.asyncIterator in source;
-}
-
-function asBodyInit(source: BodySource): BodyInit {
-  if (source instanceof ReadableStream || !isAsyncIterable(source)) {
-    return source;
-  }
-  return readableOf(textAsBytes(source));
-}
-
-/** The same as `ReadableStream.from`, which some browsers do not have; chunks are not read ahead. */
-export function readableOf<T extends Uint8Array>(
-  chunks: AsyncGenerator<T>,
-): ReadableStream<T> {
-  return new ReadableStream<T>({
-    async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel(reason) {
-      await chunks.return(reason);
-    },
-  }, { highWaterMark: 0 });
-}
-
-async function* textAsBytes(
-  source: AsyncIterable<Uint8Array | string>,
-): AsyncGenerator<Uint8Array> {
-  const encoder = new TextEncoder();
-  for await (const chunk of source) {
-    yield typeof chunk === "string" ? encoder.encode(chunk) : chunk;
-  }
 }

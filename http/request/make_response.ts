@@ -33,3 +33,15 @@ export function makeResponse(
   if (!isKnown) Object.defineProperty(response, "status", { value: status });
   return response;
 }
+
+/** The same response with another body. */
+export function copyResponse(
+  body: BodyInit | null,
+  response: Response,
+): Response {
+  const copy = makeResponse(body, response);
+  const { url, redirected } = response;
+  Object.defineProperty(copy, "url", { value: url });
+  Object.defineProperty(copy, "redirected", { value: redirected });
+  return copy;
+}

@@ -13,6 +13,7 @@ import {
 } from "../../_internal/validate.ts";
 import { CircuitOpenError } from "../errors/circuit_open_error.ts";
 import { RetryError } from "../errors/retry_error.ts";
+import { dropBody } from "../call/native_body.ts";
 import { decideRetry, explainNoRetry } from "./retry_decision.ts";
 import { RetryPolicy, type RetryPolicyOptions } from "./retry_policy.ts";
 
@@ -109,9 +110,7 @@ async function run<T>(
       status: response?.status,
       retryAfter: response?.headers.get("retry-after"),
       transient: failed && !isFinal(error),
-      wanted: policy.retryOn?.(
-        failed ? { attempt, error } : { attempt, response: response! }, // not failed: checked above to be a Response
-      ),
+      wanted: wantedBy(policy, attempt, error, response),
       idempotencyKey: false,
       replayable: true,
       budgetLeft: budget === undefined || budget.available >= 1,
@@ -135,19 +134,31 @@ async function run<T>(
     (failures ??= []).push(
       failed ? error : new Error(`The response had status ${response!.status}`), // not failed: a Response
     );
-    discard(response);
+    if (response !== undefined) dropBody(response);
     onRetry?.({ attempt, error: failures.at(-1), delay: decision.delay });
     await sleep(decision.delay, signal);
     previousDelay = decision.delay;
   }
 }
 
+function wantedBy(
+  { retryOn }: RetryPolicy,
+  attempt: number,
+  error: unknown,
+  response: Response | undefined,
+): boolean | undefined {
+  try {
+    return retryOn?.(
+      response === undefined ? { attempt, error } : { attempt, response },
+    );
+  } catch (thrown) {
+    // Nobody is given the response now.
+    if (response !== undefined) dropBody(response);
+    throw thrown;
+  }
+}
+
 function isFinal(error: unknown): boolean {
   return error instanceof CircuitOpenError ||
     (error instanceof DOMException && error.name === "AbortError");
-}
-
-function discard(response: Response | undefined): void {
-  // Not waited for: a body that never ends must not hold the retry up. It may be locked by now.
-  response?.body?.cancel().catch(() => {});
 }

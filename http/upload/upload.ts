@@ -12,6 +12,7 @@ import { checkSignal } from "../call/settings.ts";
 import { bytesOf } from "../call/read_body.ts";
 import { headerRecord, urlText } from "../request/request.ts";
 import { checkStatus } from "../call/response_promise.ts";
+import { discardResponse } from "../call/tracked_response.ts";
 import { UploadBodies, type UploadProgress } from "./upload_body.ts";
 import {
   type UploadInput,
@@ -185,8 +186,15 @@ async function send(
         : undefined),
     },
   );
-  const response = await answer;
-  await checkStatus(answer, response);
-  if (blob !== undefined) bodies.reporter(blob.size)?.(blob.size);
-  return response;
+  let response: Response | undefined;
+  try {
+    response = await answer;
+    await checkStatus(answer, response);
+    if (blob !== undefined) bodies.reporter(blob.size)?.(blob.size);
+    return response;
+  } catch (error) {
+    if (response !== undefined) discardResponse(response);
+    await bodies.stop(error);
+    throw error;
+  }
 }

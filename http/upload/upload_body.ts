@@ -6,7 +6,7 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { show } from "../../_internal/validate.ts";
-import { readableOf } from "../request/body.ts";
+import { AsyncStream } from "../../streams/mod.ts";
 import { UploadError } from "../errors/upload_error.ts";
 import type { Envelope } from "./multipart.ts";
 import { type Certificates, sendByNode } from "./node_transport.ts";
@@ -40,6 +40,7 @@ export class UploadBodies {
   // time (a hedge), of different lengths (a file that has grown).
   readonly #parts: UploadParts;
   readonly #totals = new WeakMap<object, number>();
+  readonly #controller = new AbortController();
   readonly #start = now();
   #isFirst = true;
 
@@ -55,6 +56,12 @@ export class UploadBodies {
       return this.of(length);
     }
     return measure().then((length) => this.of(length));
+  }
+
+  /** Stops what is still being sent; resolves when the source's files are closed. */
+  async stop(reason: unknown): Promise<void> {
+    this.#controller.abort(reason);
+    await this.#parts.source.whenClosed?.();
   }
 
   /** In place of fetch: by node:http, with the length that the body has announced. */
@@ -103,57 +110,66 @@ export class UploadBodies {
     const report = certificates === undefined
       ? this.reporter(total)
       : undefined;
-    const body = readableOf(
-      report === undefined ? chunks : counted(chunks, report),
-    );
+    const body = (report === undefined ? chunks : counted(chunks, report))
+      .abortable(this.#controller.signal).toReadableStream();
     if (total !== undefined) this.#totals.set(body, total);
     return body;
   }
 }
 
 /** The source's bytes, within the envelope, and exactly as many as were announced. */
-async function* parts(
+function parts(
   url: string,
   source: AsyncIterable<Uint8Array<ArrayBuffer>>,
   length: number = Infinity,
   form: Envelope | undefined,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  if (form !== undefined) yield form.head;
+): AsyncStream<Uint8Array<ArrayBuffer>> {
   let sent = 0;
-  for await (const chunk of source) {
-    // Text has no byteLength: nothing of it would be sent, in silence.
-    if (!(chunk instanceof Uint8Array)) {
-      throw new TypeError(
-        `source must give chunks of bytes (Uint8Array), and gave ${
-          show(chunk)
-        }`,
+  const announced = AsyncStream.from(source).takeWhile(() => sent < length)
+    .map((chunk) => {
+      // Text has no byteLength: nothing of it would be sent, in silence.
+      if (!(chunk instanceof Uint8Array)) {
+        throw new TypeError(
+          `source must give chunks of bytes (Uint8Array), and gave ${
+            show(chunk)
+          }`,
+        );
+      }
+      // What has been added meanwhile was not announced.
+      const part = sent + chunk.byteLength > length
+        ? chunk.subarray(0, length - sent)
+        : chunk;
+      sent += part.byteLength;
+      return part;
+    }).filter((part) => part.byteLength > 0);
+  const rest = function* () {
+    if (sent < length && length !== Infinity) {
+      throw new UploadError(
+        url,
+        `the source became shorter while it was sent: ${sent} of ${length} bytes`,
       );
     }
-    // What has been added meanwhile was not announced.
-    const part = sent + chunk.byteLength > length
-      ? chunk.subarray(0, length - sent)
-      : chunk;
-    sent += part.byteLength;
-    if (part.byteLength > 0) yield part;
-    if (sent >= length) break;
-  }
-  if (sent < length && length !== Infinity) {
-    throw new UploadError(
-      url,
-      `the source became shorter while it was sent: ${sent} of ${length} bytes`,
-    );
-  }
-  if (form !== undefined) yield form.tail;
+    if (form !== undefined) yield form.tail;
+  };
+  return AsyncStream.from(form === undefined ? [] : [form.head])
+    .concat(announced, rest);
 }
 
 /** Tells what has been taken, where nobody tells what has been sent. */
-async function* counted(
-  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+function counted(
+  chunks: AsyncStream<Uint8Array<ArrayBuffer>>,
   report: (sent: number) => void,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let sent = 0;
-  for await (const chunk of chunks) {
-    yield chunk;
-    report(sent += chunk.byteLength);
-  }
+): AsyncStream<Uint8Array<ArrayBuffer>> {
+  let given = 0;
+  const tell = () => {
+    if (given > 0) report(given);
+  };
+  // Whoever asks for the next one has taken the one before.
+  return chunks.tap((chunk) => {
+    tell();
+    given += chunk.byteLength;
+  }).concat(() => {
+    tell();
+    return [];
+  });
 }

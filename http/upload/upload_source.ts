@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { withResolvers } from "../../_internal/resolvers.ts";
 import { show } from "../../_internal/validate.ts";
 import { splitPath, toPath } from "../../file/paths.ts";
 import { AsyncStream } from "../../streams/mod.ts";
@@ -33,6 +34,8 @@ export interface UploadSource {
   readonly whole: BlobPart | undefined;
   /** The bytes, from the start. */
   open(): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Resolves when no file is open any more: soon after all that was opened has been stopped. */
+  readonly whenClosed?: () => Promise<unknown>;
 }
 
 const CHUNK = 256 * 1024;
@@ -94,6 +97,7 @@ async function fileSource(path: string): Promise<UploadSource> {
     if (isFile) return size;
     throw new TypeError(`source must be a file, and ${path} is none`);
   };
+  const reading = new Set<Promise<void>>();
   return {
     length: await measure(),
     measure,
@@ -101,15 +105,21 @@ async function fileSource(path: string): Promise<UploadSource> {
     type: undefined,
     replayable: true,
     whole: undefined,
-    open: () => readFile(path),
+    open: () => readFile(path, reading),
+    whenClosed: () => Promise.all(reading),
   };
 }
 
+/** It is in `reading` from the opening to the closing of the file. */
 async function* readFile(
   path: string,
+  reading: Set<Promise<void>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const file = await Deno.open(path);
+  const { promise, resolve } = withResolvers<void>();
+  reading.add(promise);
+  let file: Deno.FsFile | undefined;
   try {
+    file = await Deno.open(path);
     for (;;) {
       // A buffer each: the one before is still on its way out.
       const buffer = new Uint8Array(CHUNK);
@@ -118,7 +128,9 @@ async function* readFile(
       yield buffer.subarray(0, count);
     }
   } finally {
-    file.close();
+    file?.close();
+    reading.delete(promise);
+    resolve();
   }
 }
 
