@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { delay } from "@std/async";
 import { DisposedError } from "../_internal/errors.ts";
 import { boolean, object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./request/body.ts";
 import { Call } from "./call/call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
+import { OpenCalls } from "./open_calls.ts";
 import type {
   AsyncHTTPClientOptions,
   RequestOptions,
@@ -101,11 +101,11 @@ export interface HTTPClientStats {
  */
 export class AsyncHTTPClient implements AsyncDisposable {
   // Invariant: #calls holds every call from its begin until its promise is settled and its
-  // exchanges have ended (call.ts); so `close` reaches all of them, and waits until it is empty.
+  // exchanges have ended (call.ts); so `close` reaches all of them, and waits for the last.
   readonly #settings: Settings;
   readonly #transport: TransportOptions | undefined;
   readonly #idlePerHost: number;
-  readonly #calls = new Set<Call>();
+  readonly #calls = new OpenCalls<Call>();
   #dispatcher: Deno.HttpClient | undefined;
   #unpooled: Deno.HttpClient | undefined;
   #closed = false;
@@ -232,11 +232,8 @@ export class AsyncHTTPClient implements AsyncDisposable {
         "Close it when its calls have ended, or give close() a reason of your own.",
         "was closed while the call was under way",
       );
-    for (const call of [...this.#calls]) call.abort(error);
-    // Each ends within a few turns of the event loop: its fetch has been aborted.
-    while (this.#calls.size > 0) {
-      await delay(0);
-    }
+    for (const call of this.#calls) call.abort(error);
+    await this.#calls.whenEmpty();
     this.#settings.timers.rest();
     this.#dispatcher?.close();
     this.#unpooled?.close();

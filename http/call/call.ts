@@ -21,6 +21,7 @@ import type { RequestBody } from "../request/body.ts";
 import { HTTPTimeoutError } from "../errors/http_timeout_error.ts";
 import type { HTTPRequest } from "../hooks.ts";
 import type { CallTrace } from "./telemetry.ts";
+import type { OpenCalls } from "../open_calls.ts";
 import type { Settings } from "./settings.ts";
 import type { BodyKind } from "./body_kind.ts";
 import { type HeaderRecord, originOf } from "../request/request.ts";
@@ -86,7 +87,7 @@ export class Call implements AbortTarget, TimerTarget {
   token: string | undefined;
   /** Its span, while somebody listens. */
   trace: CallTrace | undefined;
-  readonly #calls: Set<Call>;
+  readonly #calls: OpenCalls<Call>;
   readonly #ownSignal: AbortSignal | undefined;
   #controller: AbortController | undefined;
   #subscription: AbortSubscription | undefined;
@@ -100,7 +101,7 @@ export class Call implements AbortTarget, TimerTarget {
   #over = false;
   #origin: string | undefined;
 
-  constructor(parts: CallParts, calls: Set<Call>) {
+  constructor(parts: CallParts, calls: OpenCalls<Call>) {
     this.method = parts.method;
     this.url = parts.url;
     this.settings = parts.settings;
