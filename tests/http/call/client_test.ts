@@ -18,6 +18,7 @@ import {
   RetryPolicy,
 } from "../../../http/mod.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const fast = { maxRetries: 3, baseDelay: 1, jitter: "none" } as const;
@@ -196,16 +197,19 @@ testWith(
     );
     assertStringIncludes(error.message, "POST is not idempotent");
     assertEquals(server.requests.length, 1);
-    await client.post(server.url, {
+    const withKey = await client.post(server.url, {
       json: 1,
       headers: { "Idempotency-Key": "k" },
     });
+    await withKey.body?.cancel();
     assertEquals(server.requests.length, 5);
-    await client.post(server.url, {
+    const byRequest = await client.post(server.url, {
       json: 1,
       retryPolicy: { ...fast, retryMethods: ["post"] },
     });
+    await byRequest.body?.cancel();
     assertEquals(server.requests.length, 9);
+    await assertNothingLeft(client);
   },
 );
 
@@ -346,7 +350,7 @@ testWith(
       const response = await client.get(server.url + path);
       await assertRejects(() => response.bytes(), ResponseTooLargeError);
     }
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client);
   },
 );
 

@@ -20,11 +20,13 @@ const NOTHING = { calls: 0, connections: 0, waiting: 0 };
 
 /** A body without end. */
 function endless(): ReadableStream<Uint8Array> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   return new ReadableStream({
     async pull(controller) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => timer = setTimeout(resolve, 1));
       controller.enqueue(new Uint8Array(10));
     },
+    cancel: () => clearTimeout(timer),
   });
 }
 

@@ -256,17 +256,22 @@ testWith(["net"], "an abort during an upload closes the source", async () => {
   const controller = new AbortController();
   const reason = new Error("enough");
   let chunks = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const body = new ReadableStream({
     async pull(queue) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => timer = setTimeout(resolve, 1));
       queue.enqueue(new Uint8Array(1024));
       if (++chunks === 5) controller.abort(reason);
     },
-    cancel: (reason) => cancelled.resolve(reason),
+    cancel: (reason) => {
+      clearTimeout(timer);
+      cancelled.resolve(reason);
+    },
   });
   const pending = client.post(server.url, { body, signal: controller.signal });
   assertStrictEquals(await pending.catch((error) => error), reason);
-  await cancelled.promise;
+  assertStrictEquals(await cancelled.promise, reason);
+  await assertNothingLeft(client, server);
 });
 
 Deno.test("AsyncHTTPClient refuses a timeout that is none", () => {
