@@ -9,7 +9,7 @@ import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./request/body.ts";
 import { Call } from "./call/call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
-import { OpenCalls } from "./open_calls.ts";
+import { OpenCalls } from "./call/open_calls.ts";
 import type {
   AsyncHTTPClientOptions,
   RequestOptions,

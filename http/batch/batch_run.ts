@@ -7,7 +7,7 @@ import { onAbort } from "../../_internal/abort.ts";
 import { show } from "../../_internal/validate.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { TaskContext } from "../../runner/types.ts";
-import { asTask } from "../as_task.ts";
+import { asTask } from "../call/as_task.ts";
 import type { BatchRequest, BatchRequestOptions } from "./options.ts";
 import {
   addressOf,

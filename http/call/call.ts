@@ -21,7 +21,7 @@ import type { RequestBody } from "../request/body.ts";
 import { HTTPTimeoutError } from "../errors/http_timeout_error.ts";
 import type { HTTPRequest } from "../hooks.ts";
 import type { CallTrace } from "./telemetry.ts";
-import type { OpenCalls } from "../open_calls.ts";
+import type { OpenCalls } from "./open_calls.ts";
 import type { Settings } from "./settings.ts";
 import type { BodyKind } from "./body_kind.ts";
 import { type HeaderRecord, originOf } from "../request/request.ts";

@@ -27,7 +27,7 @@ import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
 import type { AttemptTrace } from "./telemetry.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { dropBody, handedOver, nativeBody } from "./native_body.ts";
-import { isStreamed, OutgoingStream } from "../outgoing_stream.ts";
+import { isStreamed, OutgoingStream } from "../request/outgoing_stream.ts";
 import { nextRequest } from "./redirects.ts";
 import type { FetchFunction } from "../options.ts";
 import { type BodySource, originOf } from "../request/request.ts";

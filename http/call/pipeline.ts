@@ -8,7 +8,7 @@
 import { onAbort } from "../../_internal/abort.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import type { TaskContext, TaskRunner } from "../../runner/types.ts";
-import { asTask } from "../as_task.ts";
+import { asTask } from "./as_task.ts";
 import { attempts } from "./attempts.ts";
 import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";

@@ -16,7 +16,7 @@ import { publish, syncParent } from "../../file/write/durable.ts";
 import { isWindows, toPath } from "../../file/paths.ts";
 import { spanUntil } from "../../telemetry/span.ts";
 import type { TaskContext } from "../../runner/types.ts";
-import { asTask } from "../as_task.ts";
+import { asTask } from "../call/as_task.ts";
 import { checkedChecksum } from "./checksum.ts";
 import { AsyncHTTPClient, checkClient } from "../client.ts";
 import type { DownloadOptions, DownloadResult } from "./options.ts";

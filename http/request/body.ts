@@ -6,7 +6,7 @@
 import { isAsyncIterable } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { show } from "../../_internal/validate.ts";
-import { isStreamed } from "../outgoing_stream.ts";
+import { isStreamed } from "./outgoing_stream.ts";
 import type { BodyFactory, BodySource } from "./request.ts";
 
 /** A body to be sent, perhaps several times. */

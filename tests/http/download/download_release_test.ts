@@ -10,20 +10,23 @@ import {
   type DownloadOptions,
   HTTPStatusError,
   NetworkError,
-} from "../../http/mod.ts";
-import { PartFile } from "../../http/download/part_file.ts";
-import { PartWriter } from "../../http/download/part_writer.ts";
+} from "../../../http/mod.ts";
+import { PartFile } from "../../../http/download/part_file.ts";
+import { PartWriter } from "../../../http/download/part_writer.ts";
 import {
   AsyncRunner,
   type TaskContext,
   type TaskRunner,
-} from "../../runner/mod.ts";
-import { type FileServerOptions, serveFile } from "../support/file_server.ts";
-import { assertNothingLeft } from "../support/nothing_left.ts";
-import { openFiles } from "../support/open_files.ts";
-import { testWith } from "../support/permissions.ts";
-import { pause } from "../support/real_time.ts";
-import { TemporaryDirectory } from "../support/temporary_directory.ts";
+} from "../../../runner/mod.ts";
+import {
+  type FileServerOptions,
+  serveFile,
+} from "../../support/file_server.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { openFiles } from "../../support/open_files.ts";
+import { testWith } from "../../support/permissions.ts";
+import { pause } from "../../support/real_time.ts";
+import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
 const contents = new Uint8Array(600_000).map((_, index) => (index * 7919) >> 3);

@@ -4,11 +4,11 @@
  * @module
  */
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { AsyncHTTPClient } from "../../http/mod.ts";
-import { serve } from "../support/http_servers.ts";
-import { assertNothingLeft } from "../support/nothing_left.ts";
-import { testWith } from "../support/permissions.ts";
-import { until } from "../support/real_time.ts";
+import { AsyncHTTPClient } from "../../../http/mod.ts";
+import { serve } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { testWith } from "../../support/permissions.ts";
+import { until } from "../../support/real_time.ts";
 
 const to = (location: string) =>
   new Response(null, { status: 307, headers: { location } });

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { AsyncStream } from "../streams/mod.ts";
-import { isAsyncIterable } from "../_internal/iterators.ts";
-import type { BodySource } from "./request/request.ts";
+import { AsyncStream } from "../../streams/mod.ts";
+import { isAsyncIterable } from "../../_internal/iterators.ts";
+import type { BodySource } from "./request.ts";
 
 /**
  * Can be stopped while fetch sends it, which locks it so that nobody else could cancel it: for a

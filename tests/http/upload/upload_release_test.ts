@@ -9,17 +9,17 @@ import {
   asyncUpload,
   HTTPStatusError,
   type UploadOptions,
-} from "../../http/mod.ts";
+} from "../../../http/mod.ts";
 import {
   closedByPeer,
   type RawServer,
   serveRaw,
-} from "../support/http_servers.ts";
-import { assertNothingLeft } from "../support/nothing_left.ts";
-import { openFiles } from "../support/open_files.ts";
-import { testWith } from "../support/permissions.ts";
-import { pause, until } from "../support/real_time.ts";
-import { TemporaryDirectory } from "../support/temporary_directory.ts";
+} from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { openFiles } from "../../support/open_files.ts";
+import { testWith } from "../../support/permissions.ts";
+import { pause, until } from "../../support/real_time.ts";
+import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
 

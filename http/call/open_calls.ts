@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { withResolvers } from "../_internal/resolvers.ts";
+import { withResolvers } from "../../_internal/resolvers.ts";
 
 /** A set that can be waited for. */
 export class OpenCalls<T> {
