@@ -176,6 +176,11 @@ export class SchedulerCore
     return this.#slots.limit;
   }
 
+  /** How many slots are free: all of them when nothing runs. */
+  get freeSlots(): number {
+    return this.#slots.free;
+  }
+
   /** Whether the limit changes by itself. */
   get isAdaptive(): boolean {
     return this.#slots.isAdaptive;

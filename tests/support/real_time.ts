@@ -19,11 +19,20 @@ export async function until(
   isSo: () => boolean,
   what: string = `${isSo}`,
 ): Promise<void> {
-  const deadline = realNow() + 60_000;
+  if (!await comes(isSo, 60_000)) throw new Error(`It has not come: ${what}`);
+}
+
+/** Waits for at most `limit` milliseconds until `isSo`, and says whether that has come. */
+export async function comes(
+  isSo: () => boolean,
+  limit: number,
+): Promise<boolean> {
+  const deadline = realNow() + limit;
   while (!isSo()) {
-    if (realNow() > deadline) throw new Error(`It has not come: ${what}`);
+    if (realNow() > deadline) return false;
     await pause(1);
   }
+  return true;
 }
 
 /** Counts how often this thread stood still for longer than `limit` milliseconds. */

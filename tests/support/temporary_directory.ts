@@ -6,7 +6,12 @@
 
 /** `await using directory = await TemporaryDirectory.create()`. */
 export class TemporaryDirectory implements AsyncDisposable {
-  private constructor(readonly root: string) {}
+  /** Of those that are there now. */
+  static readonly roots: Set<string> = new Set();
+
+  private constructor(readonly root: string) {
+    TemporaryDirectory.roots.add(root);
+  }
 
   static async create(): Promise<TemporaryDirectory> {
     return new TemporaryDirectory(
@@ -66,6 +71,7 @@ export class TemporaryDirectory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.root, { recursive: true });
+    TemporaryDirectory.roots.delete(this.root);
   }
 }
 

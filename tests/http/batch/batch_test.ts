@@ -18,7 +18,7 @@ import {
 } from "../../../runner/mod.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { serve } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 /** A client without a network: answers with the address, after as many turns as its number says. */

@@ -18,7 +18,7 @@ import {
   RetryPolicy,
 } from "../../../http/mod.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const fast = { maxRetries: 3, baseDelay: 1, jitter: "none" } as const;

@@ -6,7 +6,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { AsyncHTTPClient } from "../../../http/mod.ts";
 import { serve } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 import { until } from "../../support/real_time.ts";
 

@@ -25,7 +25,7 @@ import { AsyncRunner } from "../../../runner/mod.ts";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 import { pause, until } from "../../support/real_time.ts";
 

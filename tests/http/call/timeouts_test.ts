@@ -11,7 +11,7 @@ import { AsyncQueue } from "../../../streams/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 import { until } from "../../support/real_time.ts";
 

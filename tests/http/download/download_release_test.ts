@@ -22,7 +22,7 @@ import {
   type FileServerOptions,
   serveFile,
 } from "../../support/file_server.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
 import { pause } from "../../support/real_time.ts";

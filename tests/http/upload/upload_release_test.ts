@@ -15,7 +15,7 @@ import {
   type RawServer,
   serveRaw,
 } from "../../support/http_servers.ts";
-import { assertNothingLeft } from "../../support/nothing_left.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
 import { pause, until } from "../../support/real_time.ts";
