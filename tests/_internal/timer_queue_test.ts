@@ -150,7 +150,7 @@ Deno.test("TimerQueue loses no entry when a target throws", async () => {
 });
 
 Deno.test("TimerQueue keeps no runtime timer when it is empty", () => {
-  // The sanitizer proves it.
+  using clock = new FakeClock();
   const queue = new TimerQueue(true);
   const entries = Array.from(
     { length: 100 },
@@ -158,6 +158,7 @@ Deno.test("TimerQueue keeps no runtime timer when it is empty", () => {
   );
   for (const entry of entries) queue.remove(entry);
   assertEquals(queue.size, 0);
+  assert(!clock.time.next(), "a timer was set");
 });
 
 Deno.test("TimerQueue removes 100,000 entries in any order in well under quadratic time", () => {
@@ -203,5 +204,35 @@ testWith(
       );
     }
     assertEquals(idleTimers.size, 0);
+  },
+);
+
+testWith(
+  ["run", "read"],
+  "TimerQueue keeps the process alive for no later timer that an earlier one has replaced",
+  async () => {
+    const module = new URL("../../_internal/timer_queue.ts", import.meta.url);
+    const program = `
+      import { timers } from ${JSON.stringify(module.href)};
+      const at = (delay, timeUp) => timers.add(performance.now() + delay, { timeUp });
+      const later = at(3_600_000, () => {});
+      at(20, () => console.log("told"));
+      timers.remove(later);`;
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--no-check",
+        `data:application/javascript,${encodeURIComponent(program)}`,
+      ],
+      // It ends in a moment, or in an hour.
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    const decoder = new TextDecoder();
+    assertEquals(
+      [code, decoder.decode(stdout).trim()],
+      [0, "told"],
+      decoder.decode(stderr),
+    );
   },
 );

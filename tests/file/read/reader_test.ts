@@ -422,14 +422,21 @@ testWith(
   "AsyncFileReader closes the file when a loop is left early",
   async () => {
     await using directory = await TemporaryDirectory.create();
-    await using reader = new AsyncFileReader(
-      await directory.write("lines", "line\n".repeat(100_000)),
-      { chunkSize: 1_000 },
-    );
-    // The resource sanitizer sees a file that stays open.
-    for await (const _ of reader.streamLines()) break;
-    for await (const _ of reader.streamBytes()) break;
-    for await (const _ of reader.stream()) break;
+    const path = await directory.write("lines", "line\n".repeat(100_000));
+    await using reader = new AsyncFileReader(path, { chunkSize: 1_000 });
+    for (
+      const stream of [
+        reader.streamLines(),
+        reader.streamBytes(),
+        reader.stream(),
+      ]
+    ) {
+      for await (const _ of stream) {
+        if (Deno.build.os === "linux") assert(openFiles(path) > 0);
+        break;
+      }
+      assertEquals(openFiles(path), 0);
+    }
   },
 );
 
@@ -734,13 +741,25 @@ testWith(
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     using writer = await Deno.open(path, { read: true, write: true });
-    await writer.write(bytesOf("0123456789"));
+    await writer.write(bytesOf("0123456"));
     const reader = new AsyncFileReader(path);
     const range = { start: 3, end: 7 };
+    // Takes all there is.
     assertEquals(
       await reader.streamBytes(range).collect(),
       [bytesOf("3456")],
     );
+    // Not the descriptors tell that both read: each read has one of its own from its beginning on,
+    // so that their number on the way depends on the moment of the look.
+    let reads = 0;
+    const { read } = Deno.FsFile.prototype;
+    using _ = {
+      [Symbol.dispose]: () => void (Deno.FsFile.prototype.read = read),
+    };
+    Deno.FsFile.prototype.read = function (buffer) {
+      reads++;
+      return read.call(this, buffer);
+    };
     const reason = { why: "test" };
     const controller = new AbortController();
     const { signal } = controller;
@@ -748,7 +767,7 @@ testWith(
       new AsyncFileReader(path, { signal }).streamBytes(range),
     ).catch((error) => error);
     const disposed = collect(reader.streamBytes(range)).catch((error) => error);
-    await until(() => openFiles(path) === 3);
+    await until(() => reads === 2);
     controller.abort(reason);
     await reader[Symbol.asyncDispose]();
     assertStrictEquals(await waiting, reason);

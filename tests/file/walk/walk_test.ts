@@ -313,9 +313,48 @@ testWith(
   async () => {
     await using directory = await TemporaryDirectory.create();
     for (let i = 0; i < 100; i++) await tree(directory, `d${i}/file`);
-    for await (const _ of walkAsync(directory.root)) break;
-    for await (const _ of walkAsync(directory.root, { includeDirs: true })) {
-      break;
+    let begun = 0;
+    let underWay = 0;
+    using _readDir = stub(
+      Deno,
+      "readDir",
+      (original) =>
+        async function* (path) {
+          begun++;
+          underWay++;
+          try {
+            // So that some are under way when the loop is left.
+            for (let turn = 0; turn < 3; turn++) await macrotask();
+            yield* original(path);
+          } finally {
+            underWay--;
+          }
+        },
+    );
+    using _readDirSync = stub(Deno, "readDirSync", (original) => (path) => {
+      begun++;
+      return original(path);
+    });
+    // With links to follow it reads asynchronously, and so goes on while the loop works.
+    const slowly = { followSymlinks: true, concurrency: 2 };
+    for (
+      const options of [
+        {},
+        { includeDirs: true },
+        { sort: true },
+        slowly,
+        { ...slowly, includeDirs: true },
+        { ...slowly, sort: true },
+      ]
+    ) {
+      begun = 0;
+      for await (const _ of walkAsync(directory.root, options)) break;
+      const before = begun;
+      if ("concurrency" in options) assert(begun < 20, `${begun} of 101 read`);
+      assert(begun > 0);
+      assertEquals(underWay, 0);
+      for (let turn = 0; turn < 20; turn++) await macrotask();
+      assertEquals([begun, underWay], [before, 0]);
     }
   },
 );

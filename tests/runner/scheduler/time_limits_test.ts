@@ -105,6 +105,32 @@ Deno.test("deadline that passes while a task keeps the thread busy: what waited 
   assertEquals(timers.size, 0);
 });
 
+Deno.test("deadline exactly now when its turn comes: neither what waited nor a child that waited starts", async () => {
+  using clock = new FakeClock();
+  const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  const deadline = performance.now() + 100;
+  const first = new HeldTask();
+  const child = new HeldTask();
+  const other = new HeldTask();
+  const handles: Promise<unknown>[] = [];
+  // The first child has the parent's slot, and the second waits for it.
+  const parent = scheduler.submit(async (context) => {
+    const running = watched(context.submit(first.run));
+    handles.push(watched(context.submit(child.run, { deadline })));
+    await Promise.allSettled([running, ...handles]);
+  });
+  await clock.settle();
+  handles.push(watched(scheduler.submit(other.run, { deadline })));
+  assertEquals([first.starts, scheduler.size], [1, 2]);
+  // No timer has had its turn yet.
+  performance.now = () => deadline;
+  first.end();
+  await parent;
+  for (const handle of handles) await timeoutOf(handle);
+  await scheduler.onIdle();
+  assertEquals([child.starts, other.starts, timers.size], [0, 0, 0]);
+});
+
 Deno.test("deadline aborts a running task", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
 
 /** A source that counts what is done to it. */
@@ -117,6 +117,37 @@ Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest an
   assertEquals((await map.next()).done, true);
   assertEquals(source.pulls, 3);
   assertEquals(source.returns, 1);
+});
+
+Deno.test("ConcurrentMap delivers a failure only when a slow return() of the source has ended", async () => {
+  for (const ordered of [true, false]) {
+    const closing = Promise.withResolvers<IteratorResult<number>>();
+    const failure = new Error("failed");
+    let isClosing = false;
+    const source = {
+      ...counted(10)[Symbol.asyncIterator](),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      return() {
+        isClosing = true;
+        return closing.promise;
+      },
+    };
+    const { calls, start } = controlled();
+    const map = new ConcurrentMap(source, start, { concurrency: 2, ordered });
+    let told: unknown;
+    const first = map.next().catch((error) => told = error);
+    await settle();
+    // Nothing is being read now.
+    calls[0]?.reject(failure);
+    calls[1]?.resolve("b");
+    await settle();
+    assertEquals([isClosing, told], [true, undefined]);
+    closing.resolve({ done: true, value: undefined });
+    await first;
+    assertStrictEquals(told, failure);
+  }
 });
 
 Deno.test("ConcurrentMap lets the earliest element's error win", async () => {

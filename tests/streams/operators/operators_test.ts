@@ -371,6 +371,29 @@ Deno.test("AsyncStream.map() with concurrency closes the source once when one ca
   assertEquals(source.returns, 1);
 });
 
+Deno.test("AsyncStream.map() with concurrency fails only when a slow return() of the source has ended", async () => {
+  for (const ordered of [true, false]) {
+    const source = asyncProbe();
+    const closing = Promise.withResolvers<void>();
+    const { return: close } = source;
+    source.return = async () => {
+      await closing.promise;
+      return await close?.call(source) ?? { done: true, value: undefined };
+    };
+    let failure: unknown;
+    const running = AsyncStream.from(source).map((n) => {
+      if (n === 2) throw new Error("third");
+      return n;
+    }, { concurrency: 4, ordered }).drain().catch((error) => failure = error);
+    for (let round = 0; round < 5; round++) await settle();
+    assertEquals(failure, undefined);
+    closing.resolve();
+    await running;
+    assertEquals((failure as Error).message, "third");
+    assertEquals([source.returns, source.isClosed], [1, true]);
+  }
+});
+
 Deno.test("AsyncStream.map() with concurrency waits for what is in flight when it is left early", async () => {
   const source = asyncProbe();
   const slow = Promise.withResolvers<number>();

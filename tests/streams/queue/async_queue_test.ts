@@ -52,6 +52,32 @@ Deno.test("AsyncQueue with maxSize 0 hands over from put to get and buffers noth
   assertEquals(await got, 2);
 });
 
+Deno.test("AsyncQueue with maxSize 0 is full but for a get that waits", async () => {
+  const queue = new AsyncQueue<number>({ maxSize: 0 });
+  assertEquals(queue.isFull, true);
+  const got = queue.get();
+  assertEquals(queue.isFull, false);
+  assertEquals(queue.tryPut(1), true);
+  assertEquals([await got, queue.isFull], [1, true]);
+});
+
+Deno.test("AsyncQueue is closed at the end of a block that is using it, and what is in it is still delivered", async () => {
+  const queues: AsyncQueue<number>[] = [];
+  {
+    using queue = new AsyncQueue<number>();
+    await using other = new AsyncQueue<number>();
+    queues.push(queue, other);
+    for (const open of queues) open.tryPut(1);
+    assertEquals([queue.isClosed, other.isClosed], [false, false]);
+  }
+  for (const queue of queues) {
+    assertEquals(queue.isClosed, true);
+    assert(await failureOf(queue.put(2)) instanceof QueueClosedError);
+    assertEquals(await queue.stream().collect(), [1]);
+    queue[Symbol.dispose]();
+  }
+});
+
 Deno.test("AsyncQueue loses no item when a waiting get aborts, and serves the next", async () => {
   const queue = new AsyncQueue<number>();
   const controller = new AbortController();
