@@ -21,6 +21,7 @@ import {
   TaskScheduler,
 } from "../../runner/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 import { testWith } from "../support/permissions.ts";
 import {
   errorOf,
@@ -200,6 +201,7 @@ Deno.test("AsyncRunner({ timeout, priority }) holds for tasks that name none, an
     timeout: 50,
     priority: TaskPriority.LOW,
   });
+  await using _ = nothingLeft({ runner });
   assertEquals(runner.submit(() => {}).priority, TaskPriority.LOW);
   assertEquals(
     runner.submit(() => {}, { priority: TaskPriority.HIGH }).priority,
@@ -248,6 +250,10 @@ Deno.test("AsyncRunner({ signal }) cancels everything with the reason, and later
       await using runner = new AsyncRunner(
         shares ? { scheduler, signal } : { signal },
       );
+      await using _ = nothingLeft({
+        runner: [runner, scheduler],
+        signals: [signal],
+      });
       const handle = runner.submit(untilAborted);
       await quiet();
       controller.abort(reason);
@@ -271,6 +277,7 @@ Deno.test("AsyncRunner({ signal }) cancels everything with the reason, and later
 Deno.test("AsyncRunner({ signal }) ends an endless gather({ settled: true })", async () => {
   const controller = new AbortController();
   await using runner = new AsyncRunner({ signal: controller.signal });
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   function* endless() {
     for (;;) yield untilAborted;
   }

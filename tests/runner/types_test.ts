@@ -16,6 +16,7 @@ import {
   TaskScheduler,
   type TaskScope,
 } from "../../runner/mod.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 Deno.test("submit() gives a handle of what the task gives, awaited", async () => {
   await using runner = new AsyncRunner();
@@ -60,6 +61,7 @@ Deno.test("gather() keeps tuple types, and gives an array for an array or an ite
 
 Deno.test("gather({ settled: true }) keeps tuple types of PromiseSettledResult", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const tuple = await runner.gather([() => 1, () => Promise.resolve("a")], {
     settled: true,
   });
@@ -79,6 +81,7 @@ Deno.test("gather({ settled: true }) keeps tuple types of PromiseSettledResult",
 
 Deno.test("map() gives what its function gives, awaited", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const strings = runner.map([1, 2], (n, index) => {
     assertType<IsExact<typeof n, number>>(true);
     assertType<IsExact<typeof index, number>>(true);

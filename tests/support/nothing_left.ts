@@ -68,7 +68,7 @@ export function nothingLeft(options: LeftoverOptions = {}): AsyncDisposable {
     async [Symbol.asyncDispose]() {
       let left: string[] = [];
       const isGone = () => (left = look()).length === 0;
-      if (await comes(isGone, options.within ?? 20_000)) return;
+      if (await comes(isGone, options.within ?? 300)) return;
       const message = `Left behind: ${left.join("; ")}`;
       console.error(message);
       throw new Error(message);
@@ -112,16 +112,25 @@ function inPool({ stats }: Pick<ResourcePool<unknown>, "stats">): string[] {
 }
 
 function onSignal(signal: AbortSignal, index: number): string[] {
-  const { length } = getEventListeners(signal, "abort");
-  return more(`abort listeners of signal ${index}`, length, 0);
+  return more(`abort listeners of signal ${index}`, abortListeners(signal), 0);
+}
+
+/** How many listen to the signal. */
+export function abortListeners(signal: AbortSignal): number {
+  return getEventListeners(signal, "abort").length;
 }
 
 function newDescriptors(
   before: ReadonlyMap<string, string>,
   ports: readonly number[],
 ): string[] {
+  const known = new Set(before.values());
   const opened = [...openDescriptors()].flatMap(([descriptor, target]) =>
-    before.has(descriptor) || IS_RUNTIMES.test(target) ? [] : [target]
+    before.has(descriptor) || IS_RUNTIMES.test(target) ||
+      // A worker has its own copies of the standard output and error, which are pipes here.
+      (target.startsWith("pipe:") && known.has(target))
+      ? []
+      : [target]
   );
   if (opened.length === 0) return [];
   return opened.filter(sharesProcess() ? belongsTo(ports) : isSomebodys())

@@ -14,6 +14,7 @@ import {
 import fc from "fast-check";
 import { AsyncRunner, type Task, TaskPriority } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -30,6 +31,7 @@ function suppressed(error: unknown): unknown {
 
 Deno.test("gather() of nothing gives an empty array", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   assertEquals(await runner.gather([]), []);
   assertEquals(await runner.gather([], { settled: true }), []);
   assertEquals(await runner.gather(new Set<Task<number>>()), []);
@@ -83,6 +85,7 @@ Deno.test("gather() reads a generator only as fast as its tasks may run", async 
 
 Deno.test("gather() closes a generator once when a task fails, and reads no further", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   let read = 0;
   let closed = 0;
   function* endless(): Iterable<Task<number>> {
@@ -105,6 +108,7 @@ Deno.test("gather() closes a generator once when a task fails, and reads no furt
 
 Deno.test("gather() rejects with the error of a source that throws, after what runs has ended", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   let ended = false;
   function* source(): Iterable<Task<void>> {
     yield async ({ signal }) => {
@@ -121,6 +125,7 @@ Deno.test("gather() rejects with the error of a source that throws, after what r
 
 Deno.test("gather() cancels the rest when a task throws synchronously", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   let started = 0;
   const error = await errorOf(runner.gather([
     () => {
@@ -136,6 +141,7 @@ Deno.test("gather() cancels the rest when a task throws synchronously", async ()
 
 Deno.test("gather() awaits the cancelled rest before it rejects", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const order: string[] = [];
   const error = await errorOf(runner.gather([
     async ({ signal }) => {
@@ -155,6 +161,7 @@ Deno.test("gather() awaits the cancelled rest before it rejects", async () => {
 
 Deno.test("gather() rejects with the first of several failures of one turn, the others attached", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const errors = [new Error("a"), new Error("b"), new Error("c")];
   const result = errorOf(
@@ -173,6 +180,7 @@ Deno.test("gather() rejects with the first of several failures of one turn, the 
 
 Deno.test("gather() attaches what fails during clean-up, not the cancellations", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 4 });
+  await using _ = nothingLeft({ runner });
   const first = new Error("first");
   const cleanup = new Error("clean-up");
   const error = await errorOf(runner.gather<Task<unknown>[]>([
@@ -194,6 +202,7 @@ Deno.test("gather() attaches what fails during clean-up, not the cancellations",
 
 Deno.test("gather() with settled gives every outcome in order and cancels nothing", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   const error = new Error("second");
   assertEquals(
     await runner.gather(
@@ -234,6 +243,7 @@ for (const settled of [false, true]) {
   Deno.test(`gather({ settled: ${settled} }) rejects with the reason of its signal, after its tasks have ended`, async () => {
     await using runner = new AsyncRunner({ maxWorkers: 2 });
     const controller = new AbortController();
+    await using _ = nothingLeft({ runner, signals: [controller.signal] });
     let running = 0;
     function* endless(): Iterable<Task<void>> {
       for (;;) {
@@ -261,6 +271,7 @@ for (const settled of [false, true]) {
 
   Deno.test(`gather({ settled: ${settled} }) ends when a shutdown cuts it off, however long its source is`, async () => {
     await using runner = new AsyncRunner({ maxWorkers: 2 });
+    await using _ = nothingLeft({ runner });
     function* endless(): Iterable<Task<unknown>> {
       for (;;) yield untilAborted;
     }
@@ -280,6 +291,7 @@ for (const settled of [false, true]) {
 
 Deno.test("gather() with an aborted signal reads nothing and rejects with the reason", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const reason = new Error("too late");
   let read = 0;
   function* source(): Iterable<Task<number>> {
@@ -298,6 +310,7 @@ Deno.test("gather() with an aborted signal reads nothing and rejects with the re
 Deno.test("gather() whose source aborts it submits no further task and closes the source", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 4 });
   const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   let started = 0;
   let closed = 0;
   function* source(): Iterable<Task<number>> {
@@ -337,10 +350,11 @@ Deno.test("gather() waits for room in a bounded queue instead of overflowing it"
 
 Deno.test("gather() that waits for room in the queue rejects at once when its signal aborts", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1, maxQueue: 1 });
+  const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const others = [runner.submit(() => gate), runner.submit(() => {})];
   await quiet();
-  const controller = new AbortController();
   const result = errorOf(
     runner.gather([() => 1], { signal: controller.signal }),
   );
@@ -370,6 +384,7 @@ Deno.test("gather() works with a queue of length 0", async () => {
 Deno.test("gather() applies timeout to each task, and deadline to all", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const sleep = (ms: number): Task<void> => ({ signal }) =>
     Promise.race([
       aborted(signal),
@@ -397,6 +412,7 @@ Deno.test("gather() applies timeout to each task, and deadline to all", async ()
 
 Deno.test("gather() names what is wrong with its tasks, and cancels those it had submitted", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 4 });
+  await using _ = nothingLeft({ runner });
   const tasks = [untilAborted, Promise.resolve(1), () => 3];
   const error = await errorOf(
     runner.gather(tasks as unknown as Task<unknown>[]),
@@ -417,6 +433,7 @@ Deno.test("gather() names what is wrong with its tasks, and cancels those it had
 
 Deno.test("gather() of tasks that have children waits for the children of a failed gather", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 4 });
+  await using _ = nothingLeft({ runner });
   let childEnded = false;
   await assertRejects(
     () =>
@@ -456,6 +473,7 @@ Deno.test("gather() gives what Promise.all gives, under any limit and any order 
       fc.boolean(),
       async (plan, maxWorkers, mayFail) => {
         await using runner = new AsyncRunner({ maxWorkers });
+        await using _ = nothingLeft({ runner });
         const gauge = new Gauge();
         const tasks = plan.map(({ value, turns, fails }) =>
           gauge.watch(async () => {

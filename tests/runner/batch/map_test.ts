@@ -16,6 +16,7 @@ import fc from "fast-check";
 import { AsyncRunner, TaskPriority } from "../../../runner/mod.ts";
 import { coreOf } from "../../../runner/scheduler/scheduler.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -62,6 +63,7 @@ for (const Source of [Endless, EndlessSync]) {
 
     Deno.test(`map() closes an infinite source once after a break, having read at most concurrency + 1 ahead (${what})`, async () => {
       await using runner = new AsyncRunner({ maxWorkers: 4 });
+      await using _ = nothingLeft({ runner });
       const source = new Source();
       let taken = 0;
       for await (
@@ -80,6 +82,7 @@ for (const Source of [Endless, EndlessSync]) {
 
     Deno.test(`map() stops reading while its consumer is slow (${what})`, async () => {
       await using runner = new AsyncRunner({ maxWorkers: 4 });
+      await using _ = nothingLeft({ runner });
       const source = new Source();
       const map = runner.map(source, (n) => n, { concurrency: 2, ordered });
       await map.next();
@@ -94,6 +97,7 @@ for (const Source of [Endless, EndlessSync]) {
 
     Deno.test(`map() cancels what is in work, awaits it and closes the source when a call fails (${what})`, async () => {
       await using runner = new AsyncRunner({ maxWorkers: 3 });
+      await using _ = nothingLeft({ runner });
       const source = new Source();
       let ended = 0;
       const error = await errorOf((async () => {
@@ -115,6 +119,7 @@ for (const Source of [Endless, EndlessSync]) {
 
     Deno.test(`map() fails with the failure of a call, not with the cancelling of those that wait (${what})`, async () => {
       await using runner = new AsyncRunner({ maxWorkers: 1 });
+      await using _ = nothingLeft({ runner });
       const error = await errorOf((async () => {
         for await (
           const _ of runner.map(new Source(), async (n) => {
@@ -129,6 +134,7 @@ for (const Source of [Endless, EndlessSync]) {
     Deno.test(`map() ends with the reason of its signal, also while nothing is in work (${what})`, async () => {
       await using runner = new AsyncRunner({ maxWorkers: 2 });
       const controller = new AbortController();
+      await using _ = nothingLeft({ runner, signals: [controller.signal] });
       const source = new Source();
       const map = runner.map(source, (n) => n, {
         ordered,
@@ -152,6 +158,7 @@ for (const Source of [Endless, EndlessSync]) {
 
 Deno.test("map() reads nothing before the first next()", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const source = new EndlessSync();
   const map = runner.map(source, (n) => n);
   await quiet();
@@ -189,6 +196,7 @@ Deno.test("map() gives results in order, or with ordered false as they end", asy
 
 Deno.test("map() in order still delivers what came before the element that failed", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const got: number[] = [];
   const error = await errorOf((async () => {
     for await (
@@ -206,6 +214,7 @@ Deno.test("map() in order still delivers what came before the element that faile
 
 Deno.test("map() fails with the error of a source that throws, after what runs has ended", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   let running = 0;
   async function* source(): AsyncGenerator<number> {
     yield 1;
@@ -229,6 +238,7 @@ Deno.test("map() fails with the error of a source that throws, after what runs h
 Deno.test("map() over a source that hangs ends when its signal aborts", async () => {
   await using runner = new AsyncRunner();
   const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   const hanging: AsyncIterable<number> = {
     [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }),
   };
@@ -243,6 +253,7 @@ Deno.test("map() over a source that hangs ends when its signal aborts", async ()
 
 Deno.test("map() with an aborted signal reads nothing", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const source = new EndlessSync();
   const reason = new Error("too late");
   const map = runner.map(source, (n) => n, {
@@ -254,6 +265,7 @@ Deno.test("map() with an aborted signal reads nothing", async () => {
 
 Deno.test("map() ends its calls when it is closed, and awaits them", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const order: string[] = [];
   async function use(): Promise<void> {
     await using map = runner.map([0, 1, 2], async (n, _, context) => {
@@ -307,6 +319,7 @@ Deno.test("map() waits for room in a bounded queue, and a break meanwhile closes
     maxQueue: 1,
     overflow: "reject",
   });
+  await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const others = [runner.submit(() => gate), runner.submit(() => {})];
   await quiet();
@@ -332,6 +345,7 @@ Deno.test("map() waits for room in a bounded queue, and a break meanwhile closes
 
 Deno.test("map() gives nothing more once its runner has been shut down", async () => {
   const runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const source = new EndlessSync();
   let calls = 0;
   const map = runner.map(source, () => ++calls, { concurrency: 1 });
@@ -349,6 +363,7 @@ Deno.test("map() gives nothing more once its runner has been shut down", async (
 
 Deno.test("map() cut off by a shutdown fails with its reason and starts nothing more", async () => {
   const runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   const source = new Endless();
   const next = errorOf(
     runner.map(source, (_n, _i, context) => untilAborted(context)).next(),
@@ -379,6 +394,7 @@ Deno.test("map() names a wrong argument", async () => {
 
 Deno.test("map() of an endless source leaves nothing behind, however often it fails", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   for (let round = 0; round < 200; round++) {
     await assertRejects(
       () =>
@@ -409,6 +425,7 @@ Deno.test("map() gives what Array.map gives, under any limits and any order of e
       fc.boolean(),
       async (plan, maxWorkers, concurrency, ordered, asynchronous) => {
         await using runner = new AsyncRunner({ maxWorkers });
+        await using _ = nothingLeft({ runner });
         const gauge = new Gauge();
         async function* later(): AsyncGenerator<typeof plan[number]> {
           for (const step of plan) {

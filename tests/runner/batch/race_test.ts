@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import { AsyncRunner, type Task, TaskPriority } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -21,6 +22,7 @@ import {
 
 Deno.test("race() gives the first result, and cancels and awaits the losers", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const order: string[] = [];
   const winner = await runner.race<string>([
     async ({ signal }) => {
@@ -42,6 +44,7 @@ Deno.test("race() gives the first result, and cancels and awaits the losers", as
 
 Deno.test("race() rejects when the first to end fails", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const error = new Error("fastest");
   assertStrictEquals(
     await errorOf(
@@ -63,6 +66,7 @@ Deno.test("race() never starts the losers that still wait", async () => {
 
 Deno.test("race() of nothing and any() of nothing reject", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   await assertRejects(
     () => runner.race([]),
     RangeError,
@@ -75,6 +79,7 @@ Deno.test("race() of nothing and any() of nothing reject", async () => {
 
 Deno.test("race() with something that is no task cancels the others and leaves the runner whole", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   for (const method of ["race", "any"] as const) {
     const tasks = [() => 1, untilAborted, 42, () => 2] as Task<number>[];
     await assertRejects(
@@ -94,6 +99,7 @@ Deno.test("race() submits nothing more once a submit has decided it", async () =
     maxQueue: 1,
     overflow: "drop-oldest",
   });
+  await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const holder = runner.submit(() => gate);
   await quiet();
@@ -116,6 +122,7 @@ Deno.test("race(), any() and gather() survive being decided while a task is bein
   using _clock = new FakeClock();
   const options = { maxWorkers: 2, maxQueue: 0, overflow: "reject" } as const;
   await using runner = new AsyncRunner(options);
+  await using _ = nothingLeft({ runner });
   const fails = () => {
     throw new Error("at once");
   };
@@ -130,6 +137,7 @@ Deno.test("race(), any() and gather() survive being decided while a task is bein
 
 Deno.test("any() gives the first success and passes failures over", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   assertEquals(
     await runner.any<string>([
       () => {
@@ -147,6 +155,7 @@ Deno.test("any() gives the first success and passes failures over", async () => 
 
 Deno.test("any() rejects with every failure in the order of the tasks", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const errors = [new Error("a"), new Error("b"), new Error("c")];
   const error = await errorOf(
     runner.any(errors.map((error, index) => async () => {
@@ -162,6 +171,7 @@ for (const method of ["race", "any"] as const) {
   Deno.test(`${method}() rejects with the reason of its signal, after its tasks have ended`, async () => {
     await using runner = new AsyncRunner({ maxWorkers: 2 });
     const controller = new AbortController();
+    await using _ = nothingLeft({ runner, signals: [controller.signal] });
     let running = 0;
     const task: Task<void> = async ({ signal }) => {
       running++;
@@ -184,6 +194,7 @@ for (const method of ["race", "any"] as const) {
   Deno.test(`${method}() applies timeout to each task`, async () => {
     using clock = new FakeClock();
     await using runner = new AsyncRunner({ maxWorkers: 2 });
+    await using _ = nothingLeft({ runner });
     const result = errorOf(
       runner[method]([untilAborted, untilAborted], { timeout: 50 }),
     );

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { AsyncRunner } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("scope.submit() returns a promise whose then() and catch() work", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
@@ -13,6 +14,7 @@ Deno.test("scope.submit() returns a promise whose then() and catch() work", asyn
 
 Deno.test("scope cancels a queued task whose catch() was called when its body throws", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const error = new Error("body");
   const reasons: unknown[] = [];
   await assertRejects(

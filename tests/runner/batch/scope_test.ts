@@ -20,6 +20,7 @@ import {
   type TaskScope,
 } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -62,6 +63,7 @@ Deno.test("scope() gives what its body gives, when all its tasks have ended", as
 
 Deno.test("scope() cancels and awaits the children when the body fails", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   const failure = new Error("body");
   const ended: string[] = [];
   const error = await errorOf(runner.scope(async (scope) => {
@@ -82,6 +84,7 @@ Deno.test("scope() cancels and awaits the children when the body fails", async (
 
 Deno.test("scope() fails with the error of a child that fails after the body has ended", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("late");
   assertStrictEquals(
     await errorOf(runner.scope((scope) => {
@@ -98,6 +101,7 @@ Deno.test("scope() fails with the error of a child that fails after the body has
 
 Deno.test("scope() aborts its signal when a child fails, so that the body can stop", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("child");
   let sawAbort = false;
   assertStrictEquals(
@@ -116,6 +120,7 @@ Deno.test("scope() aborts its signal when a child fails, so that the body can st
 
 Deno.test("scope() reports two children that fail at once, in an AggregateError", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const errors = [new Error("a"), new Error("b")];
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const result = errorOf(runner.scope((scope) => {
@@ -136,6 +141,7 @@ Deno.test("scope() reports two children that fail at once, in an AggregateError"
 
 Deno.test("scope() reports an error once, though the body awaits and rethrows it and two children share it", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("shared");
   const fails = () => Promise.reject(failure);
   assertStrictEquals(
@@ -149,6 +155,7 @@ Deno.test("scope() reports an error once, though the body awaits and rethrows it
 
 Deno.test("scope() reports what children throw while they are cancelled, but no cancellation", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const first = new Error("first");
   const cleanup = new Error("a child's clean-up");
   const error = await errorOf(runner.scope((scope) => {
@@ -173,6 +180,7 @@ Deno.test("scope() reports what children throw while they are cancelled, but no 
 
 Deno.test("scope() reports failing clean-ups beside the failure, and runs them all", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("body");
   const cleanups = [new Error("one"), new Error("two")];
   let ran = 0;
@@ -196,6 +204,7 @@ Deno.test("scope() reports failing clean-ups beside the failure, and runs them a
 
 Deno.test("scope() fails when only a clean-up does, with its error", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("clean-up");
   assertStrictEquals(
     await errorOf(
@@ -207,6 +216,7 @@ Deno.test("scope() fails when only a clean-up does, with its error", async () =>
 
 Deno.test("scope() passes on whatever is thrown, undefined too", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   let caught: unknown[] = [];
   try {
     await runner.scope(() => {
@@ -220,6 +230,7 @@ Deno.test("scope() passes on whatever is thrown, undefined too", async () => {
 
 Deno.test("scope.submit() refuses a child that is started during teardown, as cancelled", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("failure");
   const handles: TaskHandle<unknown>[] = [];
   let started = 0;
@@ -249,6 +260,7 @@ Deno.test("scope.submit() refuses a child that is started during teardown, as ca
 
 Deno.test("scope.submit(), scope.defer() and scope.scope() after the end are refused", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   let scope: TaskScope | undefined;
   await runner.scope((opened) => {
     scope = opened;
@@ -299,6 +311,7 @@ Deno.test("scope() waits for the children that its tasks started with context.su
 
 Deno.test("scope() goes on when a task's owner cancels it, whatever the task throws then", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   assertEquals(
     await runner.scope(async (scope) => {
       const handle = scope.submit(async ({ signal }) => {
@@ -317,6 +330,7 @@ Deno.test("scope() goes on when a task's owner cancels it, whatever the task thr
 Deno.test("scope() fails with the TimeoutError of a task", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const result = errorOf(runner.scope((scope) => {
     scope.submit(untilAborted, { timeout: 50 });
   }));
@@ -329,6 +343,7 @@ Deno.test("scope() fails with the TimeoutError of a task", async () => {
 Deno.test("scope() rejects with the reason of its signal, having cancelled and awaited everything", async () => {
   await using runner = new AsyncRunner();
   const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   const order: string[] = [];
   const result = errorOf(
     runner.scope(async (scope) => {
@@ -359,6 +374,7 @@ Deno.test("scope() rejects with the reason of its signal, having cancelled and a
 Deno.test("scope.scope() nested three deep: a cancelled outer scope ends the inner ones first", async () => {
   await using runner = new AsyncRunner();
   const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   const order: string[] = [];
   const child =
     (name: string) => async ({ signal }: { signal: AbortSignal }) => {
@@ -396,6 +412,7 @@ Deno.test("scope.scope() nested three deep: a cancelled outer scope ends the inn
 
 Deno.test("scope.scope() nested three deep: a failure in the innermost is told once", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("innermost");
   const error = await errorOf(
     runner.scope(async (outer) => {
@@ -414,6 +431,7 @@ Deno.test("scope.scope() nested three deep: a failure in the innermost is told o
 
 Deno.test("scope.scope() that nobody awaits ends before the outer one, and fails it", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const failure = new Error("inner");
   const order: string[] = [];
   const error = await errorOf(runner.scope((outer) => {
@@ -430,6 +448,7 @@ Deno.test("scope.scope() that nobody awaits ends before the outer one, and fails
 
 Deno.test("runner.scope() with the signal of another scope may fail without failing that", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   assertEquals(
     await runner.scope(async (outer) => {
       const error = await errorOf(
@@ -446,6 +465,7 @@ Deno.test("runner.scope() with the signal of another scope may fail without fail
 Deno.test("scope.scope() cancelled by its own signal does not fail the outer scope", async () => {
   await using runner = new AsyncRunner();
   const controller = new AbortController();
+  await using _ = nothingLeft({ runner, signals: [controller.signal] });
   const reason = new Error("only the inner one");
   assertEquals(
     await runner.scope(async (outer) => {
@@ -464,6 +484,7 @@ Deno.test("scope.scope() cancelled by its own signal does not fail the outer sco
 Deno.test("scope() gives its tasks its priority, and the runner's timeout", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner({ maxWorkers: 1, timeout: 50 });
+  await using _ = nothingLeft({ runner });
   const result = errorOf(
     runner.scope((scope) => {
       const handle = scope.submit(untilAborted);
@@ -483,6 +504,7 @@ Deno.test("scope() gives its tasks its priority, and the runner's timeout", asyn
 
 Deno.test("scope.ready() rejects when the scope ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1, maxQueue: 1 });
+  await using _ = nothingLeft({ runner });
   const failure = new Error("failure");
   let waited: Promise<unknown> | undefined;
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
@@ -505,6 +527,7 @@ Deno.test("scope.ready() rejects when the scope ends", async () => {
 
 Deno.test("scope() names a wrong argument", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   await assertRejects(
     () => runner.scope(5 as unknown as () => void),
     TypeError,
@@ -530,6 +553,10 @@ Deno.test("scope() is cancelled by the signal of its runner, the body included",
     const runner = shares
       ? new AsyncRunner({ scheduler, signal })
       : new AsyncRunner({ signal });
+    await using _ = nothingLeft({
+      runner: [runner, scheduler],
+      signals: [signal],
+    });
     const order: string[] = [];
     const result = errorOf(runner.scope(async (scope) => {
       scope.submit(untilAborted);
@@ -598,6 +625,7 @@ Deno.test("scope() in random trees: no task outlives its scope, and every failur
       async (tree, maxWorkers, abortAfter) => {
         await using runner = new AsyncRunner({ maxWorkers });
         const controller = new AbortController();
+        await using _ = nothingLeft({ runner, signals: [controller.signal] });
         const thrown = new Set<Error>();
         const open = new Set<string>();
         const wrong: string[] = [];

@@ -13,6 +13,7 @@ import {
 import { timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HeldTask, microtasks, watched } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("observer sees every state change, with the task's state and reason", async () => {
   const events: unknown[] = [];
@@ -27,6 +28,7 @@ Deno.test("observer sees every state change, with the task's state and reason", 
       ended: note("ended"),
     },
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const a = scheduler.submit(held.run, { name: "a" });
   await microtasks();
@@ -62,6 +64,7 @@ Deno.test("observer that throws is reported and changes nothing", async () => {
     const scheduler = new TaskScheduler({
       observer: { queued: fails, started: fails, settled: fails, ended: fails },
     });
+    await using _ = nothingLeft({ runner: scheduler });
     assertEquals(await scheduler.submit(() => 7, { name: "t" }), 7);
     await scheduler.onIdle();
     assertEquals(reports, [
@@ -88,6 +91,7 @@ Deno.test("observer that cancels at queued or at started: the function is not ca
         },
       },
     });
+    await using _ = nothingLeft({ runner: scheduler });
     const held = new HeldTask();
     const handle = watched(scheduler.submit(held.run, { name: "victim" }));
     handles.push(handle);
@@ -212,6 +216,7 @@ Deno.test("onStall sees a stall that was there when a pause ended", async () => 
 Deno.test("stats() counts and measures by level", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const first = scheduler.submit(held.run, { priority: TaskPriority.HIGH });
   await clock.tick(100);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AsyncRunner, TaskPriority } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("runner.timeline() shows what ran when, on which slot, and who waited", async () => {
   using clock = new FakeClock();
@@ -57,6 +58,7 @@ Deno.test("runner.timeline() keeps to the Trace Event Format", async () => {
 Deno.test("runner.timeline() shows a cancelled task until its function has ended", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner({ maxWorkers: 1, timeline: 10 });
+  await using _ = nothingLeft({ runner });
   const stubborn = runner.submit(
     () => new Promise<void>((resolve) => setTimeout(resolve, 50)),
     { name: "stubborn" },

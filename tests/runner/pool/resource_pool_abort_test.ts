@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ResourcePool } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** One turn of all promise reactions that are due now. */
 const step = () => Promise.resolve();
@@ -92,6 +93,7 @@ function assertNoAssertionFailed(results: PromiseSettledResult<unknown>[]) {
 }
 
 Deno.test("ResourcePool is missing nothing after an abort at any step", async () => {
+  await using _ = nothingLeft();
   const steps = await length();
   assert(steps > 20, `${steps} steps are too few to mean anything`);
   for (let at = 0; at <= steps; at++) {
@@ -124,6 +126,7 @@ Deno.test("ResourcePool is missing nothing after an abort at any step", async ()
 });
 
 Deno.test("ResourcePool has cleaned up everything after a close at any step", async () => {
+  await using _ = nothingLeft();
   const steps = await length();
   for (let at = 0; at <= steps; at++) {
     const { pool, alive, start } = program();

@@ -27,6 +27,7 @@ import {
 import { idleTimers, timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { microtasks } from "../../support/held_task.ts";
+import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 interface Thing {
@@ -87,6 +88,7 @@ Deno.test("ResourcePool.acquire() lends out, takes back and lends the same again
 
 Deno.test("ResourcePool.use() releases when fn returns, throws, destroys or releases itself", async () => {
   await using pool = makePool().pool;
+  await using _ = nothingLeft({ pool });
   assertEquals(await pool.use((thing) => thing.id), 1);
   const error = new Error("fn");
   assertStrictEquals(
@@ -119,6 +121,7 @@ Deno.test("ResourcePool.use() releases when fn returns, throws, destroys or rele
 Deno.test("ResourcePool.use() gives the resource back when the signal aborts between hand-over and fn", async () => {
   await using pool = makePool().pool;
   const controller = new AbortController();
+  await using _ = nothingLeft({ pool, signals: [controller.signal] });
   const holder = await pool.acquire();
   let wasCalled = false;
   const used = pool.use(() => wasCalled = true, { signal: controller.signal });
@@ -192,6 +195,7 @@ Deno.test("ResourcePool.acquire() rejects exactly one waiter with the error of a
       return { id: calls, isClosed: false };
     },
   });
+  await using _ = nothingLeft({ pool });
   const results = await Promise.allSettled(
     Array.from({ length: 4 }, () => pool.use((thing) => thing.id)),
   );
@@ -215,6 +219,7 @@ Deno.test("ResourcePool calls a factory that always fails once for each acquire,
       throw new Error(`call ${++calls}`);
     },
   });
+  await using _ = nothingLeft({ pool });
   for (let index = 0; index < 10; index++) {
     await assertRejects(() => pool.acquire(), Error, `call ${index + 1}`);
   }
@@ -246,6 +251,7 @@ Deno.test("ResourcePool calls a failing factory for minResources after pauses th
       return { id: calls, isClosed: false };
     },
   });
+  await using _ = nothingLeft({ pool });
   await clock.tick();
   for (let step = 0; step < 100; step++) await clock.tick(100);
   assert(calls >= 5 && calls <= 24, `${calls} calls in 10 s`);
@@ -269,6 +275,7 @@ Deno.test("ResourcePool tries with one when the factory has failed for minResour
       return call.promise;
     },
   });
+  await using _ = nothingLeft({ pool });
   const end = async (call: number, isGood: boolean) => {
     if (isGood) calls[call]?.resolve({ id: call, isClosed: false });
     else calls[call]?.reject(new Error("not yet"));
@@ -303,6 +310,7 @@ Deno.test("ResourcePool makes a resource for minResources when one could not be 
       throw new Error("broken once");
     },
   });
+  await using _ = nothingLeft({ pool });
   const lease = await pool.acquire();
   const refused = assertRejects(() => pool.acquire(), Error, "broken once");
   isBroken = true;
@@ -322,6 +330,7 @@ Deno.test("ResourcePool tells the waiter whose own resource went to an earlier o
       return call.promise;
     },
   });
+  await using _ = nothingLeft({ pool });
   const first = pool.acquire();
   const second = pool.acquire().catch((error) => error);
   calls[1]?.resolve({ id: 2, isClosed: false });
@@ -342,6 +351,7 @@ Deno.test("ResourcePool makes another for the waiter while what validate refused
     validate: () => Promise.resolve(false),
     cleanup: () => promise,
   });
+  await using _ = nothingLeft({ pool });
   (await pool.acquire()).release();
   const lease = await pool.acquire();
   assertEquals([lease.resource.id, pool.stats.cleaning], [2, 1]);
@@ -362,6 +372,7 @@ Deno.test("ResourcePool makes minResources before the first acquire and replaces
       return thing;
     },
   });
+  await using _ = nothingLeft({ pool });
   await clock.tick();
   assertEquals(pool.stats.idle, 2);
   const lease = await pool.acquire();
@@ -387,6 +398,7 @@ Deno.test("ResourcePool pools the late resource of an acquirer that gave up, and
   using clock = new FakeClock();
   const made = Promise.withResolvers<Thing>();
   const { pool } = makePool({ factory: () => made.promise });
+  await using _ = nothingLeft({ pool });
   const failed = assertRejects(
     () => pool.acquire({ timeout: 50 }),
     AcquireTimeoutError,
@@ -410,6 +422,7 @@ Deno.test("ResourcePool gives a late factory error to nobody but onError, and th
       ++calls === 1 ? first.promise : { id: calls, isClosed: false },
   });
   const controller = new AbortController();
+  await using _ = nothingLeft({ pool, signals: [controller.signal] });
   const gaveUp = pool.acquire({ signal: controller.signal });
   controller.abort("gave up");
   assertEquals(await gaveUp.catch((reason) => reason), "gave up");
@@ -430,6 +443,7 @@ Deno.test("ResourcePool cleans up a late resource when it was closed meanwhile",
       return made.promise;
     },
   });
+  await using _ = nothingLeft({ pool });
   const acquired = assertRejects(() => pool.acquire(), DisposedError);
   const closing = pool.close();
   await acquired;
@@ -447,6 +461,7 @@ Deno.test("ResourcePool.close() is not failed by a factory that gives up when to
         signal.addEventListener("abort", () => reject(signal.reason))
       ),
   });
+  await using _ = nothingLeft({ pool });
   const acquired = assertRejects(() => pool.acquire(), DisposedError);
   await pool.close();
   await acquired;
@@ -455,9 +470,11 @@ Deno.test("ResourcePool.close() is not failed by a factory that gives up when to
 
 Deno.test("ResourcePool.acquire() aborted in the tick of a release loses nothing, before or after it", async () => {
   await using pool = makePool().pool;
+  await using _ = nothingLeft({ pool });
   for (const isBefore of [true, false]) {
     const holder = await pool.acquire();
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const aborted = pool.acquire({ signal: controller.signal });
     const next = pool.acquire();
     if (isBefore) controller.abort("stop");
@@ -473,6 +490,7 @@ Deno.test("ResourcePool.acquire() aborted in the tick of a release loses nothing
 
 Deno.test("ResourcePool.acquire() whose signal has aborted already rejects at once and touches nothing", async () => {
   const { pool, things } = makePool();
+  await using _ = nothingLeft({ pool });
   const reason = { why: "early" };
   assertStrictEquals(
     await pool.acquire({ signal: AbortSignal.abort(reason) }).catch((e) => e),
@@ -485,6 +503,7 @@ Deno.test("ResourcePool.acquire() whose signal has aborted already rejects at on
 Deno.test("ResourcePool releases onto the next when the first has just timed out", async () => {
   using clock = new FakeClock();
   const { pool } = makePool();
+  await using _ = nothingLeft({ pool });
   const holder = await pool.acquire();
   const failed = assertRejects(
     () => pool.acquire({ timeout: 10 }),
@@ -501,6 +520,7 @@ Deno.test("ResourcePool releases onto the next when the first has just timed out
 
 Deno.test("ResourcePool.acquire() with timeout 0 succeeds only at once", async () => {
   await using pool = makePool({ acquireTimeout: 0 }).pool;
+  await using _ = nothingLeft({ pool });
   const holder = await pool.acquire();
   await assertRejects(() => pool.acquire(), AcquireTimeoutError);
   holder.release();
@@ -511,6 +531,7 @@ Deno.test("ResourcePool.acquire() that is served or refused at once leaves no li
   // With trackLeaks every acquire waits for a moment.
   await using pool = makePool({ trackLeaks: true }).pool;
   const { signal } = new AbortController();
+  await using _ = nothingLeft({ pool, signals: [signal] });
   let listeners = 0;
   signal.addEventListener = () => listeners++;
   const lease = pool.acquire({ signal, timeout: 1000 });
@@ -526,29 +547,20 @@ Deno.test("ResourcePool.acquire() that is served or refused at once leaves no li
 Deno.test("ResourcePool.acquire() that has waited leaves no listener and no timer, served or not", async () => {
   await using pool = makePool().pool;
   const { signal } = new AbortController();
-  let listeners = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: unknown[]) => {
-    listeners++;
-    Reflect.apply(addEventListener, signal, args);
-  };
-  signal.removeEventListener = (...args: unknown[]) => {
-    listeners--;
-    Reflect.apply(removeEventListener, signal, args);
-  };
+  await using _ = nothingLeft({ pool, signals: [signal] });
   const holder = await pool.acquire();
   const served = pool.acquire({ signal, timeout: 60_000 });
   const refused = pool.acquire({ signal, timeout: 60_000 });
-  assertEquals([listeners, timers.size], [1, 2]);
+  assertEquals([abortListeners(signal), timers.size], [1, 2]);
   const timeless = assertRejects(() => pool.acquire({ signal }), DisposedError);
   assertEquals(timers.size, 2);
   holder.release();
   const lease = await served;
-  assertEquals([listeners, timers.size], [1, 1]);
+  assertEquals([abortListeners(signal), timers.size], [1, 1]);
   const closed = pool.close();
   await assertRejects(() => refused, DisposedError);
   await timeless;
-  assertEquals([listeners, timers.size], [0, 0]);
+  assertEquals([abortListeners(signal), timers.size], [0, 0]);
   lease.release();
   await closed;
 });
@@ -562,6 +574,7 @@ Deno.test("ResourcePool.acquire() aborted by the factory that it calls rejects w
       return new Promise(() => {});
     },
   });
+  await using _ = nothingLeft({ signals: [signal] });
   const lease = pool.acquire({ signal, timeout: 0 });
   assertEquals(await lease.catch((reason) => reason), "stop");
   assertEquals([pool.stats.waiting, pool.stats.timedOut, told.length], [
@@ -584,6 +597,7 @@ Deno.test("ResourcePool.acquire() waits past 2^31 ms when told to", async () => 
 
 Deno.test("ResourcePool refuses more waiters than maxWaiting, and not those it can serve", async () => {
   await using pool = makePool({ maxResources: 2, maxWaiting: 1 }).pool;
+  await using _ = nothingLeft({ pool });
   const holders = [await pool.acquire(), await pool.acquire()];
   const waiting = pool.acquire();
   const error = await assertRejects(
@@ -604,6 +618,7 @@ Deno.test("ResourcePool with maxWaiting 0 still waits for what is made for the c
       return { id: 1, isClosed: false };
     },
   }).pool;
+  await using _ = nothingLeft({ pool });
   const acquired = pool.acquire();
   await assertRejects(() => pool.acquire(), PoolFullError);
   (await acquired).release();
@@ -617,6 +632,7 @@ Deno.test("ResourcePool ends what validate refuses and makes it anew", async () 
       return thing.id !== 1;
     },
   });
+  await using _ = nothingLeft({ pool });
   (await pool.acquire()).release();
   assertEquals(await pool.use((thing) => thing.id), 2);
   assertEquals(await pool.use((thing) => thing.id), 2);
@@ -642,6 +658,7 @@ Deno.test("ResourcePool takes a validate that throws for a refusal and reports i
         throw error;
       },
     });
+    await using _ = nothingLeft({ pool });
     (await pool.acquire()).release();
     assertEquals(await pool.use((thing) => thing.id), 2);
     assertEquals(told, [["validate", error]]);
@@ -662,6 +679,7 @@ Deno.test("ResourcePool with a validate that is always false does not spin and h
     },
     factory: () => isSlow ? new Promise(() => {}) : { id: 1, isClosed: false },
   });
+  await using _ = nothingLeft();
   for (let turn = 0; turn < 5; turn++) (await pool.acquire()).release();
   assertEquals(asked, 4);
   isSlow = true;
@@ -675,6 +693,7 @@ Deno.test("ResourcePool keeps the resource of an acquirer that gave up while it 
   using clock = new FakeClock();
   const answer = Promise.withResolvers<boolean>();
   const { pool, things } = makePool({ validate: () => answer.promise });
+  await using _ = nothingLeft({ pool });
   (await pool.acquire()).release();
   const failed = assertRejects(
     () => pool.acquire({ timeout: 20 }),
@@ -699,6 +718,7 @@ Deno.test("ResourcePool reports a cleanup that throws and uses its place again",
         throw error;
       },
     });
+    await using _ = nothingLeft({ pool });
     const lease = await pool.acquire();
     const waiter = pool.use((thing) => thing.id);
     await lease.destroy();
@@ -715,6 +735,7 @@ Deno.test("ResourcePool counts a resource until its cleanup has ended, or run ou
     cleanup: () => new Promise(() => {}),
     cleanupTimeout: 500,
   });
+  await using _ = nothingLeft({ pool });
   void (await pool.acquire()).destroy();
   const waiter = pool.acquire();
   await clock.tick(499);
@@ -741,6 +762,7 @@ for (const cleanupTimeout of [Infinity, 2 ** 40]) {
     using clock = new FakeClock();
     const { promise, resolve } = Promise.withResolvers<void>();
     const { pool, told } = makePool({ cleanup: () => promise, cleanupTimeout });
+    await using _ = nothingLeft({ pool });
     const destroyed = (await pool.acquire()).destroy();
     await clock.tick(2 ** 32);
     assertEquals(pool.stats.cleaning, 1);
@@ -754,6 +776,7 @@ for (const cleanupTimeout of [Infinity, 2 ** 40]) {
 Deno.test("ResourcePool does not interrupt a lease whose resource is past maxLifetime, and ends it at the release", async () => {
   using clock = new FakeClock();
   const { pool, things } = makePool({ maxLifetime: 1000 });
+  await using _ = nothingLeft({ pool });
   const lease = await pool.acquire();
   await clock.tick(5000);
   assertEquals(lease.resource.id, 1);
@@ -785,6 +808,7 @@ Deno.test("ResourcePool ends idle resources after idleTimeout, down to minResour
     minResources: 1,
     idleTimeout: 1000,
   });
+  await using _ = nothingLeft({ pool });
   await clock.tick();
   const leases = await Promise.all([1, 2, 3, 4].map(() => pool.acquire()));
   for (const lease of leases) {
@@ -811,6 +835,7 @@ Deno.test("ResourcePool ends an idle resource at the earlier of idleTimeout and 
     idleTimeout: 1000,
     maxLifetime: 2000,
   });
+  await using _ = nothingLeft({ pool });
   const old = await pool.acquire();
   await clock.tick(1500);
   const young = await pool.acquire();
@@ -832,6 +857,7 @@ Deno.test("ResourcePool has one timer for all idle resources, and none after clo
     idleTimeout: 1000,
     maxLifetime: 1500,
   });
+  await using _ = nothingLeft({ pool });
   const old = await pool.acquire();
   await clock.tick(1000);
   (await pool.acquire()).release();
@@ -858,6 +884,7 @@ Deno.test("ResourcePool prefers what was used last, so that the rest can age", a
 
 Deno.test("Lease.release() twice is an error, disposing after it is not", async () => {
   await using pool = makePool().pool;
+  await using _ = nothingLeft({ pool });
   const lease = await pool.acquire();
   assertEquals(lease.isReleased, false);
   lease.release();
@@ -882,6 +909,7 @@ Deno.test("Lease.destroy() resolves when the resource is cleaned up", async () =
       order.push("cleaned up");
     },
   });
+  await using _ = nothingLeft({ pool });
   await (await pool.acquire()).destroy();
   order.push("destroyed");
   assertEquals(order, ["cleaned up", "destroyed"]);
@@ -891,6 +919,7 @@ Deno.test("Lease.destroy() resolves when the resource is cleaned up", async () =
 
 Deno.test("ResourcePool.drain() refuses newcomers, serves who waits and resolves when all leases are back", async () => {
   const { pool, things } = makePool();
+  await using _ = nothingLeft({ pool });
   const holder = await pool.acquire();
   const waiting = pool.acquire();
   let isDrained = false;
@@ -909,6 +938,7 @@ Deno.test("ResourcePool.drain() refuses newcomers, serves who waits and resolves
 
 Deno.test("ResourcePool.drain() waits for leases also when there were none before, and undoes no close()", async () => {
   const { pool, things } = makePool();
+  await using _ = nothingLeft({ pool });
   await (await pool.acquire()).destroy();
   const lease = await pool.acquire();
   let isDrained = false;
@@ -925,6 +955,7 @@ Deno.test("ResourcePool.drain() waits for leases also when there were none befor
 });
 
 Deno.test("ResourcePool.close() leaves no timer when the factory has failed for minResources, or does so now", async () => {
+  await using _ = nothingLeft();
   const calls: PromiseWithResolvers<Thing>[] = [];
   const factory = () => {
     const call = Promise.withResolvers<Thing>();
@@ -952,6 +983,7 @@ Deno.test("ResourcePool.close() leaves no timer when the factory has failed for 
 Deno.test("ResourcePool.drain() resolves when the last waiter gives up", async () => {
   const { pool } = makePool({ factory: () => new Promise(() => {}) });
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const acquired = pool.acquire({ signal: controller.signal });
   const draining = pool.drain();
   controller.abort("stop");
@@ -961,6 +993,7 @@ Deno.test("ResourcePool.drain() resolves when the last waiter gives up", async (
 
 Deno.test("ResourcePool.close() waits for leases, rejects who waits, and is the same when called twice", async () => {
   const { pool, things } = makePool();
+  await using _ = nothingLeft({ pool });
   const lease = await pool.acquire();
   const waiting = assertRejects(() => pool.acquire(), DisposedError);
   let isClosed = false;
@@ -983,6 +1016,7 @@ Deno.test("ResourcePool.close() waits for validations and clean-ups that are und
     validate: () => answer.promise,
     cleanup: () => cleaned.promise,
   });
+  await using _ = nothingLeft({ pool });
   (await pool.acquire()).release();
   const acquired = assertRejects(() => pool.acquire(), DisposedError);
   let isClosed = false;
@@ -1003,6 +1037,7 @@ Deno.test("ResourcePool.close() collects all clean-up errors", async () => {
       if (thing.id !== 2) throw new Error(`cleanup ${thing.id}`);
     },
   });
+  await using _ = nothingLeft({ pool });
   const leases = await Promise.all([1, 2, 3].map(() => pool.acquire()));
   for (const lease of leases) lease.release();
   const error = await assertRejects(() => pool.close(), AggregateError);
@@ -1016,6 +1051,7 @@ Deno.test("ResourcePool.close() collects all clean-up errors", async () => {
 Deno.test("ResourcePool.close() with a timeout says what is out, and still cleans up later", async () => {
   using clock = new FakeClock();
   const { pool, things } = makePool({ trackLeaks: true });
+  await using _ = nothingLeft({ pool });
   const lease = await pool.acquire();
   const failed = assertRejects(
     () => pool.close({ timeout: 100 }),
@@ -1115,6 +1151,7 @@ Deno.test("ResourcePool is not shaken by foreign thenables that settle twice or 
       } as unknown as PromiseLike<Thing>;
     },
   });
+  await using _ = nothingLeft({ pool });
   await assertRejects(() => pool.acquire(), Error, "getter");
   assertEquals(await pool.use((thing) => thing.id), 2);
   assertEquals(pool.stats.total, 1);
@@ -1122,6 +1159,7 @@ Deno.test("ResourcePool is not shaken by foreign thenables that settle twice or 
 });
 
 Deno.test("ResourcePool may be called by its own factory, validate and cleanup", async () => {
+  await using _ = nothingLeft();
   const inner: Promise<unknown>[] = [];
   const pool: ResourcePool<number> = new ResourcePool<number>({
     maxResources: 2,
@@ -1146,6 +1184,7 @@ Deno.test("ResourcePool may be called by its own factory, validate and cleanup",
 });
 
 Deno.test("ResourcePool prints failures without an onError, and an onError that throws", async () => {
+  await using _ = nothingLeft();
   const printed: unknown[][] = [];
   const { error } = console;
   console.error = (...args) => printed.push(args);
@@ -1248,6 +1287,7 @@ Deno.test("ResourcePool keeps its counts through random acquires, aborts, failur
       if (random(8) === 0) throw new Error("cleanup");
     },
   });
+  await using _ = nothingLeft({ pool });
   const held = new Set<Thing>();
   let settled = 0;
   let begun = 0;

@@ -18,6 +18,7 @@ import {
   TaskPriority,
 } from "../../../runner/mod.ts";
 import { endDefaultRunner } from "../../../runner/default_runner.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { until } from "../../support/real_time.ts";
 
 /** Resolves when every rejection until now that nobody awaits has been reported. */
@@ -47,6 +48,7 @@ Deno.test("asyncBackground() gives a handle of the runner it was given, with the
 
 Deno.test("asyncBackground() tells onError once of an error that nobody awaits", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const told: [unknown, TaskHandle<unknown>][] = [];
   const error = new Error("background");
   const handle = asyncBackground(() => Promise.reject(error), {
@@ -64,6 +66,7 @@ Deno.test("asyncBackground() tells onError once of an error that nobody awaits",
 
 Deno.test("asyncBackground() does not report an error that somebody awaits", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const told: unknown[] = [];
   const onError = (error: unknown) => told.push(error);
   const fail = () => Promise.reject(new Error("awaited"));
@@ -80,6 +83,7 @@ Deno.test("asyncBackground() does not report an error that somebody awaits", asy
 
 Deno.test("asyncBackground() does not report a task that was cancelled", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const told: unknown[] = [];
   const handle = asyncBackground(
     ({ signal }) =>
@@ -98,6 +102,7 @@ Deno.test("asyncBackground() does not report a task that was cancelled", async (
 
 Deno.test("asyncBackground() reports a runner that takes no more tasks", async () => {
   const runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   await runner.shutdown();
   const told: unknown[] = [];
   asyncBackground(() => {}, { runner, onError: (error) => told.push(error) });
@@ -108,6 +113,7 @@ Deno.test("asyncBackground() reports a runner that takes no more tasks", async (
 
 Deno.test("asyncBackground() prints the error without an onError, and when onError throws", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const { error } = console;
   const printed: unknown[][] = [];
   console.error = (...args) => printed.push(args);

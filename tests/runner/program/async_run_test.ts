@@ -13,6 +13,7 @@ import {
 import { asyncBackground, asyncRun, AsyncRunner } from "../../../runner/mod.ts";
 import { timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const aborted = (signal: AbortSignal) =>
@@ -108,6 +109,7 @@ Deno.test("asyncRun() gives what main returns, after the clean-ups, last registe
 });
 
 Deno.test("asyncRun() rejects with the very error of main, after the clean-ups", async () => {
+  await using _ = nothingLeft();
   const error = new Error("main");
   let isClean = false;
   assertStrictEquals(
@@ -128,6 +130,7 @@ Deno.test("asyncRun() rejects with the very error of main, after the clean-ups",
 });
 
 Deno.test("asyncRun() runs every clean-up although some fail, and hides no error behind another", async () => {
+  await using _ = nothingLeft();
   const order: number[] = [];
   const cleanups = (context: { defer(cleanup: () => unknown): void }) => {
     for (const n of [1, 2, 3]) {
@@ -159,6 +162,7 @@ Deno.test("asyncRun() runs every clean-up although some fail, and hides no error
 });
 
 Deno.test("asyncRun() ends main when its timeout has passed, and rejects although main returned", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const failed = assertRejects(
     () =>
@@ -176,6 +180,7 @@ Deno.test("asyncRun() ends main when its timeout has passed, and rejects althoug
 
 Deno.test("asyncRun() rejects with the reason of its signal, once main has ended and all is clean", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const reason = { why: "outside" };
   const order: string[] = [];
   const failed = asyncRun(async (context) => {
@@ -200,8 +205,9 @@ Deno.test("asyncRun() rejects with the reason of its signal, once main has ended
 
 Deno.test("asyncRun() keeps what main throws beside the reason of an abort, and not the abort's own errors", async () => {
   const reason = new Error("stop");
-  const run = (thrown: unknown) => {
+  const run = async (thrown: unknown) => {
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const running = asyncRun(
       ({ signal }) =>
         aborted(signal).catch(() => {
@@ -210,7 +216,7 @@ Deno.test("asyncRun() keeps what main throws beside the reason of an abort, and 
       { signal: controller.signal },
     ).catch((error) => error);
     controller.abort(reason);
-    return running;
+    return await running;
   };
   assertStrictEquals(await run(reason), reason);
   assertStrictEquals(
@@ -230,6 +236,7 @@ Deno.test("asyncRun() keeps what main throws beside the reason of an abort, and 
 });
 
 Deno.test("asyncRun() cleans up without a main that ignores the abort for gracePeriod", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const { error } = console;
   const printed: unknown[] = [];
@@ -265,6 +272,7 @@ Deno.test("asyncRun() cleans up without a main that ignores the abort for graceP
 });
 
 Deno.test("asyncRun() cancels and awaits what main left in the background", async () => {
+  await using _ = nothingLeft();
   const order: string[] = [];
   const left: Promise<unknown>[] = [];
   await asyncRun(async () => {
@@ -282,6 +290,7 @@ Deno.test("asyncRun() cancels and awaits what main left in the background", asyn
 });
 
 Deno.test("asyncRun() within another leaves the outer one's background tasks alone", async () => {
+  await using _ = nothingLeft();
   await asyncRun(async () => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const background = asyncBackground(() => promise);
@@ -293,16 +302,8 @@ Deno.test("asyncRun() within another leaves the outer one's background tasks alo
 
 Deno.test("asyncRun() leaves no timer and no listener behind, neither its caller's nor the system's", async () => {
   const { signal } = new AbortController();
+  await using _ = nothingLeft({ signals: [signal] });
   const listeners: string[] = [];
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: unknown[]) => {
-    listeners.push("abort");
-    Reflect.apply(addEventListener, signal, args);
-  };
-  signal.removeEventListener = (...args: unknown[]) => {
-    listeners.splice(listeners.indexOf("abort"), 1);
-    Reflect.apply(removeEventListener, signal, args);
-  };
   const { addSignalListener, removeSignalListener } = Deno;
   Deno.addSignalListener = (name, listener) => {
     addSignalListener(name, listener);
@@ -314,16 +315,17 @@ Deno.test("asyncRun() leaves no timer and no listener behind, neither its caller
   };
   try {
     await asyncRun(() => {
-      assert(listeners.includes("abort") && listeners.includes("SIGINT"));
-      assertEquals(timers.size, 1);
+      assert(listeners.includes("SIGINT"));
+      assertEquals([abortListeners(signal), timers.size], [1, 1]);
     }, { signal, timeout: 60_000 });
-    assertEquals([listeners, timers.size], [[], 0]);
+    assertEquals([listeners, abortListeners(signal), timers.size], [[], 0, 0]);
   } finally {
     Object.assign(Deno, { addSignalListener, removeSignalListener });
   }
 });
 
 Deno.test("asyncRun() disposes of a runner that main registered, which waits for its tasks", async () => {
+  await using _ = nothingLeft();
   const order: string[] = [];
   await asyncRun((context) => {
     const runner = context.use(new AsyncRunner());

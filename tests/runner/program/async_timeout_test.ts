@@ -14,10 +14,12 @@ import {
 import { asyncTimeout } from "../../../runner/mod.ts";
 import { timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 const never = () => new Promise<never>(() => {});
 
 Deno.test("asyncTimeout() gives what fn returns in time, and its timer is gone", async () => {
+  await using _ = nothingLeft();
   assertEquals(await asyncTimeout(60_000, () => 1), 1);
   assertEquals(await asyncTimeout(60_000, () => Promise.resolve(2)), 2);
   assertEquals(await asyncTimeout(Infinity, () => 3), 3);
@@ -26,6 +28,7 @@ Deno.test("asyncTimeout() gives what fn returns in time, and its timer is gone",
 });
 
 Deno.test("asyncTimeout() rejects with the same kind of error as AbortSignal.timeout() when fn ignores its signal", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const failed = assertRejects(() => asyncTimeout(50, never), DOMException);
   await clock.tick(49);
@@ -41,6 +44,7 @@ Deno.test("asyncTimeout() rejects with the same kind of error as AbortSignal.tim
 });
 
 Deno.test("asyncTimeout() aborts the signal with the error that it rejects with", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   let seen: AbortSignal | undefined;
   const failed = asyncTimeout(5, (signal) => {
@@ -52,6 +56,7 @@ Deno.test("asyncTimeout() aborts the signal with the error that it rejects with"
 });
 
 Deno.test("asyncTimeout() lets an error of fn win over a later timeout", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const error = new Error("mine");
   assertStrictEquals(
@@ -69,6 +74,7 @@ Deno.test("asyncTimeout() lets an error of fn win over a later timeout", async (
 });
 
 Deno.test("asyncTimeout() keeps the timeout when fn throws something else because of it", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const failed = asyncTimeout(
     5,
@@ -82,6 +88,7 @@ Deno.test("asyncTimeout() keeps the timeout when fn throws something else becaus
 });
 
 Deno.test("asyncTimeout() ignores what fn gives after its time, result or error", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   for (const end of [() => "late", () => Promise.reject(new Error("late"))]) {
     const gate = Promise.withResolvers<void>();
@@ -97,6 +104,7 @@ Deno.test("asyncTimeout() ignores what fn gives after its time, result or error"
 });
 
 Deno.test("asyncTimeout() nested: the earlier wins, whether inner or outer", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   for (
     const [outer, inner, winner] of [[10, 20, 10], [20, 10, 10]] as const
@@ -119,8 +127,9 @@ Deno.test("asyncTimeout() nested: the earlier wins, whether inner or outer", asy
 });
 
 Deno.test("asyncTimeout() rejects with the reason of a signal that aborts first, or has already", async () => {
-  const reason = { why: "caller" };
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const reason = { why: "caller" };
   const failed = asyncTimeout(60_000, never, { signal: controller.signal })
     .catch((error) => error);
   controller.abort(reason);
@@ -137,6 +146,7 @@ Deno.test("asyncTimeout() rejects with the reason of a signal that aborts first,
 });
 
 Deno.test("asyncTimeout() takes foreign thenables, and those whose then cannot be read", async () => {
+  await using _ = nothingLeft();
   const thenable = (resolve: (value: number) => void) => {
     resolve(1);
     resolve(2);
@@ -163,6 +173,7 @@ Deno.test("asyncTimeout() takes foreign thenables, and those whose then cannot b
 });
 
 Deno.test("using asyncTimeout() aborts its signal when the time is up", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   using deadline = asyncTimeout(100);
   assertEquals(deadline.remaining, 100);
@@ -178,8 +189,9 @@ Deno.test("using asyncTimeout() aborts its signal when the time is up", async ()
 });
 
 Deno.test("using asyncTimeout() leaves no timer and no abort behind after its block", async () => {
-  using clock = new FakeClock();
   const outer = new AbortController();
+  await using _ = nothingLeft({ signals: [outer.signal] });
+  using clock = new FakeClock();
   let signal: AbortSignal;
   {
     using deadline = asyncTimeout(100, { signal: outer.signal });
@@ -193,6 +205,7 @@ Deno.test("using asyncTimeout() leaves no timer and no abort behind after its bl
 });
 
 Deno.test("using asyncTimeout() nested: the earlier wins, whether inner or outer", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   {
     using outer = asyncTimeout(10);
@@ -223,6 +236,7 @@ Deno.test("using asyncTimeout() without a limit sets no timer", () => {
 });
 
 Deno.test("asyncTimeout() names what is wrong", async () => {
+  await using _ = nothingLeft();
   for (const wrong of [-1, NaN]) {
     assertThrows(
       () => asyncTimeout(wrong),

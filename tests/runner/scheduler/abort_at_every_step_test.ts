@@ -15,6 +15,7 @@ import {
   TaskPriority,
   type TaskScheduler,
 } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { flush, Gauge, quiet } from "../../support/tasks.ts";
 
 /** A step is a turn, or a change that an observer sees (then the abort comes from within it). */
@@ -162,7 +163,6 @@ async function abortAt(
 ): Promise<boolean> {
   const controller = new AbortController();
   const { signal } = controller;
-  const listeners = countListeners(signal);
   let step = 0;
   let aborted = false;
   let isOver = false;
@@ -193,6 +193,7 @@ async function abortAt(
       cleaned++;
     },
   });
+  await using _ = nothingLeft({ runner, pool, signals: [signal] });
   const ground = { runner, scheduler: runner.scheduler, pool, signal, gauge };
   const outcome = program(ground).then(
     () => isOver = true,
@@ -218,23 +219,7 @@ async function abortAt(
   await pool.close();
   assertEquals(cleaned, made);
   await runner.shutdown();
-  if (!aborted) assertEquals(listeners(), 0);
   return aborted;
-}
-
-/** How many listeners were added to a signal and not removed. */
-function countListeners(signal: AbortSignal): () => number {
-  let count = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: unknown[]) => {
-    count++;
-    Reflect.apply(addEventListener, signal, args);
-  };
-  signal.removeEventListener = (...args: unknown[]) => {
-    count--;
-    Reflect.apply(removeEventListener, signal, args);
-  };
-  return () => count;
 }
 
 /** Both slots can be had at once, one of them for each key, and by one heavy task. */

@@ -9,6 +9,7 @@ import { AdaptiveLimit } from "../../../runner/scheduler/adaptive_limit.ts";
 import { macrotask } from "../../../_internal/macrotask.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { randomNumbers } from "../../support/random.ts";
 
 /** Calls of a service that serves `capacity` at once without delay, and queues beyond that. */
@@ -88,6 +89,7 @@ Deno.test("adaptive shrinks when latency doubles and more, and grows back", asyn
 });
 
 Deno.test("adaptive recovers after a burst of time-outs, and stays at min meanwhile", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const { scheduler, service } = simulate({ min: 3, max: 40 }, 20);
   const held = new HeldTask();
@@ -112,6 +114,7 @@ Deno.test("adaptive recovers after a burst of time-outs, and stays at min meanwh
 });
 
 Deno.test("adaptive: plain failures do not move the limit", async () => {
+  await using _ = nothingLeft();
   using _clock = new FakeClock();
   const { scheduler } = simulate(true, 4);
   for (let index = 0; index < 200; index++) {
@@ -132,6 +135,7 @@ Deno.test("adaptive: maxConcurrent sets where it goes on from, within the bounds
 });
 
 Deno.test("adaptive: a weight is refused only when the limit can never grow to it", async () => {
+  await using _ = nothingLeft();
   const { scheduler } = simulate({ min: 1, max: 8 }, 2);
   assertEquals(await scheduler.submit(() => "heavy", { weight: 8 }), "heavy");
   try {

@@ -11,6 +11,7 @@ import {
 } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HeldTask } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { randomNumbers } from "../../support/random.ts";
 
 const { HIGH, NORMAL, LOW, BACKGROUND, CRITICAL } = TaskPriority;
@@ -123,6 +124,7 @@ Deno.test("aging together with maxPerKey: a key that had no free place loses no 
     maxPerKey: 1,
     aging: 100,
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const order: string[] = [];
   const first = new HeldTask();
   const submit = (name: string, key: string, priority?: TaskPriority) =>
@@ -148,6 +150,7 @@ Deno.test("aging together with maxPerKey: the longest waiting of many keys rises
     aging: 10,
     paused: true,
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const started: number[] = [];
   const handles: TaskHandle<unknown>[] = [];
   for (let index = 0; index < 400; index++) {

@@ -7,6 +7,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { assertEquals } from "@std/assert";
 import { AsyncRunner, type Task, TaskPriority } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { flush, quiet } from "../../support/tasks.ts";
 
 const storage = new AsyncLocalStorage<string>();
@@ -28,6 +29,7 @@ function busyRunner() {
 }
 
 Deno.test("submit() keeps the submitter's store for a queued task, also after a change of priority", async () => {
+  await using _ = nothingLeft();
   const { runner, open, holder } = busyRunner();
   const a = storage.run("a", () => runner.submit(look));
   const b = storage.run("b", () => runner.submit(look));
@@ -43,6 +45,7 @@ Deno.test("submit() keeps the submitter's store for a queued task, also after a 
 });
 
 Deno.test("gather() runs all its tasks, and reads its source, in the caller's store", async () => {
+  await using _ = nothingLeft();
   const { runner, open, holder } = busyRunner();
   const sourceSaw: unknown[] = [];
   function* tasks(): Iterable<typeof look> {
@@ -67,6 +70,7 @@ Deno.test("gather() runs all its tasks, and reads its source, in the caller's st
 
 for (const ordered of [true, false]) {
   Deno.test(`map({ ordered: ${ordered} }) calls its function in the store in which map was called`, async () => {
+    await using _ = nothingLeft();
     const { runner, open, holder } = busyRunner();
     const map = storage.run(
       "map",
@@ -90,6 +94,7 @@ for (const ordered of [true, false]) {
 }
 
 Deno.test("race() and any() run their tasks in the caller's store", async () => {
+  await using _ = nothingLeft();
   const { runner, open, holder } = busyRunner();
   const race = storage.run("race", () => runner.race([look, look]));
   const any = storage.run(
@@ -104,6 +109,7 @@ Deno.test("race() and any() run their tasks in the caller's store", async () => 
 });
 
 Deno.test("scope() runs body, tasks and clean-ups in the store in which they were given", async () => {
+  await using _ = nothingLeft();
   const { runner, open, holder } = busyRunner();
   const seen: Record<string, unknown> = {};
   const scope = storage.run("scope", () =>
@@ -134,6 +140,7 @@ Deno.test("scope() runs body, tasks and clean-ups in the store in which they wer
 });
 
 Deno.test("context.submit() gives a child the store of the task, in a lent slot too", async () => {
+  await using _ = nothingLeft();
   const { runner, open, holder } = busyRunner();
   const parent = storage.run("parent", () =>
     runner.submit(async (context) => {

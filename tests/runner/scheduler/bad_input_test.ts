@@ -11,6 +11,7 @@ import {
   ResourcePool,
   TaskScheduler,
 } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 type Wrong = readonly [
   options: unknown,
@@ -220,6 +221,7 @@ Deno.test("the other methods of TaskScheduler check their arguments", () => {
 Deno.test("a value of the wrong type is named wherever an option or an argument is taken", async () => {
   const runner = new AsyncRunner();
   const pool = new ResourcePool({ maxResources: 1, factory: () => 1 });
+  await using _ = nothingLeft({ runner, pool });
   // What TypeScript would not let through.
   const wrong = (value: unknown) => value as never;
   const signal = "signal must be an AbortSignal, got";

@@ -17,6 +17,7 @@ import {
   microtasks,
   unhandledRejections,
 } from "../../support/held_task.ts";
+import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
 
 /** What a promise rejects with. */
 function reasonOf(promise: Promise<unknown>): Promise<unknown> {
@@ -28,26 +29,9 @@ function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-/** Counts the listeners that a signal has. */
-function countListeners(signal: AbortSignal): () => number {
-  const listeners = new Set<unknown>();
-  let most = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...parameters: unknown[]) => {
-    listeners.add(parameters[1]);
-    most = Math.max(most, listeners.size);
-    assert(most <= 1, "more than one listener");
-    return Reflect.apply(addEventListener, signal, parameters);
-  };
-  signal.removeEventListener = (...parameters: unknown[]) => {
-    listeners.delete(parameters[1]);
-    return Reflect.apply(removeEventListener, signal, parameters);
-  };
-  return () => listeners.size;
-}
-
 Deno.test("cancel() of a queued task settles it at once with the reason, and it never starts", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const running = scheduler.submit(held.run);
   const never = new HeldTask();
@@ -65,6 +49,7 @@ Deno.test("cancel() of a queued task settles it at once with the reason, and it 
 
 Deno.test("cancel() without a reason rejects with an AbortError that names the task", async () => {
   const scheduler = new TaskScheduler({ paused: true });
+  await using _ = nothingLeft({ runner: scheduler });
   const handle = scheduler.submit(() => 1, { name: "report" });
   handle.cancel();
   const reason = await reasonOf(handle);
@@ -75,6 +60,7 @@ Deno.test("cancel() without a reason rejects with an AbortError that names the t
 
 Deno.test("cancel() without a reason of very many tasks in one turn makes few errors", async () => {
   const scheduler = new TaskScheduler({ paused: true });
+  await using _ = nothingLeft({ runner: scheduler });
   const cancelAll = async () => {
     const handles = Array.from(
       { length: 1_000 },
@@ -96,6 +82,7 @@ Deno.test("cancel() without a reason of very many tasks in one turn makes few er
 
 Deno.test("cancel() of a running task settles it at once, and its signal aborts with the same reason", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = scheduler.submit(held.run);
   const next = scheduler.submit(() => "next");
@@ -116,6 +103,7 @@ Deno.test("cancel() of a running task settles it at once, and its signal aborts 
 
 Deno.test("a task cancelled before it looked at its signal finds it aborted", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = scheduler.submit(held.run);
   await microtasks();
@@ -128,6 +116,7 @@ Deno.test("a task cancelled before it looked at its signal finds it aborted", as
 
 Deno.test("a task that ignores its signal keeps its slot until it really ends", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 2 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = [new HeldTask(), new HeldTask()];
   const handles = held.map((task) => scheduler.submit(task.run));
   const waiter = new HeldTask();
@@ -150,6 +139,7 @@ Deno.test("a task that ignores its signal keeps its slot until it really ends", 
 Deno.test("the late result and the late error of a cancelled task go nowhere and are not unhandled", async () => {
   const unhandled = await unhandledRejections(async () => {
     const scheduler = new TaskScheduler();
+    await using _ = nothingLeft({ runner: scheduler });
     for (const end of ["result", "error"]) {
       const held = new HeldTask<string>();
       const handle = scheduler.submit(held.run);
@@ -171,6 +161,7 @@ Deno.test("a cancelled handle that nobody awaits is no unhandled rejection, a fa
   const failure = new Error("failed");
   const unhandled = await unhandledRejections(async () => {
     const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+    await using _ = nothingLeft({ runner: scheduler });
     const held = new HeldTask();
     const running = scheduler.submit(held.run);
     const queued = scheduler.submit(() => 1);
@@ -196,6 +187,7 @@ Deno.test("cancel() in the same microtask as completion gives exactly one outcom
   for (let delay = 0; delay < 6; delay++) {
     for (const failing of [false, true]) {
       const scheduler = new TaskScheduler();
+      await using _ = nothingLeft({ runner: scheduler });
       const held = new HeldTask<string>();
       const handle = scheduler.submit(held.run);
       const outcomes: string[] = [];
@@ -224,6 +216,7 @@ Deno.test("cancel() in the same microtask as completion gives exactly one outcom
 
 Deno.test("cancel() by the task itself, before it returns", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const handle = scheduler.submit(() => {
     handle.cancel("by itself");
     return 1;
@@ -236,6 +229,7 @@ Deno.test("cancel() by the task itself, before it returns", async () => {
 
 Deno.test("a signal that is aborted already: the task is cancelled and never queued", async () => {
   const scheduler = new TaskScheduler({ paused: true });
+  await using _ = nothingLeft({ runner: scheduler });
   const reason = new Error("aborted before");
   const handle = scheduler.submit(() => 1, {
     signal: AbortSignal.abort(reason),
@@ -248,6 +242,10 @@ Deno.test("a signal that is aborted already: the task is cancelled and never que
 Deno.test("aborting a running and a waiting task in the same tick hangs nothing", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
   const controller = new AbortController();
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
   const { signal } = controller;
   const obedient = (context: { signal: AbortSignal }) =>
     new Promise<void>((_, reject) => {
@@ -274,6 +272,10 @@ Deno.test("aborted queued tasks hold no place in the rate limit, and what stands
     rateLimit: { limit: 1, interval: 1000 },
   });
   const controller = new AbortController();
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
   const first = scheduler.submit(() => "first");
   const aborted = [1, 2, 3].map(() =>
     scheduler.submit(() => "aborted", { signal: controller.signal })
@@ -292,6 +294,7 @@ Deno.test("aborted queued tasks hold no place in the rate limit, and what stands
 
 Deno.test("cancelling the heavy task at the head lets what it held up start", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 2 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const running = scheduler.submit(held.run);
   await microtasks();
@@ -308,7 +311,10 @@ Deno.test("cancelling the heavy task at the head lets what it held up start", as
 Deno.test("one abort listener for a signal that many tasks share, and none when they have settled", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 3 });
   const controller = new AbortController();
-  const count = countListeners(controller.signal);
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
   const handles = Array.from(
     { length: 100 },
     (_, index) =>
@@ -317,29 +323,32 @@ Deno.test("one abort listener for a signal that many tasks share, and none when 
         return index;
       }, { signal: controller.signal }),
   );
-  assertEquals(count(), 1);
+  assertEquals(abortListeners(controller.signal), 1);
   handles[50]?.cancel();
   await Promise.allSettled(handles);
   await scheduler.onIdle();
-  assertEquals(count(), 0);
+  assertEquals(abortListeners(controller.signal), 0);
 });
 
 Deno.test("1,000,000 queued tasks are cancelled by one signal in linear time", async () => {
   const scheduler = new TaskScheduler({ paused: true });
   const controller = new AbortController();
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
   const { signal } = controller;
-  const count = countListeners(signal);
   const options = { signal };
   const task = () => 1;
   const handles = new Array(1_000_000);
   for (let index = 0; index < handles.length; index++) {
     handles[index] = scheduler.submit(task, options);
   }
-  assertEquals([scheduler.size, count()], [1_000_000, 1]);
+  assertEquals([scheduler.size, abortListeners(signal)], [1_000_000, 1]);
   const start = performance.now();
   controller.abort("all of it");
   const took = performance.now() - start;
-  assertEquals([scheduler.size, count()], [0, 0]);
+  assertEquals([scheduler.size, abortListeners(signal)], [0, 0]);
   assertEquals(scheduler.stats().cancelled, 1_000_000);
   assertEquals(handles[0].state, "cancelled");
   assertEquals(await reasonOf(handles.at(-1)), "all of it");
@@ -353,6 +362,10 @@ Deno.test("the scheduler's signal cancels everything with its reason, and later 
     const scheduler = new TaskScheduler({
       maxConcurrent: 1,
       signal: controller.signal,
+    });
+    await using _ = nothingLeft({
+      runner: scheduler,
+      signals: [controller.signal],
     });
     const held = new HeldTask();
     const running = scheduler.submit(held.run);
@@ -379,11 +392,13 @@ Deno.test("the scheduler's signal cancels everything with its reason, and later 
 
 Deno.test("a scheduler whose signal is aborted from the start accepts nothing", async () => {
   const scheduler = new TaskScheduler({ signal: AbortSignal.abort("closed") });
+  await using _ = nothingLeft({ runner: scheduler });
   assertEquals(await reasonOf(scheduler.submit(() => 1)), "closed");
 });
 
 Deno.test("clear() rejects every queued handle with the reason, wakes onEmpty and leaves running ones alone", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask<string>();
   const running = scheduler.submit(held.run);
   await microtasks();
@@ -404,6 +419,7 @@ Deno.test("clear() rejects every queued handle with the reason, wakes onEmpty an
 
 Deno.test("clear() without a reason rejects with an AbortError; on an empty queue it does nothing", async () => {
   const scheduler = new TaskScheduler({ paused: true });
+  await using _ = nothingLeft({ runner: scheduler });
   scheduler.clear();
   const handle = scheduler.submit(() => 1);
   scheduler.clear();
@@ -427,6 +443,7 @@ Deno.test("clear() while observers submit in reply leaves what was started by th
       },
     },
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask<string>();
   const handles = [held, held, held].map((task) => scheduler.submit(task.run));
   scheduler.clear("cleared");

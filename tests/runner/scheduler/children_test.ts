@@ -22,6 +22,7 @@ import {
   TaskPriority,
 } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -59,6 +60,7 @@ Deno.test("context.submit() 1,000 deep with maxWorkers 1 finishes", async () => 
 
 Deno.test("context.submit() 10,000 deep is cancelled without a stack overflow, and all of it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   let open = 0;
   let deepest = false;
   const depth = async (context: TaskContext, left: number): Promise<void> => {
@@ -164,6 +166,7 @@ for (
 
 Deno.test("context.submit() gives a promise that chains like any other", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   assertEquals(
     await runner.submit(async (context) => {
       const child = context.submit(() => 1);
@@ -183,6 +186,7 @@ Deno.test("context.submit() gives a promise that chains like any other", async (
 
 Deno.test("context.submit() cancels the children with the reason that cancels the parent", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const reasons: unknown[] = [];
   const handles: TaskHandle<unknown>[] = [];
   const parent = runner.submit(async (context) => {
@@ -216,6 +220,7 @@ Deno.test("context.submit() cancels the children with the reason that cancels th
 Deno.test("context.submit() cancels the children with the parent's TimeoutError", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ runner });
   let child: TaskHandle<unknown> | undefined;
   const parent = errorOf(runner.submit(async (context) => {
     child = context.submit(untilAborted);
@@ -257,6 +262,7 @@ Deno.test("context.submit() lets no child outlive its parent: the parent ends wh
 
 Deno.test("context.submit() in a task that has ended or was cancelled is refused", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   let kept: TaskContext | undefined;
   await runner.submit((context) => {
     kept = context;
@@ -439,6 +445,7 @@ Deno.test("context.submit() lends the slot to a child behind one whose key has n
 
 Deno.test("context.submit() lends the slot to the children of a key in their order, once it has a place", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 2, maxPerKey: 1 });
+  await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const holder = runner.submit(() => gate, { key: "k" });
   const started: string[] = [];
@@ -465,6 +472,7 @@ Deno.test("context.submit() lends the slot to the children of a key in their ord
 
 Deno.test("a child whose slot is lent and who ignores its signal keeps the slot until it ends", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const parent = runner.submit(async (context) =>
     await context.submit(() => gate)
@@ -519,6 +527,7 @@ Deno.test("context.submit() in random families: the limit holds, nothing hangs, 
         using _clock = new FakeClock();
         const limit = 3;
         await using runner = new AsyncRunner({ maxWorkers: limit, maxPerKey });
+        await using _ = nothingLeft({ runner });
         const handles: TaskHandle<unknown>[] = [];
         let working = 0;
         let active = 0;
@@ -607,6 +616,7 @@ Deno.test("context.submit() in random families: the limit holds, nothing hangs, 
 
 Deno.test("context.progress() reaches onProgress while the task runs, and not after its end", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const seen: unknown[] = [];
   let kept: TaskContext | undefined;
   const handle = runner.submit(async (context) => {
@@ -631,6 +641,7 @@ Deno.test("context.progress() reaches onProgress while the task runs, and not af
 
 Deno.test("context.progress() survives an onProgress that throws", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   const { error: print } = console;
   const printed: unknown[][] = [];
   console.error = (...what) => printed.push(what);
@@ -658,6 +669,7 @@ Deno.test("context.progress() survives an onProgress that throws", async () => {
 
 Deno.test("context.shield() finishes after a cancel, and keeps the slot until then", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const order: string[] = [];
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const handle = runner.submit(async (context) => {
@@ -693,6 +705,7 @@ Deno.test("context.shield() that the task does not await keeps the slot all the 
 
 Deno.test("context.shield() gives the result and the error of its function", async () => {
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   assertEquals(await runner.submit((context) => context.shield(() => 5)), 5);
   await assertRejects(
     () =>
@@ -712,6 +725,7 @@ for (const [inner, outer] of [[50, 100], [100, 50]] as const) {
   Deno.test(`nested deadlines: the earlier one wins (child ${inner} ms, parent ${outer} ms)`, async () => {
     using clock = new FakeClock();
     await using runner = new AsyncRunner({ maxWorkers: 2 });
+    await using _ = nothingLeft({ runner });
     const start = performance.now();
     const ends: Record<string, number> = {};
     const end = (name: string) => () => {
@@ -738,6 +752,7 @@ for (const [inner, outer] of [[50, 100], [100, 50]] as const) {
 Deno.test("a deadline and a timeout: the earlier one wins, and the message names it", async () => {
   using clock = new FakeClock();
   await using runner = new AsyncRunner();
+  await using _ = nothingLeft({ runner });
   for (
     const [timeout, deadline, named] of [
       [30, 60, "timeout of 30 ms"],
@@ -764,6 +779,7 @@ Deno.test("onStall names who holds the slots and who waits, when plain nested su
     maxWorkers: 2,
     onStall: { after: 100, report: (stall) => stalls.push(stall) },
   });
+  await using _ = nothingLeft({ runner });
   const stuck = ["first", "second"].map((name) =>
     errorOf(runner.submit(
       // The mistake: not context.submit.
@@ -842,6 +858,7 @@ Deno.test("onStall looks again after a pause", async () => {
     maxWorkers: 1,
     onStall: { after: 100, report: () => stalls++ },
   });
+  await using _ = nothingLeft({ runner });
   const stuck = errorOf(runner.submit(() => runner.submit(() => 1)));
   await clock.settle();
   runner.scheduler.pause();
@@ -869,6 +886,7 @@ Deno.test("onStall whose report throws is reported itself, and the runner goes o
         },
       },
     });
+    await using _ = nothingLeft({ runner });
     const slow = runner.submit(() =>
       new Promise<void>((resolve) => setTimeout(resolve, 50))
     );

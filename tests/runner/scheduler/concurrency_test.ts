@@ -7,9 +7,11 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { TaskPriority, TaskScheduler } from "../../../runner/mod.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("maxConcurrent lowered below what is running interrupts nothing and takes effect as tasks end", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 3 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = Array.from({ length: 6 }, () => new HeldTask());
   const handles = held.map((task) => scheduler.submit(task.run));
   await microtasks();
@@ -135,9 +137,10 @@ Deno.test("weight above a limit that was lowered later: the task runs alone", as
 
 Deno.test("weight: a heavy task at the head is not starved by light ones behind it", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 4 });
+  const stop = new AbortController();
+  await using _ = nothingLeft({ runner: scheduler, signals: [stop.signal] });
   let lightStarts = 0;
   let lightBeforeHeavy = -1;
-  const stop = new AbortController();
   const flood = (): void => {
     lightStarts++;
     if (stop.signal.aborted || lightStarts > 10_000) return;
@@ -188,6 +191,7 @@ Deno.test("maxPerKey: no more of a key at once, and a blocked key does not block
 
 Deno.test("maxPerKey: a cancelled task that ignores its signal keeps its key's place", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 3, maxPerKey: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = [new HeldTask(), new HeldTask()];
   const [first, second] = held.map((task) =>
     scheduler.submit(task.run, { key: "a" })
@@ -244,6 +248,7 @@ Deno.test('maxPerKey: strings, numbers and symbols are keys, and 1 is not "1"', 
 
 Deno.test("maxPerKey: keys without work hold no memory, however many there were", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 10, maxPerKey: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   let next = 0;
   const round = async () => {
     const handles = Array.from(

@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import { TaskScheduler } from "../../../runner/mod.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** Whether a promise has resolved by now. */
 async function isDone(promise: Promise<void>): Promise<boolean> {
@@ -55,6 +56,7 @@ Deno.test("onIdle() waits for a task that another submits before it ends", async
 
 Deno.test("onIdle() waits for the real end of a cancelled task", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = scheduler.submit(held.run);
   await microtasks();
@@ -68,6 +70,7 @@ Deno.test("onIdle() waits for the real end of a cancelled task", async () => {
 Deno.test("onEmpty() resolves when the last task has started, or was cancelled or cleared", async () => {
   for (const how of ["start", "cancel", "clear"]) {
     const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+    await using _ = nothingLeft({ runner: scheduler });
     const first = new HeldTask();
     const second = new HeldTask();
     void scheduler.submit(first.run);
@@ -120,6 +123,7 @@ Deno.test("onSizeLessThan(0) is a RangeError, since a queue is never shorter tha
 
 Deno.test("onIdle() and the others reject with the reason of their signal, aborted before or later", async () => {
   const scheduler = new TaskScheduler({ paused: true });
+  await using _ = nothingLeft({ runner: scheduler });
   void scheduler.submit(() => 1);
   const reason = new Error("no longer of interest");
   for (
@@ -130,6 +134,7 @@ Deno.test("onIdle() and the others reject with the reason of their signal, abort
     ]
   ) {
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const waiting = wait(controller.signal).catch((error) => error);
     controller.abort(reason);
     assertStrictEquals(await waiting, reason);
@@ -165,8 +170,12 @@ Deno.test("ready() of a producer that gives up, or passes and submits nothing, h
     maxQueue: 1,
     paused: true,
   });
-  scheduler.submit(() => {});
   const controller = new AbortController();
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
+  scheduler.submit(() => {});
   const gaveUp = scheduler.ready(controller.signal).catch((reason) => reason);
   const passedOnly = scheduler.ready();
   const next = scheduler.ready();

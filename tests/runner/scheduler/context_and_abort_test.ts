@@ -12,6 +12,7 @@ import {
 } from "../../../runner/mod.ts";
 import { timers } from "../../../_internal/timer_queue.ts";
 import { HeldTask, microtasks, watched } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("a queued task sees its submitter's store, also after a priority change", async () => {
   const storage = new AsyncLocalStorage<string>();
@@ -100,6 +101,7 @@ async function abortedAfter(steps: number): Promise<boolean> {
 }
 
 Deno.test("the same program aborted after its first step, its second, and so on to the end, loses nothing", async () => {
+  await using _ = nothingLeft();
   let steps = 0;
   while (!await abortedAfter(steps)) {
     steps++;

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { macrotask } from "../../../_internal/macrotask.ts";
 import { TaskScheduler } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 /**
@@ -34,6 +35,7 @@ async function mostInOneTurn(
 
 Deno.test("200,000 tasks that never leave the microtask queue let timers and I/O have their turn", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 10 });
+  await using _ = nothingLeft({ runner: scheduler });
   let count = 0;
   const most = await mostInOneTurn((ran) =>
     Promise.all(Array.from({ length: 10 }, async () => {

@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import { type Task, TaskScheduler } from "../../../runner/mod.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("100,000 tasks that return synchronously: no recursion, and the slot is free after each", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 2 });
@@ -33,6 +34,7 @@ Deno.test("100,000 tasks that return synchronously: no recursion, and the slot i
 
 Deno.test("100,000 tasks that throw synchronously: no recursion, and the slot is free after each", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 2 });
+  await using _ = nothingLeft({ runner: scheduler });
   const error = new Error("no");
   const handles = Array.from({ length: 100_000 }, () =>
     scheduler.submit(() => {
@@ -62,6 +64,7 @@ Deno.test("100,000 tasks, each submitted by the one before in the moment it runs
 
 Deno.test("a task may return a foreign thenable", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const thenable: PromiseLike<number> = {
     then: (resolve) => {
       resolve?.(5);
@@ -87,6 +90,7 @@ Deno.test("a task may return a foreign thenable", async () => {
 
 Deno.test("a thenable that settles twice counts once", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const twice = {
     then(resolve: (value: number) => void, reject: (reason: unknown) => void) {
       resolve(1);
@@ -103,6 +107,7 @@ Deno.test("a thenable that settles twice counts once", async () => {
 
 Deno.test("a thenable whose then getter throws fails the task with that error", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const error = new Error("no then for you");
   const hostile = {
     get then(): never {
@@ -139,6 +144,7 @@ Deno.test("a task may return undefined, null, an object with a then that is no f
 
 Deno.test("a task may throw undefined, and that is a failure", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   for (
     const task of [() => {
       throw undefined;
@@ -163,6 +169,7 @@ Deno.test("a task's function is called without a this, and with the context only
 
 Deno.test("context.progress() goes to onProgress while the task runs, and no longer", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const seen: unknown[] = [];
   const held = new HeldTask();
   const handle = scheduler.submit(held.run, {
@@ -180,6 +187,7 @@ Deno.test("context.progress() goes to onProgress while the task runs, and no lon
 
 Deno.test("an onProgress that throws is reported and changes nothing for the task", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const reports: unknown[][] = [];
   const { error } = console;
   console.error = (...parts: unknown[]) => reports.push(parts);

@@ -19,6 +19,7 @@ import {
   TaskScheduler,
 } from "../../../runner/mod.ts";
 import { HeldTask, microtasks, watched } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 const { CRITICAL, HIGH, NORMAL, LOW, BACKGROUND } = TaskPriority;
 
@@ -64,6 +65,7 @@ async function assertDropped(
 }
 
 Deno.test('overflow "reject" turns away what comes when maxQueue tasks wait, and not one earlier', async () => {
+  await using _ = nothingLeft();
   const { scheduler, submit, finish } = await fullScheduler("reject");
   const a = submit("a");
   const b = submit("b");
@@ -79,6 +81,7 @@ Deno.test('overflow "reject" turns away what comes when maxQueue tasks wait, and
 });
 
 Deno.test('overflow "drop-oldest" drops what has waited longest, whatever its level', async () => {
+  await using _ = nothingLeft();
   const { submit, finish } = await fullScheduler("drop-oldest");
   const a = submit("a", HIGH);
   const b = submit("b", LOW);
@@ -91,6 +94,7 @@ Deno.test('overflow "drop-oldest" drops what has waited longest, whatever its le
 });
 
 Deno.test('overflow "drop-oldest" finds the oldest also after changes of priority', async () => {
+  await using _ = nothingLeft();
   const { submit, finish } = await fullScheduler("drop-oldest");
   const a = submit("a", LOW);
   submit("b", HIGH);
@@ -101,6 +105,7 @@ Deno.test('overflow "drop-oldest" finds the oldest also after changes of priorit
 });
 
 Deno.test('overflow "drop-lowest" drops the youngest of the least urgent level', async () => {
+  await using _ = nothingLeft();
   const { submit, finish } = await fullScheduler("drop-lowest");
   const a = submit("a", LOW);
   const b = submit("b", LOW);
@@ -112,6 +117,7 @@ Deno.test('overflow "drop-lowest" drops the youngest of the least urgent level',
 });
 
 Deno.test('overflow "drop-lowest" never drops what is more urgent than the newcomer, or as urgent', async () => {
+  await using _ = nothingLeft();
   const { submit, finish } = await fullScheduler("drop-lowest");
   submit("a", HIGH);
   submit("b", NORMAL);
@@ -121,6 +127,7 @@ Deno.test('overflow "drop-lowest" never drops what is more urgent than the newco
 });
 
 Deno.test('overflow "drop-lowest" finds the youngest also after changes of priority', async () => {
+  await using _ = nothingLeft();
   const { submit, finish } = await fullScheduler("drop-lowest");
   const a = submit("a", HIGH);
   const b = submit("b", LOW);
@@ -131,6 +138,7 @@ Deno.test('overflow "drop-lowest" finds the youngest also after changes of prior
 });
 
 Deno.test('overflow "wait" accepts beyond maxQueue, and ready() waits for a place', async () => {
+  await using _ = nothingLeft();
   const { scheduler, submit, finish } = await fullScheduler("wait");
   await scheduler.ready();
   const a = submit("a");
@@ -150,10 +158,11 @@ Deno.test('overflow "wait" accepts beyond maxQueue, and ready() waits for a plac
 });
 
 Deno.test("ready() rejects with the signal's reason, and the same for one that is aborted already", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const { scheduler, submit, finish } = await fullScheduler("wait");
   submit("a");
   submit("b");
-  const controller = new AbortController();
   const ready = watched(scheduler.ready(controller.signal));
   const reason = new Error("no more");
   controller.abort(reason);
@@ -174,6 +183,7 @@ Deno.test("maxQueue does not count what finds a free slot in the same turn", asy
       maxQueue: 1,
       overflow,
     });
+    await using _ = nothingLeft({ runner: scheduler });
     const held = new HeldTask<string>();
     const handles = [1, 2, 3].map(() => scheduler.submit(held.run));
     const refused = watched(scheduler.submit(held.run));
@@ -194,6 +204,7 @@ Deno.test("maxQueue 0 accepts what can start at once and nothing else: a bulkhea
     maxQueue: 0,
     overflow: "reject",
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask<string>();
   const handles = [scheduler.submit(held.run), scheduler.submit(held.run)];
   await assertRejects(() => scheduler.submit(held.run), QueueFullError);
@@ -211,6 +222,7 @@ Deno.test("maxQueue 0 never rejects while fewer callers than slots are at it", a
     maxQueue: 0,
     overflow: "reject",
   });
+  await using _ = nothingLeft({ runner: scheduler });
   let count = 0;
   await Promise.all([1, 2, 3, 4].map(async () => {
     for (let round = 0; round < 5000; round++) {
@@ -248,6 +260,7 @@ Deno.test("maxQueue holds for heavy tasks and for keys without a free place", as
     maxPerKey: 1,
     overflow: "reject",
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const first = scheduler.submit(held.run, { key: "a", weight: 2 });
   await microtasks();
@@ -275,6 +288,10 @@ Deno.test("a newcomer whose signal aborts while room is made for it is cancelled
     overflow: "reject",
   });
   const controller = new AbortController();
+  await using _ = nothingLeft({
+    runner: scheduler,
+    signals: [controller.signal],
+  });
   const first = scheduler.submit(() => controller.abort("meanwhile"));
   const second = scheduler.submit(() => "second", {
     signal: controller.signal,
@@ -378,6 +395,7 @@ Deno.test("overflow: a task that is cancelled by the drop that makes room for it
     overflow: "drop-oldest",
   });
   const runner = new AsyncRunner({ scheduler });
+  await using _ = nothingLeft({ runner: [scheduler, runner] });
   const held = new HeldTask();
   const running = scheduler.submit(held.run);
   await microtasks();

@@ -18,6 +18,7 @@ import {
 import { macrotask } from "../../../_internal/macrotask.ts";
 import { heapUsed } from "../../support/heap.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { randomNumbers } from "../../support/random.ts";
 
 const { CRITICAL, HIGH, NORMAL, LOW, BACKGROUND } = TaskPriority;
@@ -79,6 +80,7 @@ Deno.test("submit() starts nothing before its caller goes on, so that submits of
 
 Deno.test("TaskHandle is a promise with id, name, state and priority", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask<number>();
   const handle = scheduler.submit(held.run, {
     name: "fetch prices",
@@ -116,6 +118,7 @@ Deno.test("TaskHandle is a promise with id, name, state and priority", async () 
 
 Deno.test("TaskHandle works with then, catch, finally, Promise.all, race and allSettled", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const one = () => scheduler.submit(() => 1);
   const two = () => scheduler.submit(() => Promise.reject(new Error("two")));
   assertEquals(await one().then((value) => value + 1), 2);
@@ -208,6 +211,7 @@ for (
       paused: true,
       ...options,
     });
+    await using _ = nothingLeft({ runner: scheduler });
     const started: number[] = [];
     const handles: TaskHandle<void>[] = [];
     const submit = () => {
@@ -247,6 +251,7 @@ for (
 
 Deno.test("setPriority() on a running or settled task has no effect and does not throw", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const running = scheduler.submit(held.run);
   const queued = scheduler.submit(() => 1);

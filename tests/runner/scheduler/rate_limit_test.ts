@@ -10,6 +10,7 @@ import { macrotask } from "../../../_internal/macrotask.ts";
 import { timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HeldTask } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("rateLimit lets `limit` tasks start at once and the next when the interval is over", async () => {
   using clock = new FakeClock();
@@ -136,6 +137,10 @@ Deno.test("rateLimit: no timer is left when the queue is empty, however it becam
     const scheduler = new TaskScheduler({
       rateLimit: { limit: 1, interval: 500 },
     });
+    await using _ = nothingLeft({
+      runner: scheduler,
+      signals: [controller.signal],
+    });
     void scheduler.submit(() => {});
     const handle = scheduler.submit(() => {}, { signal: controller.signal });
     await clock.tick();
@@ -207,6 +212,7 @@ Deno.test("rateLimit: no timer is left when its time came while the thread was b
     maxConcurrent: 2,
     rateLimit: { limit: 1, interval: 30 },
   });
+  await using _ = nothingLeft({ runner: scheduler });
   const before = timers.size;
   await scheduler.submit(() => {});
   const second = scheduler.submit(() => {});

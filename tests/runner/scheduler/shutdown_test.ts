@@ -19,6 +19,7 @@ import {
   TaskScheduler,
 } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   aborted,
   errorOf,
@@ -44,6 +45,7 @@ const KINDS: Record<
 
 for (const [kind, make] of Object.entries(KINDS)) {
   Deno.test(`shutdown() during a rush lets everything that was accepted finish (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(3);
     let ran = 0;
     const handles = Array.from(
@@ -68,6 +70,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`submit(), gather(), map(), race() and scope() are refused after shutdown() (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     const ending = runner.shutdown();
     for (const round of ["during", "after"]) {
@@ -89,6 +92,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown({ wait: false }) cancels everything within the turn, and nothing queued starts (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(1);
     let started = 0;
     const running = runner.submit(untilAborted, { name: "running" });
@@ -114,6 +118,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown({ wait: false }) in the turn of the submit starts nothing (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(5);
     let started = 0;
     const handle = runner.submit(() => ++started);
@@ -122,6 +127,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown({ timeout }) cuts off what takes longer, and names a task that never ends (${kind})`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const { runner, scheduler } = make(4);
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
@@ -160,6 +166,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() returns as soon as everything has ended, before its timeout (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     const handle = runner.submit(() => quiet());
     await runner.shutdown({ timeout: 60_000 });
@@ -167,6 +174,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() twice joins the first, and the more impatient call wins (${kind})`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const { runner } = make(2);
     const handle = runner.submit(untilAborted);
@@ -184,6 +192,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() from within a task ends by its timeout, and the task is told (${kind})`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const { runner } = make(2);
     const seen: unknown[] = [];
@@ -198,6 +207,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() from within a task that does not await it waits for that task (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     let ending: Promise<unknown> | undefined;
     let ended = false;
@@ -213,6 +223,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() waits for shielded work however long it takes, and for the task after it (${kind})`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const { runner } = make(2);
     const order: string[] = [];
@@ -241,6 +252,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() waits for the shielded work of a child (${kind})`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const { runner } = make(3);
     const order: string[] = [];
@@ -265,6 +277,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() lets an open scope go on: it is accepted work (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     const order: string[] = [];
     const scope = runner.scope(async (scope) => {
@@ -283,6 +296,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() that cuts off cancels open scopes, their bodies included (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     const order: string[] = [];
     const scope = errorOf(runner.scope(async (scope) => {
@@ -300,6 +314,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`await using waits for everything, and keeps the original error (${kind})`, async () => {
+    await using _ = nothingLeft();
     const failure = new Error("original");
     let ended = false;
     let handle: TaskHandle<void> | undefined;
@@ -317,6 +332,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 
   Deno.test(`shutdown() names wrong options, and ends nothing then (${kind})`, async () => {
+    await using _ = nothingLeft();
     const { runner } = make(2);
     for (
       const [options, message] of [
@@ -341,6 +357,7 @@ Deno.test("shutdown() of a runner that shares its scheduler leaves the tasks of 
   await using scheduler = new TaskScheduler({ maxConcurrent: 4 });
   const one = new AsyncRunner({ scheduler });
   await using other = new AsyncRunner({ scheduler });
+  await using _ = nothingLeft({ runner: [scheduler, one, other] });
   const { promise: gate, resolve: open } = Promise.withResolvers<string>();
   const others = [
     scheduler.submit(() => gate),
@@ -361,6 +378,7 @@ Deno.test("shutdown() of a runner that shares its scheduler leaves the tasks of 
 Deno.test("shutdown() of a shared scheduler ends the runners that share it", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 4 });
   const runner = new AsyncRunner({ scheduler });
+  await using _ = nothingLeft({ runner: [scheduler, runner] });
   const scope = errorOf(runner.scope((scope) => aborted(scope.signal)));
   const gathered = errorOf(runner.gather([untilAborted]));
   await quiet();
@@ -392,6 +410,7 @@ Deno.test("onIdle() of a runner that shares its scheduler looks at its own tasks
 
 Deno.test("shutdown() of a paused runner lets its tasks finish", async () => {
   const runner = new AsyncRunner({ paused: true });
+  await using _ = nothingLeft({ runner });
   const handle = runner.submit(() => 1);
   await quiet();
   assertEquals(handle.state, "queued");
@@ -401,6 +420,7 @@ Deno.test("shutdown() of a paused runner lets its tasks finish", async () => {
 
 Deno.test("shutdown() while an abort listener submits, cancels and shuts down again, ends everything", async () => {
   const runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const late: TaskHandle<unknown>[] = [];
   const again: Promise<unknown>[] = [];
   const handles: TaskHandle<unknown>[] = [];

@@ -13,6 +13,7 @@ import { TaskPriority, TaskScheduler } from "../../../runner/mod.ts";
 import { timers } from "../../../_internal/timer_queue.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HeldTask, watched } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** Asserts that a handle rejected with a TimeoutError, and returns its message. */
 async function timeoutOf(handle: Promise<unknown>): Promise<string> {
@@ -25,6 +26,7 @@ async function timeoutOf(handle: Promise<unknown>): Promise<string> {
 Deno.test("timeout counts running time, not queueing", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const first = new HeldTask();
   void scheduler.submit(first.run);
   const held = new HeldTask();
@@ -52,6 +54,7 @@ Deno.test("timeout counts running time, not queueing", async () => {
 Deno.test("timeout is over when the task ends in time: no timer is left", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const handles = [
     scheduler.submit(() => 1, { timeout: 1000 }),
     scheduler.submit(() => 2, { deadline: performance.now() + 1000 }),
@@ -68,6 +71,7 @@ Deno.test("timeout is over when the task ends in time: no timer is left", async 
 Deno.test("deadline counts queueing too: expired in the queue, the task never starts", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const first = new HeldTask();
   void scheduler.submit(first.run);
   const held = new HeldTask();
@@ -88,6 +92,7 @@ Deno.test("deadline counts queueing too: expired in the queue, the task never st
 
 Deno.test("deadline that passes while a task keeps the thread busy: what waited never starts", async () => {
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const deadline = performance.now() + 20;
   const busy = scheduler.submit(() => {
@@ -108,6 +113,7 @@ Deno.test("deadline that passes while a task keeps the thread busy: what waited 
 Deno.test("deadline exactly now when its turn comes: neither what waited nor a child that waited starts", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler({ maxConcurrent: 1 });
+  await using _ = nothingLeft({ runner: scheduler });
   const deadline = performance.now() + 100;
   const first = new HeldTask();
   const child = new HeldTask();
@@ -134,6 +140,7 @@ Deno.test("deadline exactly now when its turn comes: neither what waited nor a c
 Deno.test("deadline aborts a running task", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = watched(scheduler.submit(held.run, {
     deadline: performance.now() + 100,
@@ -148,6 +155,7 @@ Deno.test("deadline aborts a running task", async () => {
 Deno.test("timeout and deadline: the earlier one wins", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = watched(scheduler.submit(held.run, {
     deadline: performance.now() + 1000,
@@ -162,6 +170,7 @@ Deno.test("timeout and deadline: the earlier one wins", async () => {
 Deno.test("deadline in the past, or now: the task fails at once and is never queued", async () => {
   using _clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   for (const deadline of [performance.now(), 0, -5, -Infinity]) {
     const held = new HeldTask();
     const handle = watched(scheduler.submit(held.run, { deadline }));
@@ -174,6 +183,7 @@ Deno.test("deadline in the past, or now: the task fails at once and is never que
 
 Deno.test("timeout 0: the task fails at once", async () => {
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const handle = watched(
     scheduler.submit(() => 1, { timeout: 0, name: "none" }),
   );
@@ -184,6 +194,7 @@ Deno.test("timeout 0: the task fails at once", async () => {
 Deno.test("timeout and deadline of Infinity are none, and set no timer", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask<string>();
   const handle = watched(scheduler.submit(held.run, {
     timeout: Infinity,
@@ -239,6 +250,7 @@ Deno.test("timeout or deadline that is NaN, negative or no number is an error th
 Deno.test("timeout above 2^31 - 1 ms waits as long as it says", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const month = 2 ** 31 + 5000;
   const held = new HeldTask();
   const handle = watched(scheduler.submit(held.run, { timeout: month }));
@@ -263,6 +275,7 @@ Deno.test("timeout above 2^31 - 1 ms waits as long as it says", async () => {
 Deno.test("a cancelled task's time limit is over: nothing fires later", async () => {
   using clock = new FakeClock();
   const scheduler = new TaskScheduler();
+  await using _ = nothingLeft({ runner: scheduler });
   const held = new HeldTask();
   const handle = watched(scheduler.submit(held.run, { timeout: 100 }));
   await clock.tick(10);

@@ -9,6 +9,7 @@ import {
   DisposedError,
   OffloadError,
 } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const module = new URL("../fixtures/offloaded.ts", import.meta.url);
@@ -43,8 +44,9 @@ testWith(
   ["read"],
   "AsyncRunner.offload() ends an endless loop when it is cancelled, and the slot is free",
   async () => {
-    await using runner = new AsyncRunner({ maxWorkers: 1 });
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
+    await using runner = new AsyncRunner({ maxWorkers: 1 });
     const flag = new Int32Array(new SharedArrayBuffer(4));
     const endless = runner.offload(module, "foreverAfter", [flag], {
       signal: controller.signal,
@@ -76,6 +78,7 @@ testWith(
   ["read"],
   "AsyncRunner.offload() says what is wrong when the function is not exported",
   async () => {
+    await using _ = nothingLeft();
     await using runner = new AsyncRunner();
     const error = await assertRejects(() => runner.offload(module, "missing"));
     assertInstanceOf(error, OffloadError);
@@ -88,6 +91,7 @@ testWith(
   "AsyncRunner.offload() rejects after a shutdown",
   async () => {
     const runner = new AsyncRunner();
+    await using _ = nothingLeft({ runner });
     await runner.shutdown();
     await assertRejects(
       () => runner.offload(module, "add", [1, 2]),

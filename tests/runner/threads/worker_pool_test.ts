@@ -16,6 +16,7 @@ import { fromFileUrl } from "@std/path";
 import { DisposedError, OffloadError } from "../../../runner/mod.ts";
 import { WorkerPool } from "../../../runner/threads/worker_pool.ts";
 import { unhandledRejections } from "../../support/held_task.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const module = new URL("../fixtures/offloaded.ts", import.meta.url);
@@ -60,9 +61,10 @@ testWith(
   ["read"],
   "WorkerPool.run() ends an endless loop when the signal aborts, and heals",
   async () => {
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const flag = new Int32Array(new SharedArrayBuffer(4));
-    const controller = new AbortController();
     const endless = pool.run(module, "foreverAfter", [flag], {
       signal: controller.signal,
     });
@@ -80,6 +82,7 @@ testWith(
   ["read"],
   "WorkerPool.run() keeps no worker that was ended, and ends none that has answered",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const { signal, abort } = abortable();
     assertEquals(await pool.run(module, "threadCalls", [], { signal }), 1);
@@ -100,6 +103,7 @@ testWith(
   ["read"],
   "WorkerPool.run() aborted between the hand-over of a worker and the call leaves the worker alone",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     assertEquals(await pool.run(module, "threadCalls", []), 1);
     const { signal, abort } = abortable();
@@ -114,6 +118,7 @@ testWith(
   ["read"],
   "WorkerPool disposed of after arguments that could not be sent leaves no rejection behind",
   async () => {
+    await using _ = nothingLeft();
     const pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const unhandled = await unhandledRejections(async () => {
       await assertRejects(
@@ -130,9 +135,10 @@ testWith(
   ["read"],
   "WorkerPool.run() aborted while it waits for a worker leaves the workers alone",
   async () => {
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const first = pool.run(module, "later", ["first"]);
-    const controller = new AbortController();
     const second = pool.run(module, "add", [1, 1], {
       signal: controller.signal,
     });
@@ -152,6 +158,7 @@ testWith(
   ["read"],
   "WorkerPool.run() keeps an error's name, message, own fields, cause and remote stack",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const error = await assertRejects(
       () => pool.run(module, "failDeepInside", []),
@@ -210,6 +217,7 @@ testWith(
   ["read"],
   "WorkerPool.run() rejects the task of a worker that dies, and heals",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const deaths: [string, RegExp, RegExp | undefined][] = [
       ["closeItself", /ended itself by close\(\)/, undefined],
@@ -251,6 +259,7 @@ testWith(
   ["read"],
   "WorkerPool.run() says clearly what cannot be called or sent",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const missing = await assertRejects(
       () => pool.run(module, "subtract", []),
@@ -292,6 +301,7 @@ testWith(
 );
 
 Deno.test("WorkerPool.run() refuses relative addresses and says what to write instead", async () => {
+  await using _ = nothingLeft();
   await using pool = new WorkerPool();
   for (const url of ["./module.ts", "module.ts", "/module.ts", "C:\\m.ts", 5]) {
     await assertRejects(
@@ -317,6 +327,7 @@ testWith(
   ["read"],
   "WorkerPool reports a worker that dies of what a call left behind, and heals",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const { promise: told, resolve } = Promise.withResolvers<unknown[]>();
     const original = console.error;
@@ -352,6 +363,7 @@ testWith(
   ["read", "run"],
   "WorkerPool lets a process end when its workers have been idle",
   async () => {
+    await using _ = nothingLeft();
     const pool = new URL(
       "../../../runner/threads/worker_pool.ts",
       import.meta.url,
@@ -384,6 +396,7 @@ testWith(
   ["read"],
   "WorkerPool disposed of while workers are busy rejects their calls and ends them",
   async () => {
+    await using _ = nothingLeft();
     const pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const busy = assertRejects(
       () => pool.run(module, "forever", []),
@@ -404,6 +417,7 @@ testWith(
 );
 
 Deno.test("WorkerPool.run() says so where there are no workers", async () => {
+  await using _ = nothingLeft();
   const original = globalThis.Worker;
   // deno-lint-ignore no-explicit-any -- a runtime without the global
   delete (globalThis as any).Worker;

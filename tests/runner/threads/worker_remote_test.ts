@@ -7,6 +7,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { walk } from "@std/fs";
 import { fromFileUrl, toFileUrl } from "@std/path";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { testWith } from "../../support/permissions.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 
@@ -78,6 +79,7 @@ testWith(
   ["run", "read"],
   "WorkerPool says which permission a local module needs",
   async () => {
+    await using _ = nothingLeft();
     const text = await run(
       `import { WorkerPool } from ${
         JSON.stringify(new URL("runner/threads/worker_pool.ts", ROOT).href)
@@ -103,6 +105,7 @@ testWith(
   ["run", "read", "write"],
   "WorkerPool says so when its worker's script is missing, as in a bundle",
   async () => {
+    await using _ = nothingLeft();
     await using directory = await TemporaryDirectory.create();
     const root = fromFileUrl(ROOT);
     for (const folder of ["runner", "telemetry", "_internal"]) {
