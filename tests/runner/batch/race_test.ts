@@ -56,6 +56,7 @@ Deno.test("race() rejects when the first to end fails", async () => {
 
 Deno.test("race() never starts the losers that still wait", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   let started = 0;
   assertEquals(
     await runner.race<number>([() => 0, () => ++started, () => ++started]),

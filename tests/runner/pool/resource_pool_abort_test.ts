@@ -93,11 +93,11 @@ function assertNoAssertionFailed(results: PromiseSettledResult<unknown>[]) {
 }
 
 Deno.test("ResourcePool is missing nothing after an abort at any step", async () => {
-  await using _ = nothingLeft();
   const steps = await length();
   assert(steps > 20, `${steps} steps are too few to mean anything`);
   for (let at = 0; at <= steps; at++) {
     const { pool, controller, alive, start, calm } = program();
+    await using _ = nothingLeft({ pool, signals: [controller.signal] });
     const running = start();
     for (let count = 0; count < at; count++) await step();
     controller.abort(`at step ${at}`);
@@ -126,10 +126,10 @@ Deno.test("ResourcePool is missing nothing after an abort at any step", async ()
 });
 
 Deno.test("ResourcePool has cleaned up everything after a close at any step", async () => {
-  await using _ = nothingLeft();
   const steps = await length();
   for (let at = 0; at <= steps; at++) {
     const { pool, alive, start } = program();
+    await using _ = nothingLeft({ pool });
     const running = start();
     for (let count = 0; count < at; count++) await step();
     const closing = pool.close();
@@ -144,6 +144,7 @@ Deno.test("ResourcePool has served all who waited after a drain at any step", as
   const steps = await length();
   for (let at = 1; at <= steps; at++) {
     const { pool, start } = program();
+    await using _ = nothingLeft({ pool });
     const running = start();
     for (let count = 0; count < at; count++) await step();
     const draining = pool.drain();

@@ -235,6 +235,7 @@ Deno.test("context.submit() cancels the children with the parent's TimeoutError"
 
 Deno.test("context.submit() lets no child outlive its parent: the parent ends when they have", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
+  await using _ = nothingLeft({ runner });
   const order: string[] = [];
   const started = Promise.withResolvers<string>();
   const parent = runner.submit((context) => {

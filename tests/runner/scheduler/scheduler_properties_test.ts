@@ -11,6 +11,7 @@ import {
   TaskPriority,
 } from "../../../runner/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { SchedulerModel, type Step } from "../../support/scheduler_model.ts";
 
 /** Fixed, so that every run checks the same programs; any other value must hold as well. */
@@ -126,7 +127,9 @@ async function check(
       async (options, steps) => {
         // Time stands still unless a step moves it, so that no run depends on the machine.
         using clock = new FakeClock();
-        await new SchedulerModel(options, clock).run(steps);
+        const model = new SchedulerModel(options, clock);
+        await using _ = nothingLeft({ runner: model.scheduler });
+        await model.run(steps);
       },
     ),
     { numRuns, seed: SEED },

@@ -184,6 +184,7 @@ testWith(
   ["read"],
   "WorkerPool.run() keeps what is thrown when it is no ordinary error",
   async () => {
+    await using _ = nothingLeft();
     await using pool = new WorkerPool({ maxWorkers: 1, idleTimeout });
     const thrown = (name: string, args: unknown[] = []) =>
       pool.run(module, name, args).then(
