@@ -7,6 +7,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { sleep } from "../../_internal/sleep.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 Deno.test("sleep() resolves after its time and not before", async () => {
   using clock = new FakeClock();
@@ -20,6 +21,7 @@ Deno.test("sleep() resolves after its time and not before", async () => {
 
 Deno.test("sleep() rejects with the signal's reason at once, and leaves no timer behind", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const reason = { why: "abort" };
   const slept = sleep(1e6, controller.signal).catch((error) => error);
   assertEquals(timers.size, 1);
@@ -34,8 +36,9 @@ Deno.test("sleep() rejects with the signal's reason at once, and leaves no timer
 });
 
 Deno.test("sleep() is not disturbed by an abort after its end", async () => {
-  using clock = new FakeClock();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  using clock = new FakeClock();
   const slept = sleep(5, controller.signal);
   await clock.tick(5);
   controller.abort();
@@ -44,6 +47,7 @@ Deno.test("sleep() is not disturbed by an abort after its end", async () => {
 
 Deno.test("sleep(Infinity) waits until the abort", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const slept = sleep(Infinity, controller.signal).catch((error) => error);
   assertEquals(timers.size, 0);
   controller.abort("now");

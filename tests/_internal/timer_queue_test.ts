@@ -12,6 +12,7 @@ import {
 } from "../../_internal/timer_queue.ts";
 import { now } from "../../_internal/clock.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 import { testWith } from "../support/permissions.ts";
 
 Deno.test("TimerQueue tells each entry once, in the order of time and then of adding, and no removed one", async () => {
@@ -135,6 +136,7 @@ Deno.test("TimerQueue ends although a target adds itself again without a delay",
 });
 
 Deno.test("TimerQueue loses no entry when a target throws", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const queue = new TimerQueue(true);
   const told: number[] = [];
@@ -211,6 +213,7 @@ testWith(
   ["run", "read"],
   "TimerQueue keeps the process alive for no later timer that an earlier one has replaced",
   async () => {
+    await using _ = nothingLeft();
     const module = new URL("../../_internal/timer_queue.ts", import.meta.url);
     const program = `
       import { timers } from ${JSON.stringify(module.href)};

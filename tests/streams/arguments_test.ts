@@ -8,6 +8,7 @@ import {
   AsyncStream,
   asyncWindow,
 } from "../../streams/mod.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 /** What nobody may give, though its type says so. */
 // deno-lint-ignore no-explicit-any
@@ -77,6 +78,7 @@ Deno.test("whatever takes options refuses what is no object, at the call that gi
 });
 
 Deno.test("whatever answers with a promise rejects options that are no object, and a signal that is none", async () => {
+  await using _ = nothingLeft();
   for (const [name, take] of rejectingTakers) {
     for (const options of [null, 3, "fast", true]) {
       const error = await take(options).then(() => "accepted", (e) => e);
@@ -318,6 +320,7 @@ Deno.test("every number out of range and every unknown word is a RangeError that
 });
 
 Deno.test("what a given function returns is looked at when it is used", async () => {
+  await using _ = nothingLeft();
   const failing = AsyncStream.from<number>(() => {
     throw new Error("down");
   });
@@ -361,6 +364,7 @@ Deno.test("what a given function returns is looked at when it is used", async ()
 });
 
 Deno.test("retry() and batchBytes() await what their functions promise", async () => {
+  await using _ = nothingLeft();
   let attempts = 0;
   const seen: unknown[] = [];
   const flaky = AsyncStream.from(() => {

@@ -15,6 +15,7 @@ import {
   settle,
   syncProbe,
 } from "./support/probe.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 /** 0, 1, 2 … and the reasons for which it was cancelled. */
 function cancellable(): {
@@ -50,6 +51,7 @@ for (
   ] as const
 ) {
   Deno.test(`AsyncStream.timeout() does not wait for a function that hangs, with ${name}`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const source = asyncProbe();
     const failing = failureOf(
@@ -62,6 +64,7 @@ for (
   });
 
   Deno.test(`AsyncStream.map() tells the source why it is left, with ${name}`, async () => {
+    await using _ = nothingLeft();
     const { readable, reasons } = cancellable();
     const reader = AsyncStream.from(readable).map((n) => n, options)
       .toReadableStream().getReader();
@@ -79,6 +82,7 @@ for (
 }
 
 Deno.test("AsyncStream of a ReadableStream that was closed unread is consumed, not empty", async () => {
+  await using _ = nothingLeft();
   const { readable, reasons } = cancellable();
   const stream = AsyncStream.from(readable);
   assertEquals(await stream.take(0).collect(), []);
@@ -88,6 +92,7 @@ Deno.test("AsyncStream of a ReadableStream that was closed unread is consumed, n
 });
 
 Deno.test("AsyncStream.through() says that a transform is in use, and closes the source", async () => {
+  await using _ = nothingLeft();
   const written = new TransformStream<number, number>();
   written.writable.getWriter();
   const read = new TransformStream<number, number>();
@@ -105,6 +110,7 @@ Deno.test("AsyncStream.through() says that a transform is in use, and closes the
 });
 
 Deno.test("AsyncPipeline.toTransformStream() cancels a source that is idle", async () => {
+  await using _ = nothingLeft();
   const { readable, reasons } = idleAfterOne();
   const pipeline = new AsyncPipeline<number>().addStage(asyncMap((n) => n));
   const reader = readable.pipeThrough(pipeline.toTransformStream()).getReader();
@@ -115,6 +121,7 @@ Deno.test("AsyncPipeline.toTransformStream() cancels a source that is idle", asy
 });
 
 Deno.test("AsyncPipeline.toTransformStream() tells a source that is idle of a stage's failure", async () => {
+  await using _ = nothingLeft();
   const { readable, reasons } = idleAfterOne();
   const failure = new Error("stage");
   const pipeline = new AsyncPipeline<number>().addStage(asyncMap(() => {
@@ -127,6 +134,7 @@ Deno.test("AsyncPipeline.toTransformStream() tells a source that is idle of a st
 });
 
 Deno.test("AsyncQueue.abort() fails a writer that is idle, also one that is made later", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   const writer = queue.writable.getWriter();
   const reason = new Error("stopped");
@@ -140,6 +148,7 @@ Deno.test("AsyncQueue.abort() fails a writer that is idle, also one that is made
 
 for (const operator of ["groupBy", "partition"] as const) {
   Deno.test(`AsyncStream.${operator}() closes the source before it fails with an overflow`, async () => {
+    await using _ = nothingLeft();
     const source = asyncProbe();
     const stream = AsyncStream.from(source);
     const failing = operator === "groupBy"
@@ -151,6 +160,7 @@ for (const operator of ["groupBy", "partition"] as const) {
 }
 
 Deno.test("AsyncStream.groupBy() fails a group that is read after it was left, rather than end it", async () => {
+  await using _ = nothingLeft();
   const [entry] = await AsyncStream.range(0, 10).groupBy((n) => n % 2).take(1)
     .collect();
   // One was taken.
@@ -163,6 +173,7 @@ Deno.test("AsyncStream.groupBy() fails a group that is read after it was left, r
 
 Deno.test("AsyncStream.retry() without pause lets timers run, and takes no stack", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const { signal } = controller;
   let attempts = 0;
   const timer = setInterval(() => {
@@ -177,6 +188,7 @@ Deno.test("AsyncStream.retry() without pause lets timers run, and takes no stack
 });
 
 Deno.test("AsyncStream.retry() keeps the first failure when something inside can be read once", async () => {
+  await using _ = nothingLeft();
   const once = asyncProbe({ failAt: 1, error: new Error("first") });
   const failure = await failureOf(
     AsyncStream.of(1).flatMap(() => once).retry().collect(),
@@ -205,6 +217,7 @@ Deno.test("AsyncStream.retry() refuses a concat() or zip() of which one source c
 });
 
 Deno.test("AsyncStream.concat() closes the sources that it never comes to", async () => {
+  await using _ = nothingLeft();
   const [taken, failed, unread] = [syncProbe(), syncProbe(), syncProbe()];
   await AsyncStream.of(1).concat(taken).take(1).collect();
   await failureOf(
@@ -219,6 +232,7 @@ Deno.test("AsyncStream.concat() closes the sources that it never comes to", asyn
 });
 
 Deno.test("AsyncStream.through() fails when the source fails to close after a break", async () => {
+  await using _ = nothingLeft();
   const closeError = new Error("close");
   const source = asyncProbe({ closeError });
   const stream = AsyncStream.from(source).through(new TransformStream());
@@ -283,6 +297,7 @@ Deno.test("AsyncStream.groupBy() takes no longer for an element when there are m
 });
 
 Deno.test("AsyncStream.groupBy() names a group whose key is no text", async () => {
+  await using _ = nothingLeft();
   const key = Object.create(null);
   const error = await AsyncStream.range(0, 10)
     .groupBy(() => key, { buffer: 1 }).drain().catch((error) => error);

@@ -2,10 +2,12 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { AsyncRunner } from "../../runner/mod.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 for (const ordered of [true, false]) {
   Deno.test(`map() with a runner takes its queued calls back when it is left while others keep the runner busy, ${ordered ? "ordered" : "unordered"}`, async () => {
     await using runner = new AsyncRunner({ maxWorkers: 1 });
+    await using _ = nothingLeft({ runner });
     const held = new HeldTask();
     const other = runner.submit(held.run);
     let calls = 0;
@@ -36,6 +38,7 @@ for (const ordered of [true, false]) {
 
 Deno.test("map() with a runner waits for the call that runs, and takes back the others, when it is left", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
   const held = new HeldTask<string>();
   const started: number[] = [];
   const reading = AsyncStream.from([1, 2, 3]).map((n) => {

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { failureOf, settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** Batches 0 1 2, 3 4 5 … of which each second one is promised. */
 function batches(end = Infinity, fail?: { error: unknown }) {
@@ -41,6 +42,7 @@ const readers: [
 
 for (const [name, operate] of readers) {
   Deno.test(`for await over a batch source gives every element in order and closes it when left: ${name}`, async () => {
+    await using _ = nothingLeft();
     const whole = batches(20);
     const read: number[] = [];
     for await (const n of operate(whole.stream)) read.push(n);
@@ -80,8 +82,9 @@ for (const [name, operate] of readers) {
   });
 
   Deno.test(`for await over an endless batch source lets timers run: ${name}`, async () => {
-    const { seen, stream } = batches();
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
+    const { seen, stream } = batches();
     const reason = new Error("enough");
     const timer = setTimeout(() => controller.abort(reason), 5);
     const error = await failureOf((async () => {
@@ -95,6 +98,7 @@ for (const [name, operate] of readers) {
 }
 
 Deno.test("an element at hand of a batch source is not given after return()", async () => {
+  await using _ = nothingLeft();
   const { seen, stream } = batches();
   const iterator = stream[Symbol.asyncIterator]();
   await iterator.next();
@@ -106,8 +110,9 @@ Deno.test("an element at hand of a batch source is not given after return()", as
 });
 
 Deno.test("for await over one very large batch lets timers run", async () => {
-  const large = Array.from({ length: 2_000_000 }, (_, n) => n);
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const large = Array.from({ length: 2_000_000 }, (_, n) => n);
   const stream = AsyncStream.fromBatches(() => {
     let left = 1;
     return { pull: () => left-- > 0 ? large : undefined };

@@ -9,6 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { AsyncQueue, AsyncStream } from "../../../streams/mod.ts";
 import { macrotask } from "../../../_internal/macrotask.ts";
 import { settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 interface State {
   opened: number;
@@ -117,6 +118,7 @@ type Stop = (
 const stops: [string, Stop][] = [
   ["an abort", async (stream, after, consumed) => {
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     let isStopped = false;
     after.then(() => {
       isStopped = true;
@@ -176,6 +178,7 @@ async function microtasks(count: number): Promise<void> {
 for (const [name, make] of programs) {
   for (const [how, stop] of stops) {
     Deno.test(`AsyncStream ends cleanly wherever ${how} comes: ${name}`, async () => {
+      await using _ = nothingLeft();
       for (let steps = 0; steps < 120; steps++) {
         const state: State = { opened: 0, closed: 0, calls: 0 };
         let consumed = 0;
@@ -207,6 +210,7 @@ Deno.test("AsyncQueue keeps every item wherever its waiters abort", async () => 
     for (const maxSize of [0, 1, 3]) {
       const queue = new AsyncQueue<number>({ maxSize });
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const { signal } = controller;
       const got: number[] = [];
       const accepted: number[] = [];

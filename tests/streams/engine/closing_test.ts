@@ -10,6 +10,7 @@ import {
   settle,
   syncProbe,
 } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 type Made = (AsyncIterable<number> | Iterable<number>) & Probe;
 const kinds: [string, (options?: ProbeOptions) => Made][] = [
@@ -106,6 +107,7 @@ const stops: [
 for (const [kind, probe] of kinds) {
   for (const [what, pulls, stop] of stops) {
     Deno.test(`AsyncStream closes a ${kind} source once, awaited, when stopped by ${what}`, async () => {
+      await using _ = nothingLeft();
       const source = probe();
       await stop(AsyncStream.from<number>(source));
       assertEquals(
@@ -117,6 +119,7 @@ for (const [kind, probe] of kinds) {
   }
 
   Deno.test(`AsyncStream does not close a ${kind} source that ended or failed by itself`, async () => {
+    await using _ = nothingLeft();
     const ended = probe({ length: 3 });
     assertEquals(await AsyncStream.from<number>(ended).collect(), [0, 1, 2]);
     assertEquals([ended.pulls, ended.returns], [4, 0]);
@@ -139,6 +142,7 @@ for (const [kind, probe] of kinds) {
   });
 
   Deno.test(`AsyncStream never reads a ${kind} source with take(0) or an aborted signal, but closes it`, async () => {
+    await using _ = nothingLeft();
     const none = probe();
     assertEquals(await AsyncStream.from<number>(none).take(0).collect(), []);
     assertEquals([none.pulls, none.returns, none.isClosed], [0, 1, true]);
@@ -152,6 +156,7 @@ for (const [kind, probe] of kinds) {
   });
 
   Deno.test(`AsyncStream passes on every kind of failure of a mapper over a ${kind} source`, async () => {
+    await using _ = nothingLeft();
     for (const error of [undefined, null, 0, "text"]) {
       assertStrictEquals(
         await failureOf(
@@ -180,6 +185,7 @@ for (const [kind, probe] of kinds) {
   });
 
   Deno.test(`AsyncStream reports a failing return() of a ${kind} source by itself, and hides no failure with it`, async () => {
+    await using _ = nothingLeft();
     const closeError = new Error("close");
     assertStrictEquals(
       await failureOf(
@@ -216,6 +222,7 @@ for (const [kind, probe] of kinds) {
 }
 
 Deno.test("AsyncStream's iterator reads nothing when return() comes before next(), and a second return() does nothing", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const iterator = AsyncStream.from(source).map((n) => n)
     [Symbol.asyncIterator]();
@@ -226,6 +233,7 @@ Deno.test("AsyncStream's iterator reads nothing when return() comes before next(
 });
 
 Deno.test("AsyncStream's iterator returns promptly while the source hangs, and closes it when it wakes", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe({ hangAt: 0 });
   const iterator = AsyncStream.from(source)[Symbol.asyncIterator]();
   const pending = iterator.next();
@@ -239,8 +247,9 @@ Deno.test("AsyncStream's iterator returns promptly while the source hangs, and c
 });
 
 Deno.test("AsyncStream rejects at once when aborted while the source hangs, and closes it when it wakes", async () => {
-  const source = asyncProbe({ hangAt: 1 });
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const source = asyncProbe({ hangAt: 1 });
   const collecting = failureOf(
     AsyncStream.from(source).collect({ signal: controller.signal }),
   );
@@ -254,8 +263,9 @@ Deno.test("AsyncStream rejects at once when aborted while the source hangs, and 
 });
 
 Deno.test("AsyncStream rejects at once when aborted while a function hangs, after closing the source", async () => {
-  const source = asyncProbe();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const source = asyncProbe();
   const collecting = failureOf(
     AsyncStream.from(source).map(() => never<number>())
       .collect({ signal: controller.signal }),
@@ -268,8 +278,9 @@ Deno.test("AsyncStream rejects at once when aborted while a function hangs, afte
 });
 
 Deno.test("AsyncStream calls nothing more after an abort that did not wait for a function", async () => {
-  const slow = Promise.withResolvers<number>();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const slow = Promise.withResolvers<number>();
   const seen: number[] = [];
   const running = failureOf(
     AsyncStream.of(1).map(() => slow.promise)
@@ -284,6 +295,7 @@ Deno.test("AsyncStream calls nothing more after an abort that did not wait for a
 });
 
 Deno.test("AsyncStream closes an outer and an inner source, the inner one first", async () => {
+  await using _ = nothingLeft();
   const order: string[] = [];
   const source = (name: string) =>
     async function* () {
@@ -300,9 +312,10 @@ Deno.test("AsyncStream closes an outer and an inner source, the inner one first"
 });
 
 Deno.test("AsyncStream closes a source made by a function that an abort did not wait for", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const making = Promise.withResolvers<AsyncIterable<number>>();
   const source = asyncProbe();
-  const controller = new AbortController();
   const collecting = failureOf(
     AsyncStream.from<number>(() => making.promise)
       .collect({ signal: controller.signal }),
@@ -316,6 +329,7 @@ Deno.test("AsyncStream closes a source made by a function that an abort did not 
 });
 
 Deno.test("AsyncStream releases a ReadableStream at its end and cancels it with the reason when stopped", async () => {
+  await using _ = nothingLeft();
   const whole = ReadableStream.from([1, 2, 3]);
   assertEquals(await AsyncStream.from(whole).collect(), [1, 2, 3]);
   assertEquals(whole.locked, false);
@@ -345,12 +359,13 @@ Deno.test("AsyncStream releases a ReadableStream at its end and cancels it with 
 });
 
 Deno.test("AsyncStream cancels a ReadableStream whose read hangs as soon as it is stopped", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   let cancelled: unknown;
   const hanging = new ReadableStream<number>({
     pull: () => never(),
     cancel: (reason) => void (cancelled = reason),
   });
-  const controller = new AbortController();
   const running = failureOf(
     AsyncStream.from(hanging).collect({ signal: controller.signal }),
   );
@@ -363,8 +378,9 @@ Deno.test("AsyncStream cancels a ReadableStream whose read hangs as soon as it i
 });
 
 Deno.test("AsyncStream yields to timers while it walks an endless synchronous source", async () => {
-  const source = syncProbe();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const source = syncProbe();
   const timer = setTimeout(() => controller.abort("by a timer"), 5);
   assertEquals(
     await failureOf(
@@ -378,6 +394,7 @@ Deno.test("AsyncStream yields to timers while it walks an endless synchronous so
 });
 
 Deno.test("AsyncStream yields to timers while for await walks an endless synchronous source", async () => {
+  await using _ = nothingLeft();
   let isTimeUp = false;
   const timer = setTimeout(() => isTimeUp = true, 5);
   for await (const _ of AsyncStream.range(0)) if (isTimeUp) break;
@@ -385,6 +402,7 @@ Deno.test("AsyncStream yields to timers while for await walks an endless synchro
 });
 
 Deno.test("AsyncStream's iterator answers a next() that its own function calls, and one during its closing", async () => {
+  await using _ = nothingLeft();
   const answers: Promise<IteratorResult<number>>[] = [];
   const iterator: AsyncIterator<number> = AsyncStream.range(0, 3).filter(
     (n) => {
@@ -408,6 +426,7 @@ Deno.test("AsyncStream's iterator answers a next() that its own function calls, 
 
 Deno.test("AsyncStream leaves no listener on a signal that many streams share", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const { signal } = controller;
   let listeners = 0;
   const { addEventListener, removeEventListener } = signal;
@@ -473,6 +492,7 @@ const operations: Record<
 };
 for (const [name, operate] of Object.entries(operations)) {
   Deno.test(`return() of an iterator waits for the closing that an earlier one began: ${name}`, async () => {
+    await using _ = nothingLeft();
     const source = slowToClose();
     const iterator = operate(AsyncStream.from(source))[Symbol.asyncIterator]();
     await iterator.next();
@@ -505,6 +525,7 @@ const endings: Record<
 };
 for (const [name, operate] of Object.entries(endings)) {
   Deno.test(`return() of an iterator waits for the closing that has begun by ${name}`, async () => {
+    await using _ = nothingLeft();
     const source = slowToClose();
     const iterator = operate(AsyncStream.from(source))[Symbol.asyncIterator]();
     await iterator.next();
@@ -523,6 +544,7 @@ for (const [name, operate] of Object.entries(endings)) {
 }
 
 Deno.test("AsyncStream.merge() that is left while a failure closes its sources waits for that, and reports the failure", async () => {
+  await using _ = nothingLeft();
   const reported: unknown[] = [];
   const { error: consoleError } = console;
   console.error = (...values: unknown[]) => reported.push(values.at(-1));
@@ -555,6 +577,7 @@ Deno.test("AsyncStream.merge() that is left while a failure closes its sources w
 });
 
 Deno.test("return() of a concurrent map waits for the calls in flight, the second time too", async () => {
+  await using _ = nothingLeft();
   const call = Promise.withResolvers<number>();
   const iterator = new ConcurrentMap(
     [1, 2, 3],

@@ -9,6 +9,7 @@ import {
   AsyncQueue,
   AsyncStream,
 } from "../../../streams/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 const fails = (error: unknown) => (): never => {
   throw error;
@@ -164,6 +165,7 @@ function abortedQueue(error: unknown): AsyncQueue<number> {
 
 for (const [name, run] of places) {
   Deno.test(`undefined, null, 0 and "" are failures like any other in ${name}`, async () => {
+    await using _ = nothingLeft();
     for (const error of [undefined, null, 0, ""]) {
       const outcome = await run(error).then(
         (value) => ({ value }),

@@ -8,6 +8,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { AsyncRunner } from "../../../runner/mod.ts";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { failureOf, settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** A source with this `next`, that counts how often it is closed. */
 function foreign(
@@ -84,6 +85,7 @@ const unreadable: [string, () => unknown][] = [
 for (const [reading, read] of readings) {
   for (const [what, next] of unreadable) {
     Deno.test(`${reading} fails and closes a source whose next() gives ${what}`, async () => {
+      await using _ = nothingLeft();
       const source = foreign(next);
       assertInstanceOf(await failureOf(read(source)), TypeError);
       assertEquals(source.returns > 0, true);
@@ -111,6 +113,7 @@ for (const [reading, read] of readings) {
 }
 
 Deno.test("merge() closes a source that wakes with no result after it was left", async () => {
+  await using _ = nothingLeft();
   let wake = () => {};
   const source = foreign(() => new Promise<void>((resolve) => wake = resolve));
   const iterator = AsyncStream.merge(source)[Symbol.asyncIterator]();
@@ -123,6 +126,7 @@ Deno.test("merge() closes a source that wakes with no result after it was left",
 });
 
 Deno.test("AsyncStream.catch() can be left while the source that replaces the failed one hangs", async () => {
+  await using _ = nothingLeft();
   let wake = () => {};
   let isClosed = false;
   const iterator = AsyncStream.from<number>(() => {

@@ -5,6 +5,7 @@
  */
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AsyncRunner, AsyncStream } from "../../../mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** An element, then one that fails with `error` when `signal` aborts. */
 async function* failing(signal: AbortSignal, error: unknown) {
@@ -23,6 +24,7 @@ for (const isNews of [false, true]) {
     }`,
     async () => {
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const reason = new Error("enough");
       const error = isNews ? new Error("news") : reason;
       const reported: unknown[] = [];
@@ -30,6 +32,7 @@ for (const isNews of [false, true]) {
       console.error = (...values: unknown[]) => reported.push(values.at(-1));
       try {
         await using runner = new AsyncRunner({ signal: controller.signal });
+        await using _ = nothingLeft({ runner });
         let isRunning = false;
         const result = AsyncStream.from(failing(controller.signal, error))
           .map(() => {

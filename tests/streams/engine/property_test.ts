@@ -2,6 +2,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { AsyncQueue, AsyncStream } from "../../../streams/mod.ts";
 import { settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** An operator beside what it does to an array. */
 interface Operation {
@@ -321,6 +322,7 @@ Deno.test("AsyncStream's operators do what their array equivalents do, over ever
 });
 
 Deno.test("AsyncStream closes every kind of source once after a random early exit or failure", async () => {
+  await using _ = nothingLeft();
   await fc.assert(
     fc.asyncProperty(
       kind,
@@ -347,6 +349,7 @@ Deno.test("AsyncStream closes every kind of source once after a random early exi
           if (way === "take") await stream.take(exitAt).drain();
           else if (way === "abort") {
             const controller = new AbortController();
+            await using _ = nothingLeft({ signals: [controller.signal] });
             await stream.forEach(() => {
               if (count++ === exitAt) controller.abort(error);
             }, { signal: controller.signal });
@@ -528,6 +531,9 @@ Deno.test("AsyncQueue behaves like its model under random interleavings", async 
         await settle();
         assertEquals(actual, expected);
         // Nothing was lost: what is left comes out, in order, and then the end.
+        await using _ = nothingLeft({
+          signals: [...controllers.values()].map(({ signal }) => signal),
+        });
         queue.close();
         const left = [...items, ...puts.map(({ item }) => item)];
         assertEquals(await queue.stream().collect(), left);

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 /** A source that counts what is done to it. */
 function counted(
@@ -94,6 +95,7 @@ Deno.test("ConcurrentMap emits as they end when unordered", async () => {
 });
 
 Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest and closes the source", async () => {
+  await using _ = nothingLeft();
   const source = counted(10);
   const { calls, start } = controlled();
   const map = new ConcurrentMap(source, start, {
@@ -120,6 +122,7 @@ Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest an
 });
 
 Deno.test("ConcurrentMap delivers a failure only when a slow return() of the source has ended", async () => {
+  await using _ = nothingLeft();
   for (const ordered of [true, false]) {
     const closing = Promise.withResolvers<IteratorResult<number>>();
     const failure = new Error("failed");
@@ -151,6 +154,7 @@ Deno.test("ConcurrentMap delivers a failure only when a slow return() of the sou
 });
 
 Deno.test("ConcurrentMap lets the earliest element's error win", async () => {
+  await using _ = nothingLeft();
   const { calls, start } = controlled();
   const map = new ConcurrentMap([0, 1, 2], start, {
     concurrency: 3,
@@ -167,6 +171,7 @@ Deno.test("ConcurrentMap lets the earliest element's error win", async () => {
 });
 
 Deno.test("ConcurrentMap gives earlier results before the source's error and does not close it", async () => {
+  await using _ = nothingLeft();
   const source = counted(10, 2);
   const map = new ConcurrentMap(source, (value: number) => value * 2, {
     concurrency: 8,
@@ -180,6 +185,7 @@ Deno.test("ConcurrentMap gives earlier results before the source's error and doe
 });
 
 Deno.test("ConcurrentMap.return() waits for what is in flight and closes the source once", async () => {
+  await using _ = nothingLeft();
   const source = counted(10);
   const { calls, start } = controlled();
   const map = new ConcurrentMap(source, start, {
@@ -201,6 +207,7 @@ Deno.test("ConcurrentMap.return() waits for what is in flight and closes the sou
 });
 
 Deno.test("ConcurrentMap.return() before the first next() reads nothing and closes the source", async () => {
+  await using _ = nothingLeft();
   const source = counted(10);
   const map = new ConcurrentMap(source, (value: number) => value, {
     concurrency: 2,
@@ -212,6 +219,7 @@ Deno.test("ConcurrentMap.return() before the first next() reads nothing and clos
 });
 
 Deno.test("ConcurrentMap.return() does not wait for a source that hangs, and closes it when it wakes", async () => {
+  await using _ = nothingLeft();
   const read = Promise.withResolvers<IteratorResult<number>>();
   let returns = 0;
   const map = new ConcurrentMap(
@@ -237,6 +245,7 @@ Deno.test("ConcurrentMap.return() does not wait for a source that hangs, and clo
 });
 
 Deno.test("ConcurrentMap reads at most concurrency + 1 when the consumer stalls", async () => {
+  await using _ = nothingLeft();
   const source = counted(100);
   const map = new ConcurrentMap(source, async (value: number) => {
     await null;
@@ -249,6 +258,7 @@ Deno.test("ConcurrentMap reads at most concurrency + 1 when the consumer stalls"
 });
 
 Deno.test("ConcurrentMap waits for `ready` before each read", async () => {
+  await using _ = nothingLeft();
   const gate = Promise.withResolvers<void>();
   let asked = 0;
   const source = counted(3);
@@ -266,6 +276,7 @@ Deno.test("ConcurrentMap waits for `ready` before each read", async () => {
 });
 
 Deno.test("ConcurrentMap closes the source when `ready` rejects", async () => {
+  await using _ = nothingLeft();
   const source = counted(3);
   const map = new ConcurrentMap(source, (value: number) => value, {
     concurrency: 2,

@@ -17,6 +17,7 @@ import {
   settle,
   syncProbe,
 } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("AsyncStream runs the pipelines of the source document", async () => {
   const stream = new AsyncStream([1, 2, 3, 4, 5]);
@@ -108,6 +109,7 @@ Deno.test("AsyncStream awaits thenables wherever they appear", async () => {
 });
 
 Deno.test("AsyncStream closes a synchronous iterator whose element rejects", async () => {
+  await using _ = nothingLeft();
   const source = syncProbe();
   const rejecting = {
     next: () => ({
@@ -126,6 +128,7 @@ Deno.test("AsyncStream closes a synchronous iterator whose element rejects", asy
 });
 
 Deno.test("AsyncStream reads a one-shot source once and says so the second time", async () => {
+  await using _ = nothingLeft();
   for (
     const make of [
       () => [1, 2].values(),
@@ -183,6 +186,7 @@ Deno.test("AsyncStream keeps the index of each operator", async () => {
 });
 
 Deno.test("AsyncStream.take() and drop() check their argument as the iterator helpers do", async () => {
+  await using _ = nothingLeft();
   for (const wrong of [NaN, -1]) {
     assertThrows(() => AsyncStream.of(1).take(wrong), RangeError, "limit");
     assertThrows(() => AsyncStream.of(1).drop(wrong), RangeError, "count");
@@ -193,6 +197,7 @@ Deno.test("AsyncStream.take() and drop() check their argument as the iterator he
 });
 
 Deno.test("AsyncStream.flatMap() refuses strings and what cannot be read, and closes the source", async () => {
+  await using _ = nothingLeft();
   for (const inner of ["text", 5, undefined]) {
     const source = syncProbe();
     const error = await failureOf(
@@ -213,6 +218,7 @@ Deno.test("AsyncStream.batch() checks its size", () => {
 });
 
 Deno.test("AsyncStream.batch() gives the partial batch at the end and before a failure, none that is empty", async () => {
+  await using _ = nothingLeft();
   assertEquals(await AsyncStream.range(0, 5).batch(2).collect(), [[0, 1], [
     2,
     3,
@@ -253,6 +259,7 @@ Deno.test("AsyncStream.batch() gives the partial batch at the end and before a f
 });
 
 Deno.test("AsyncStream.batch() gives nothing more to a consumer that failed", async () => {
+  await using _ = nothingLeft();
   let calls = 0;
   await failureOf(
     AsyncStream.range(0, 5).batch(2).forEach(() => {
@@ -335,6 +342,7 @@ Deno.test("AsyncStream passes what an operator holds at its end through the ones
 // Concurrency
 
 Deno.test("AsyncStream.map() with concurrency keeps its bound, its order and its errors", async () => {
+  await using _ = nothingLeft();
   for (const ordered of [true, false]) {
     let inFlight = 0;
     let most = 0;
@@ -353,6 +361,7 @@ Deno.test("AsyncStream.map() with concurrency keeps its bound, its order and its
 });
 
 Deno.test("AsyncStream.map() with concurrency closes the source once when one call fails, after the others have ended", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const slow = Promise.withResolvers<number>();
   const seen: number[] = [];
@@ -372,6 +381,7 @@ Deno.test("AsyncStream.map() with concurrency closes the source once when one ca
 });
 
 Deno.test("AsyncStream.map() with concurrency fails only when a slow return() of the source has ended", async () => {
+  await using _ = nothingLeft();
   for (const ordered of [true, false]) {
     const source = asyncProbe();
     const closing = Promise.withResolvers<void>();
@@ -395,6 +405,7 @@ Deno.test("AsyncStream.map() with concurrency fails only when a slow return() of
 });
 
 Deno.test("AsyncStream.map() with concurrency waits for what is in flight when it is left early", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const slow = Promise.withResolvers<number>();
   let isDone = false;
@@ -441,6 +452,7 @@ Deno.test("AsyncStream.merge() of no sources ends at once", async () => {
 });
 
 Deno.test("AsyncStream.merge() is fair between fast and slow sources", async () => {
+  await using _ = nothingLeft();
   const slow = async function* () {
     for (let n = 0; n < 3; n++) {
       for (let round = 0; round < 10; round++) await null;
@@ -466,6 +478,7 @@ Deno.test("AsyncStream.merge() is fair between fast and slow sources", async () 
 });
 
 Deno.test("AsyncStream.merge() reads each source at most once ahead of an idle consumer", async () => {
+  await using _ = nothingLeft();
   const sources = [asyncProbe(), asyncProbe(), asyncProbe()];
   const iterator = AsyncStream.merge<number>(...sources)
     [Symbol.asyncIterator]();
@@ -493,6 +506,7 @@ Deno.test("AsyncStream.merge() holds at most one element of each source however 
 });
 
 Deno.test("AsyncStream.merge() closes the others when one fails, and keeps all errors", async () => {
+  await using _ = nothingLeft();
   const error = new Error("one");
   const failing = asyncProbe({ failAt: 1, error });
   const others = [asyncProbe(), asyncProbe()];
@@ -519,6 +533,7 @@ Deno.test("AsyncStream.merge() closes the others when one fails, and keeps all e
 });
 
 Deno.test("AsyncStream.merge() is left promptly beside a source that hangs, which is closed when it wakes", async () => {
+  await using _ = nothingLeft();
   const hanging = asyncProbe({ hangAt: 0 });
   const other = asyncProbe();
   assertEquals(
@@ -532,6 +547,7 @@ Deno.test("AsyncStream.merge() is left promptly beside a source that hangs, whic
 });
 
 Deno.test("AsyncStream.zip() ends with the shortest and closes the longer ones", async () => {
+  await using _ = nothingLeft();
   const long = asyncProbe();
   assertEquals(
     await AsyncStream.of("a", "b").zip(long, [true, false, true]).collect(),
@@ -564,10 +580,11 @@ Deno.test("AsyncStream.concat() opens the next source only when it is needed", a
 });
 
 Deno.test("AsyncStream.tee() bounds a slow branch, which slows the fast one", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const source = asyncProbe();
   const [fast, slow] = AsyncStream.from(source).tee(2, { buffer: 3 });
   const fastSeen: number[] = [];
-  const controller = new AbortController();
   const running = failureOf(
     fast.forEach((n) => void fastSeen.push(n), { signal: controller.signal }),
   );
@@ -588,6 +605,7 @@ Deno.test("AsyncStream.tee() bounds a slow branch, which slows the fast one", as
 });
 
 Deno.test("AsyncStream.tee() drops for the slow branch by policy", async () => {
+  await using _ = nothingLeft();
   const slowly = async (overflow: "drop-oldest" | "drop-newest" | "error") => {
     const [fast, slow] = AsyncStream.range(0, 6).tee(2, {
       buffer: 2,
@@ -602,6 +620,7 @@ Deno.test("AsyncStream.tee() drops for the slow branch by policy", async () => {
 });
 
 Deno.test("AsyncStream.tee() gives a failure to every branch after its values, and closes the source when all are left", async () => {
+  await using _ = nothingLeft();
   const error = new Error("source");
   const branches = AsyncStream.from(asyncProbe({ failAt: 2, error })).tee(3);
   const results = await Promise.all(branches.map(async (branch) => {
@@ -619,6 +638,7 @@ Deno.test("AsyncStream.tee() gives a failure to every branch after its values, a
 });
 
 Deno.test("AsyncStream.broadcast() reads once for all readers and closes with the last", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const shared = AsyncStream.from(() => source).broadcast();
   const [a, b] = await Promise.all([
@@ -630,6 +650,7 @@ Deno.test("AsyncStream.broadcast() reads once for all readers and closes with th
 });
 
 Deno.test("AsyncStream.groupBy() is not blocked by groups that nobody reads, and bounds them", async () => {
+  await using _ = nothingLeft();
   const keys: number[] = [];
   await AsyncStream.range(0, 30).groupBy((n) => n % 3, { buffer: 10 })
     .forEach(([key]) => void keys.push(key));
@@ -658,6 +679,7 @@ Deno.test("AsyncStream.groupBy() is not blocked by groups that nobody reads, and
 });
 
 Deno.test("AsyncStream.groupBy() makes the source wait for a group that is read slowly", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const iterator = AsyncStream.from(source).groupBy((n) => n % 2, {
     buffer: 4,
@@ -681,6 +703,7 @@ Deno.test("AsyncStream.groupBy() makes the source wait for a group that is read 
 });
 
 Deno.test("AsyncStream.partition() splits, and bounds a part that nobody reads", async () => {
+  await using _ = nothingLeft();
   const [even, odd] = AsyncStream.range(0, 6).partition((n) =>
     Promise.resolve(n % 2 === 0)
   );
@@ -703,6 +726,7 @@ Deno.test("AsyncStream.partition() splits, and bounds a part that nobody reads",
 // Failures and ends
 
 Deno.test("AsyncStream.retry() reads factories again and refuses what can be read once", async () => {
+  await using _ = nothingLeft();
   let attempts = 0;
   const source = () => {
     attempts++;
@@ -738,6 +762,7 @@ Deno.test("AsyncStream.retry() reads factories again and refuses what can be rea
 
 Deno.test("AsyncStream.retry() is left promptly while it waits between two attempts", async () => {
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const running = failureOf(
     AsyncStream.from<number>(() => {
       throw new Error("down");
@@ -749,6 +774,7 @@ Deno.test("AsyncStream.retry() is left promptly while it waits between two attem
 });
 
 Deno.test("AsyncStream.catch() goes on with another source, once", async () => {
+  await using _ = nothingLeft();
   const error = new Error("broken");
   const failing = () => AsyncStream.from(() => syncProbe({ failAt: 2, error }));
   assertEquals(await failing().catch(() => [7]).collect(), [0, 1, 7]);
@@ -785,6 +811,7 @@ Deno.test("AsyncStream.catch() goes on with another source, once", async () => {
 });
 
 Deno.test("AsyncStream.finally() is called once after every kind of end", async () => {
+  await using _ = nothingLeft();
   let calls = 0;
   const make = (options = {}) => {
     calls = 0;
@@ -816,6 +843,7 @@ Deno.test("AsyncStream.finally() is called once after every kind of end", async 
 // Events
 
 Deno.test("AsyncStream.fromEvents() listens while it is read, keeps the order, and bounds what waits", async () => {
+  await using _ = nothingLeft();
   const listeners = new Set<unknown>();
   class Target extends EventTarget {
     override addEventListener(
@@ -874,6 +902,7 @@ Deno.test("AsyncStream.fromEvents() listens while it is read, keeps the order, a
 // Reading ahead
 
 Deno.test("AsyncStream.finally() is called once when it is left while a read is pending", async () => {
+  await using _ = nothingLeft();
   let calls = 0;
   const iterator = new AsyncQueue<number>().stream().finally(() => calls++)
     [Symbol.asyncIterator]();
@@ -884,6 +913,7 @@ Deno.test("AsyncStream.finally() is called once when it is left while a read is 
 });
 
 Deno.test("AsyncStream.buffer() reads so far ahead and no further", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const iterator = AsyncStream.from(source).buffer(3)[Symbol.asyncIterator]();
   assertEquals(source.pulls, 0);
@@ -898,6 +928,7 @@ Deno.test("AsyncStream.buffer() reads so far ahead and no further", async () => 
 });
 
 Deno.test("AsyncStream.buffer() is left promptly while the source hangs", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe({ hangAt: 2 });
   assertEquals(await AsyncStream.from(source).buffer(4).take(2).collect(), [
     0,
@@ -912,6 +943,7 @@ Deno.test("AsyncStream.buffer() is left promptly while the source hangs", async 
 // Web Streams and stages
 
 Deno.test("AsyncStream.through() passes a TransformStream's output, errors and cancels both ways", async () => {
+  await using _ = nothingLeft();
   const double = () =>
     new TransformStream<number, number>({
       transform: (n, controller) => controller.enqueue(n * 2),
@@ -982,6 +1014,7 @@ Deno.test("AsyncStream.through() takes a function of the stream", async () => {
 });
 
 Deno.test("AsyncStream.toReadableStream() pulls on demand and makes byte streams", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe();
   const readable = AsyncStream.from(source).toReadableStream();
   await settle();
@@ -1014,6 +1047,7 @@ Deno.test("AsyncStream.toReadableStream() pulls on demand and makes byte streams
 });
 
 Deno.test("AsyncStream.pipeTo() writes everything, closes, and closes the source when the sink fails", async () => {
+  await using _ = nothingLeft();
   const written: number[] = [];
   let isClosed = false;
   await AsyncStream.of(1, 2).pipeTo(
@@ -1042,6 +1076,7 @@ Deno.test("AsyncStream.pipeTo() writes everything, closes, and closes the source
 });
 
 Deno.test("AsyncStream.timeout() fails while the source hangs, which is closed when it wakes", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe({ hangAt: 1 });
   const error = await failureOf(AsyncStream.from(source).timeout(5).collect());
   assertEquals((error as DOMException).name, "TimeoutError");
@@ -1059,6 +1094,7 @@ Deno.test("AsyncStream.timeout() fails while the source hangs, which is closed w
 // Several next() calls at once
 
 Deno.test("AsyncStream's iterator runs k mappers for k pending next() calls, and answers in order", async () => {
+  await using _ = nothingLeft();
   for (const probe of [syncProbe, asyncProbe]) {
     const calls: PromiseWithResolvers<number>[] = [];
     const source = probe();
@@ -1105,6 +1141,7 @@ Deno.test("AsyncStream's iterator runs k mappers for k pending next() calls, and
 });
 
 Deno.test("AsyncStream's iterator answers pending next() calls as done when it is returned", async () => {
+  await using _ = nothingLeft();
   const source = asyncProbe({ hangAt: 1 });
   const iterator = AsyncStream.from(source).map((n) => Promise.resolve(n))
     [Symbol.asyncIterator]();

@@ -11,8 +11,10 @@ import {
 } from "@std/assert";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { asyncProbe, failureOf } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("through() has closed the source when it ends or fails early", async () => {
+  await using _ = nothingLeft();
   const failure = new Error("transform");
   const transforms: [unknown, () => TransformStream<number, number>][] = [
     [failure, () =>
@@ -46,6 +48,7 @@ Deno.test("through() has closed the source when it ends or fails early", async (
 });
 
 Deno.test("through() fails with what the source's closing fails with when the transform ends early", async () => {
+  await using _ = nothingLeft();
   const failure = new Error("closing");
   const probe = asyncProbe({ closeError: failure });
   const stream = AsyncStream.from(probe).through(
@@ -57,6 +60,7 @@ Deno.test("through() fails with what the source's closing fails with when the tr
 });
 
 Deno.test("through() closes the source when two sides that do not know each other part", async () => {
+  await using _ = nothingLeft();
   for (const isEnding of [true, false]) {
     const probe = asyncProbe();
     const written: number[] = [];
@@ -94,6 +98,7 @@ Deno.test("through() releases both sides at the end", async () => {
 });
 
 Deno.test("through() closes a source that was never read when the transform has failed before", async () => {
+  await using _ = nothingLeft();
   const failure = new Error("before");
   const transform = new TransformStream<number, number>();
   await transform.writable.abort(failure);
@@ -104,6 +109,7 @@ Deno.test("through() closes a source that was never read when the transform has 
 });
 
 Deno.test("through() with a function closes a source that it never came to read", async () => {
+  await using _ = nothingLeft();
   const failure = new Error("stage");
   const untouched = asyncProbe();
   const stream = AsyncStream.from(untouched).through((source) => source);

@@ -3,6 +3,7 @@ import { idleTimers, timers } from "../../../_internal/timer_queue.ts";
 import { AsyncQueue, AsyncStream } from "../../../streams/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { asyncProbe, failureOf } from "../support/probe.ts";
+import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
 
 /** Collects what comes, with the time at which it came. */
 function record<T>(clock: FakeClock, stream: AsyncStream<T>) {
@@ -37,6 +38,7 @@ const timed: [string, (stream: AsyncStream<number>) => AsyncStream<unknown>][] =
 
 for (const [name, operate] of timed) {
   Deno.test(`AsyncStream.${name}() leaves no timer and no open source after an abort, a break and a failure`, async () => {
+    await using _ = nothingLeft();
     using clock = new FakeClock();
     const before = timers.size;
     for (const after of [0, 1, 25, 49, 50, 60]) {
@@ -75,11 +77,15 @@ for (const [name, operate] of timed) {
       await clock.tick(200);
       assertEquals(recorded.end(), "failed: broken");
       assertEquals([timers.size, failing.returns], [before, 0]);
+      for (const { signal } of [controller, recorded.controller]) {
+        assertEquals(abortListeners(signal), 0);
+      }
     }
   });
 }
 
 Deno.test("AsyncStream.batch() with a timeout gives a batch when it is full or so long after its first value", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const queue = new AsyncQueue<number>();
   const { seen, end } = record(
@@ -109,6 +115,7 @@ Deno.test("AsyncStream.batch() with a timeout gives a batch when it is full or s
 });
 
 Deno.test("AsyncStream.batch() with a timeout leaves no empty batch after an exact multiple", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const { seen } = record(
     clock,
@@ -119,6 +126,7 @@ Deno.test("AsyncStream.batch() with a timeout leaves no empty batch after an exa
 });
 
 Deno.test("AsyncStream.batch() with a timeout loses and reorders nothing while the consumer is busy", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const queue = new AsyncQueue<number>();
   const seen: number[][] = [];
@@ -143,6 +151,7 @@ Deno.test("AsyncStream.batch() with a timeout loses and reorders nothing while t
 });
 
 Deno.test("AsyncStream.batch() with a timeout delivers the partial batch before a failure, or drops it", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   for (
     const [onError, expected] of [["deliver", [[0, 1], [2]]], ["drop", [[
@@ -166,6 +175,7 @@ Deno.test("AsyncStream.batch() with a timeout delivers the partial batch before 
 });
 
 Deno.test("AsyncStream.interval() keeps its rhythm and makes no bursts", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const { seen, controller, running } = record(clock, AsyncStream.interval(10));
   await clock.tick(10);
@@ -217,6 +227,7 @@ Deno.test("AsyncStream.throttle() gives the first value, then none for a period"
 });
 
 Deno.test("AsyncStream.sample() gives the latest value at each tick, if there is a new one", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const queue = new AsyncQueue<number>();
   const { seen, controller, running } = record(
@@ -248,6 +259,7 @@ Deno.test("AsyncStream.delay() shifts all values by the same time, however many 
 });
 
 Deno.test("AsyncStream.delay() keeps the distances, and gives the failure after the last value", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const queue = new AsyncQueue<string>();
   const { seen, end } = record(clock, queue.stream().delay(10));
@@ -266,6 +278,7 @@ Deno.test("AsyncStream.delay() keeps the distances, and gives the failure after 
 });
 
 Deno.test("AsyncStream.delay() reads no more than its buffer ahead, and nothing while a due value waits", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   let reads = 0;
   const stream = AsyncStream.range(0).tap(() => reads++)
@@ -308,6 +321,7 @@ Deno.test("AsyncStream.windowTime() gives what came in each stretch of time, non
 });
 
 Deno.test("AsyncStream.timeout() counts the wait for each value, not the consumer's time", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const iterator = AsyncStream.interval(8).timeout(10)[Symbol.asyncIterator]();
   for (let n = 0; n < 3; n++) {
@@ -324,6 +338,7 @@ Deno.test("AsyncStream.timeout() counts the wait for each value, not the consume
 });
 
 Deno.test("AsyncStream.retry() waits between attempts", async () => {
+  await using _ = nothingLeft();
   using clock = new FakeClock();
   const times: number[] = [];
   const { end } = record(
@@ -375,6 +390,7 @@ for (const isBegun of [false, true]) {
 }
 
 Deno.test("AsyncStream.tee() leaves no timer of its message behind when the waiting reader goes", async () => {
+  await using _ = nothingLeft();
   const [a] = AsyncStream.range(0).tee(2, { buffer: 4 });
   const iterator = a[Symbol.asyncIterator]();
   for (let n = 0; n < 4; n++) await iterator.next();

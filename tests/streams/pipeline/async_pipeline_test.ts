@@ -18,6 +18,7 @@ import {
   StreamConsumedError,
 } from "../../../mod.ts";
 import { asyncProbe, failureOf, settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("AsyncPipeline runs the pipeline of the source document, in statements", async () => {
   const pipeline = new AsyncPipeline<number>();
@@ -73,6 +74,7 @@ const odd = (n: number) => {
 };
 
 Deno.test("AsyncPipeline fails, skips, retries or puts aside an element that a stage fails on", async () => {
+  await using _ = nothingLeft();
   const make = (options: Parameters<AsyncPipeline<number>["addStage"]>[1]) =>
     new AsyncPipeline<number>().addStage(asyncMap(odd), {
       name: "even",
@@ -156,6 +158,7 @@ Deno.test("AsyncPipeline refuses per-element options for a stage that is not per
 });
 
 Deno.test("AsyncPipeline takes TransformStreams as stages, once, or from a function", async () => {
+  await using _ = nothingLeft();
   const transform = () =>
     new TransformStream<number, string>({
       transform: (n, controller) => controller.enqueue(`#${n}`),
@@ -183,6 +186,7 @@ Deno.test("AsyncPipeline.compose() makes a new pipeline", async () => {
 });
 
 Deno.test("AsyncPipeline.stats() shows the slow stage", async () => {
+  await using _ = nothingLeft();
   const pipeline = new AsyncPipeline<number>()
     .addStage(asyncMap((n) => n), { name: "fast" })
     .addStage(async function* slow(source) {
@@ -204,6 +208,7 @@ Deno.test("AsyncPipeline.stats() shows the slow stage", async () => {
 });
 
 Deno.test("AsyncPipeline.toTransformStream() passes errors and cancels both ways", async () => {
+  await using _ = nothingLeft();
   const pipeline = new AsyncPipeline<number>().addStage(asyncMap(odd));
   assertEquals(
     await Array.fromAsync(
@@ -256,9 +261,10 @@ Deno.test("AsyncPipeline and AsyncStream run their calls as tasks of a runner", 
 });
 
 Deno.test("AsyncStream.map() with a runner and a signal cancels its tasks", async () => {
-  await using runner = new AsyncRunner({ maxWorkers: 2 });
-  const source = asyncProbe();
   const controller = new AbortController();
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const source = asyncProbe();
   const running = failureOf(
     AsyncStream.from(source).map(() => new Promise<number>(() => {}), {
       runner,

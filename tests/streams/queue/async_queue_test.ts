@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { AsyncQueue, QueueClosedError } from "../../../streams/mod.ts";
 import { failureOf, settle } from "../support/probe.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 
 Deno.test("AsyncQueue.put() waits while the queue is full and is served in order", async () => {
   const queue = new AsyncQueue<number>({ maxSize: 1 });
@@ -62,6 +63,7 @@ Deno.test("AsyncQueue with maxSize 0 is full but for a get that waits", async ()
 });
 
 Deno.test("AsyncQueue is closed at the end of a block that is using it, and what is in it is still delivered", async () => {
+  await using _ = nothingLeft();
   const queues: AsyncQueue<number>[] = [];
   {
     using queue = new AsyncQueue<number>();
@@ -79,8 +81,9 @@ Deno.test("AsyncQueue is closed at the end of a block that is using it, and what
 });
 
 Deno.test("AsyncQueue loses no item when a waiting get aborts, and serves the next", async () => {
-  const queue = new AsyncQueue<number>();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const queue = new AsyncQueue<number>();
   const aborted = failureOf(queue.get({ signal: controller.signal }));
   const next = queue.get();
   const reason = new Error("abort");
@@ -92,8 +95,9 @@ Deno.test("AsyncQueue loses no item when a waiting get aborts, and serves the ne
 });
 
 Deno.test("AsyncQueue.get() keeps an item that was handed over just before its abort", async () => {
-  const queue = new AsyncQueue<number>();
   const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
+  const queue = new AsyncQueue<number>();
   const got = queue.get({ signal: controller.signal });
   queue.tryPut(1);
   controller.abort();
@@ -101,9 +105,10 @@ Deno.test("AsyncQueue.get() keeps an item that was handed over just before its a
 });
 
 Deno.test("AsyncQueue withdraws the item of a put that aborts, and serves the next", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const queue = new AsyncQueue<number>({ maxSize: 1 });
   await queue.put(1);
-  const controller = new AbortController();
   const aborted = failureOf(queue.put(2, { signal: controller.signal }));
   const next = queue.put(3);
   controller.abort("withdrawn");
@@ -113,6 +118,7 @@ Deno.test("AsyncQueue withdraws the item of a put that aborts, and serves the ne
 });
 
 Deno.test("AsyncQueue rejects at once, without a side effect, when the signal has aborted already", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   const signal = AbortSignal.abort("already");
   assertEquals(await failureOf(queue.put(1, { signal })), "already");
@@ -123,6 +129,7 @@ Deno.test("AsyncQueue rejects at once, without a side effect, when the signal ha
 });
 
 Deno.test("AsyncQueue.close() delivers buffered items and waiting puts, then the end", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>({ maxSize: 1 });
   await queue.put(1);
   const waiting = queue.put(2);
@@ -135,6 +142,7 @@ Deno.test("AsyncQueue.close() delivers buffered items and waiting puts, then the
 });
 
 Deno.test("AsyncQueue.close() ends waiting gets and iterators", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   const got = failureOf(queue.get());
   const iterated = Array.fromAsync(queue);
@@ -144,6 +152,7 @@ Deno.test("AsyncQueue.close() ends waiting gets and iterators", async () => {
 });
 
 Deno.test("AsyncQueue.close(reason) drains and then rejects with the reason everywhere", async () => {
+  await using _ = nothingLeft();
   const reason = new Error("producer failed");
   const queue = new AsyncQueue<number>();
   await queue.put(1);
@@ -161,6 +170,7 @@ Deno.test("AsyncQueue.close(reason) drains and then rejects with the reason ever
 });
 
 Deno.test("AsyncQueue.abort() drops what is buffered and rejects whoever waits", async () => {
+  await using _ = nothingLeft();
   const reason = new Error("stop");
   const full = new AsyncQueue<number>({ maxSize: 1 });
   await full.put(1);
@@ -180,6 +190,7 @@ Deno.test("AsyncQueue.abort() drops what is buffered and rejects whoever waits",
 });
 
 Deno.test("AsyncQueue takes put() and close() from inside its consumer's own callback", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   await queue.put(3);
   const seen: number[] = [];
@@ -214,6 +225,7 @@ Deno.test("AsyncQueue serves many producers and consumers without losing or doub
 });
 
 Deno.test("AsyncQueue is left as it is by a consumer that breaks", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   for (const n of [1, 2, 3]) queue.tryPut(n);
   for await (const n of queue) if (n === 1) break;
@@ -223,13 +235,14 @@ Deno.test("AsyncQueue is left as it is by a consumer that breaks", async () => {
 });
 
 Deno.test("AsyncQueue's iterator leaves the line when it returns while it waits", async () => {
+  const controller = new AbortController();
+  await using _ = nothingLeft({ signals: [controller.signal] });
   const queue = new AsyncQueue<number>();
   const iterator = queue[Symbol.asyncIterator]();
   const pending = iterator.next();
   await iterator.return?.();
   assertEquals((await pending).done, true);
   assertEquals(queue.waitingGets, 0);
-  const controller = new AbortController();
   const read = failureOf(
     queue.stream().collect({ signal: controller.signal }),
   );
@@ -243,6 +256,7 @@ Deno.test("AsyncQueue's iterator leaves the line when it returns while it waits"
 });
 
 Deno.test("AsyncQueue.readable and .writable keep the queue's backpressure", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>({ maxSize: 2 });
   let made = 0;
   const source = new ReadableStream<number>({
@@ -267,6 +281,7 @@ Deno.test("AsyncQueue.readable and .writable keep the queue's backpressure", asy
 });
 
 Deno.test("AsyncQueue.writable withdraws a waiting item and aborts the queue when it is aborted", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>({ maxSize: 0 });
   const writer = queue.writable.getWriter();
   const written = failureOf(writer.write(1));
@@ -279,6 +294,7 @@ Deno.test("AsyncQueue.writable withdraws a waiting item and aborts the queue whe
 });
 
 Deno.test("AsyncQueue.writable closes the queue and .readable delivers everything before an error", async () => {
+  await using _ = nothingLeft();
   const queue = new AsyncQueue<number>();
   await ReadableStream.from([1, 2]).pipeTo(queue.writable);
   assertEquals(await Array.fromAsync(queue.readable), [1, 2]);
