@@ -10,22 +10,7 @@ import {
   onAbort,
   subscribeAbort,
 } from "../../_internal/abort.ts";
-
-/** Counts the listeners that a signal has. */
-function counted(controller: AbortController) {
-  const { signal } = controller;
-  let listeners = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: unknown[]) => {
-    listeners++;
-    Reflect.apply(addEventListener, signal, args);
-  };
-  signal.removeEventListener = (...args: unknown[]) => {
-    listeners--;
-    Reflect.apply(removeEventListener, signal, args);
-  };
-  return { signal, count: () => listeners };
-}
+import { abortListeners } from "../support/nothing_left.ts";
 
 Deno.test("onAbort() tells all, in the order of subscription, with the reason", () => {
   const controller = new AbortController();
@@ -38,24 +23,24 @@ Deno.test("onAbort() tells all, in the order of subscription, with the reason", 
 });
 
 Deno.test("onAbort() keeps one listener on a signal however many subscribe, and none after the last", () => {
-  const { signal, count } = counted(new AbortController());
+  const { signal } = new AbortController();
   const subscriptions = Array.from(
     { length: 100_000 },
     () => onAbort(signal, () => {}),
   );
-  assertEquals(count(), 1);
+  assertEquals(abortListeners(signal), 1);
   for (const subscription of subscriptions) subscription.unsubscribe();
-  assertEquals(count(), 0);
+  assertEquals(abortListeners(signal), 0);
   onAbort(signal, () => {}).unsubscribe();
-  assertEquals(count(), 0);
+  assertEquals(abortListeners(signal), 0);
 });
 
 Deno.test("onAbort() has no listener left after the abort", () => {
   const controller = new AbortController();
-  const { signal, count } = counted(controller);
+  const { signal } = controller;
   const subscription = onAbort(signal, () => {});
   controller.abort();
-  assertEquals(count() <= 0, true);
+  assertEquals(abortListeners(signal), 0);
   subscription.unsubscribe();
   subscription.unsubscribe();
 });

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { sleep } from "../../_internal/sleep.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { nothingLeft } from "../support/nothing_left.ts";
+import { abortListeners, nothingLeft } from "../support/nothing_left.ts";
 
 Deno.test("sleep() resolves after its time and not before", async () => {
   using clock = new FakeClock();
@@ -40,7 +40,9 @@ Deno.test("sleep() is not disturbed by an abort after its end", async () => {
   await using _ = nothingLeft({ signals: [controller.signal] });
   using clock = new FakeClock();
   const slept = sleep(5, controller.signal);
+  assertEquals(abortListeners(controller.signal), 1);
   await clock.tick(5);
+  assertEquals(abortListeners(controller.signal), 0);
   controller.abort();
   await slept;
 });

@@ -10,7 +10,7 @@ import {
   settle,
   syncProbe,
 } from "../support/probe.ts";
-import { nothingLeft } from "../../support/nothing_left.ts";
+import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
 
 type Made = (AsyncIterable<number> | Iterable<number>) & Probe;
 const kinds: [string, (options?: ProbeOptions) => Made][] = [
@@ -428,18 +428,6 @@ Deno.test("AsyncStream leaves no listener on a signal that many streams share", 
   const controller = new AbortController();
   await using _ = nothingLeft({ signals: [controller.signal] });
   const { signal } = controller;
-  let listeners = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...given: Parameters<typeof addEventListener>) => {
-    listeners++;
-    addEventListener.apply(signal, given);
-  };
-  signal.removeEventListener = (
-    ...given: Parameters<typeof removeEventListener>
-  ) => {
-    listeners--;
-    removeEventListener.apply(signal, given);
-  };
   for (let n = 0; n < 20; n++) {
     await AsyncStream.range(0, 5).abortable(signal).collect({ signal });
     await AsyncStream.range(0, 5).map((n) => Promise.resolve(n), {
@@ -451,7 +439,7 @@ Deno.test("AsyncStream leaves no listener on a signal that many streams share", 
     );
     for await (const _ of AsyncStream.range(0).abortable(signal)) break;
   }
-  assertEquals(listeners, 0);
+  assertEquals(abortListeners(signal), 0);
 });
 
 /** Endless numbers whose closing ends when `release` is called. */
