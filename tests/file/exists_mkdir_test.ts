@@ -5,6 +5,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { asyncFileExists, asyncMkdir } from "../../file/mod.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -13,6 +14,7 @@ testWith(
   "asyncFileExists() tells files, directories and nothing apart",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const file = await directory.write("file");
     assert(await asyncFileExists(file));
     assert(await asyncFileExists(new URL(`file://${file}`)));
@@ -48,6 +50,7 @@ testWith(
   "asyncFileExists() rejects when it may not look, rather than saying false",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const link = directory.path("loop");
     await Deno.symlink("loop", link);
     // Root may look everywhere; that the system refuses for another reason shows the same.
@@ -70,6 +73,7 @@ Deno.test({
   name: "asyncFileExists() rejects without the permission to read",
   permissions: { read: false },
   fn: async () => {
+    await using _ = nothingLeft();
     await assertRejects(
       () => asyncFileExists("/etc/hosts"),
       Deno.errors.NotCapable,
@@ -82,6 +86,7 @@ testWith(
   "asyncFileExists() rejects when the system denies the permission",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("closed/file");
     await Deno.chmod(directory.root, 0o755);
     await Deno.chmod(directory.path("closed"), 0o000);
@@ -132,6 +137,7 @@ testWith(
   "asyncMkdir() makes parents when asked, and takes a directory that exists",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("a/b/c");
     await assertRejects(() => asyncMkdir(path), Deno.errors.NotFound, path);
     await asyncMkdir(path, { parents: true });
@@ -156,6 +162,7 @@ testWith(
   "asyncMkdir() fails when a file is in the way",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const file = await directory.write("file");
     await assertRejects(
       () => asyncMkdir(file, { parents: true }),

@@ -12,6 +12,7 @@ import {
   readAll,
   walkAsync,
 } from "../../file/mod.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 
 /** Everything that takes options, with what it takes. No path is touched: there is no permission. */
 const calls: {
@@ -97,6 +98,7 @@ const methods: typeof calls = [
 const option = (name: string, value: unknown) => ({ [name]: value }) as never;
 
 Deno.test("everything in file/ refuses options that are no object, naming what it got", async () => {
+  await using _ = nothingLeft();
   for (const { name, call } of [...calls, ...methods]) {
     for (
       const [value, shown] of [[null, "null"], ["x", '"x"'], [5, "5"]] as const
@@ -117,6 +119,7 @@ Deno.test("everything in file/ refuses options that are no object, naming what i
 });
 
 Deno.test("everything in file/ refuses a switch that is no boolean, naming it", async () => {
+  await using _ = nothingLeft();
   for (const { name, call, switches } of [...calls, ...methods]) {
     for (const one of switches) {
       for (
@@ -134,6 +137,7 @@ Deno.test("everything in file/ refuses a switch that is no boolean, naming it", 
 });
 
 Deno.test("everything in file/ refuses a signal, a runner and callbacks that are none, naming them", async () => {
+  await using _ = nothingLeft();
   for (const value of [null, 5, "x", {}]) {
     for (const { name, call } of calls) {
       await assertRejects(
@@ -173,6 +177,7 @@ Deno.test("everything in file/ refuses a signal, a runner and callbacks that are
 });
 
 Deno.test("readAll() refuses what is wrong for all files at once, whatever onError says", async () => {
+  await using _ = nothingLeft();
   for (
     const [wrong, message] of [
       [{ encoding: "no such" }, "encoding must be one that TextDecoder knows"],
@@ -189,6 +194,7 @@ Deno.test("readAll() refuses what is wrong for all files at once, whatever onErr
 });
 
 Deno.test("asyncHashFile() refuses a part that makes no sense", async () => {
+  await using _ = nothingLeft();
   for (
     const [part, message] of [
       [{ start: -1 }, "start must be a non-negative integer, got -1"],

@@ -2,6 +2,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { asyncCopyFile, readAll, walkAsync } from "../../file/mod.ts";
 import { AsyncRunner } from "../../runner/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
+import { nothingLeft } from "../support/nothing_left.ts";
 import { collect, TemporaryDirectory } from "../support/temporary_directory.ts";
 import { testWith } from "../support/permissions.ts";
 
@@ -21,6 +22,7 @@ testWith(
     await using directory = await manyFiles();
     for (const sort of [false, true]) {
       const runner = new AsyncRunner({ maxWorkers: 1 });
+      await using _ = nothingLeft({ runner });
       const held = new HeldTask();
       const root = directory.path("from");
       const walk = walkAsync(root, { runner, sort, includeDirs: true });
@@ -64,6 +66,7 @@ testWith(
     for (let round = 0; round < 20; round++) {
       await using runner = new AsyncRunner({ maxWorkers: 8 });
       const controller = new AbortController();
+      await using _ = nothingLeft({ runner, signals: [controller.signal] });
       const to = directory.path(`to${round}`);
       const error = await asyncCopyFile(directory.path("from"), to, {
         runner,
@@ -91,6 +94,7 @@ testWith(
   async () => {
     await using directory = await manyFiles();
     const runner = new AsyncRunner({ maxWorkers: 1 });
+    await using _ = nothingLeft({ runner });
     const held = new HeldTask();
     const failure = new Error("mine");
     const error = await asyncCopyFile(

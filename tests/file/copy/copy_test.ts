@@ -9,6 +9,7 @@ import {
   CopyError,
   type CopyProgress,
 } from "../../../file/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
 
@@ -106,6 +107,7 @@ testWith(
     const reason = { why: "test" };
     for (const destination of [old, directory.path("c")]) {
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const error = await asyncCopyFile(source, destination, {
         signal: controller.signal,
         onProgress: () => controller.abort(reason),
@@ -127,6 +129,7 @@ testWith(
   "asyncCopyFile() refuses a copy onto itself, by whatever name",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const source = await directory.write("a", "content");
     await Deno.symlink("a", directory.path("link"));
     await Deno.link(source, directory.path("twin"));
@@ -150,6 +153,7 @@ testWith(
   "asyncCopyFile() refuses a directory as the destination of a file",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const source = await directory.write("a", "content");
     const error = await assertRejects(
       () => asyncCopyFile(source, directory.root),
@@ -164,6 +168,7 @@ testWith(
   "asyncCopyFile() with overwrite false refuses what exists",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const source = await directory.write("a", "new");
     const old = await directory.write("b", "old");
     await assertRejects(
@@ -215,6 +220,7 @@ testWith(
   "asyncCopyFile() refuses FIFOs, or leaves them out when asked, and never hangs",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const fifo = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [fifo] }).output();
     const error = await assertRejects(
@@ -316,6 +322,7 @@ testWith(
   "asyncCopyFile() names what is missing",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const nowhere = directory.path("no/such/copy");
     const there = await directory.write("a", "x");
     for (const options of [{}, { overwrite: false }, { onProgress() {} }]) {

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { asyncCopyFile, CopyError, walkAsync } from "../../../file/mod.ts";
 import { AsyncRunner } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -36,6 +37,7 @@ testWith(
   "asyncCopyFile() copies a directory with files, links and empty directories",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("from/a", "1");
     await directory.write("from/b/c", "2");
     await Deno.mkdir(directory.path("from/empty"));
@@ -126,6 +128,7 @@ testWith(
   "asyncCopyFile() refuses to copy a directory into itself before anything is written",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("from/a", "1");
     await directory.write("fromage/b", "1");
     await Deno.symlink("from", directory.path("link"));
@@ -162,6 +165,7 @@ testWith(
   "asyncCopyFile() refuses or skips FIFOs and sockets in a directory",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("from/a", "1");
     await new Deno.Command("mkfifo", { args: [directory.path("from/fifo")] })
       .output();
@@ -218,7 +222,8 @@ testWith(
     const refused = await asyncCopyFile(from, to, { overwrite: false })
       .catch((error) => error);
     assertInstanceOf(refused, Deno.errors.AlreadyExists);
-    const signal = new AbortController().signal;
+    const { signal } = new AbortController();
+    await using _ = nothingLeft({ signals: [signal] });
     for (const options of [{}, { signal }, { onProgress() {} }]) {
       await Deno.remove(`${to}/file`);
       await Deno.symlink(`${outside}/file`, `${to}/file`);
@@ -297,6 +302,7 @@ testWith(
     const reason = { why: "test" };
     for (const files of [0, 1, 10, 40]) {
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const error = await asyncCopyFile(
         directory.path("from"),
         directory.path("to"),
@@ -322,6 +328,7 @@ testWith(
   "asyncCopyFile() loses no file in silence whose name is not valid UTF-8",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("from/good", "1");
     const { success } = await new Deno.Command("sh", {
       args: [
@@ -355,6 +362,7 @@ testWith(
   "asyncCopyFile() fails with what an asynchronous onProgress rejects with",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("from/a", "1");
     const failure = new Error("mine");
     const options = { onProgress: () => Promise.reject(failure) };

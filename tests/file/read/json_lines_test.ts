@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AsyncFileReader, JsonLineError } from "../../../file/mod.ts";
 import { jsonErrorIndex } from "../../../file/read/json_lines.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -33,6 +34,7 @@ testWith(
   "AsyncFileReader.streamJson() tells line and column of a bad line 1,000,000, and goes on when asked",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write(
       "data",
       `${'{"n":1}\n'.repeat(999_999)}{"n": oops}\n{"n":2}\n`,
@@ -63,6 +65,7 @@ testWith(
   "AsyncFileReader.streamJson() fails with what onError throws",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const bad = new AsyncFileReader(await directory.write("bad", "[\n"));
     const late = new Error("late");
     const failed = await bad.streamJson({

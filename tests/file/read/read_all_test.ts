@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { asyncHashFile, readAll, walkAsync } from "../../../file/mod.ts";
 import { AsyncRunner, TaskPriority } from "../../../runner/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -49,6 +50,7 @@ testWith(
   "readAll() treats a file that cannot be read as onError says",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const paths = [
       await directory.write("a", "1"),
       directory.path("none"),
@@ -150,6 +152,7 @@ testWith(
   "asyncHashFile() is the SHA-256 of the file or a part of it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const content = crypto.getRandomValues(new Uint8Array(60_000));
     const all = new Uint8Array(1_800_000).map((_, i) =>
       content[i % 60_000] as number

@@ -16,6 +16,7 @@ import {
   LineTooLongError,
 } from "../../../file/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -233,6 +234,7 @@ testWith(
   "AsyncFileReader tells the byte offset of what is invalid when fatal is set",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const cases: [string, number[], number][] = [
       ["utf-8", [97, 0xff, 98], 1],
       ["utf-8", [0xe2, 0x82, 0xac, 0xe2, 0x82], 3],
@@ -389,6 +391,7 @@ testWith(
   "AsyncFileReader fails when the file is truncated while it is read",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("shrinking", "x".repeat(100_000));
     await using reader = new AsyncFileReader(path, { chunkSize: 1_000 });
     const error = await assertRejects(async () => {
@@ -422,6 +425,7 @@ testWith(
   "AsyncFileReader closes the file when a loop is left early",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("lines", "line\n".repeat(100_000));
     await using reader = new AsyncFileReader(path, { chunkSize: 1_000 });
     for (
@@ -445,6 +449,9 @@ testWith(
   "AsyncFileReader rejects with the signal's own reason before, during and after",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    const late = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal, late.signal] });
     const path = await directory.write("lines", "line\n".repeat(100_000));
     const reason = { why: "test" };
     const before = new AsyncFileReader(path, {
@@ -455,7 +462,6 @@ testWith(
       await collect(before.streamLines()).catch((error) => error),
       reason,
     );
-    const controller = new AbortController();
     await using reader = new AsyncFileReader(path, {
       chunkSize: 100,
       signal: controller.signal,
@@ -468,7 +474,6 @@ testWith(
     })().catch((error) => error);
     assertStrictEquals(during, reason);
     assertEquals(count, 3);
-    const late = new AbortController();
     const text = await asyncReadFile(path, { signal: late.signal });
     late.abort(reason);
     assertEquals(text.length, 500_000);
@@ -480,6 +485,8 @@ testWith(
   "AsyncFileReader waits neither for the other end of a FIFO nor for its silence when it is aborted or disposed",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     const reason = { why: "test" };
@@ -491,7 +498,6 @@ testWith(
     // Somebody opens it, writes a line and is silent.
     using writer = await Deno.open(path, { read: true, write: true });
     assertInstanceOf(await opening, DisposedError);
-    const controller = new AbortController();
     await using reader = new AsyncFileReader(path, {
       signal: controller.signal,
     });
@@ -518,6 +524,7 @@ testWith(
   "AsyncFileReader ends its streams when it is disposed",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("lines", "line\n".repeat(100_000));
     const reader = new AsyncFileReader(path, { chunkSize: 100 });
     await assertRejects(async () => {
@@ -536,6 +543,7 @@ testWith(
   "AsyncFileReader.streamLines() fails with the line's number when a line is too long, and delivers those before it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (const chunkSize of [1, 4, 1_000]) {
       await using reader = new AsyncFileReader(
         await directory.write("lines", "12345\r\n1\n123456\n1\n"),
@@ -558,6 +566,7 @@ testWith(
   "AsyncFileReader names the path when it is missing or a directory",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const missing = new AsyncFileReader(directory.path("missing"));
     await assertRejects(
       () => missing.read(),
@@ -642,13 +651,14 @@ testWith(
   "AsyncFileReader's lock waits for a writer's, and can be given up by a signal",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const path = await directory.write("a", "old\n");
     await using writer = new AsyncFileWriter(path, {
       mode: "a",
       lock: "exclusive",
     });
     await writer.flush();
-    const controller = new AbortController();
     const reason = new Error("too long");
     await using impatient = new AsyncFileReader(path, {
       lock: "shared",
@@ -670,6 +680,7 @@ testWith(
   "AsyncFileReader gives up its waiting for a lock when it is disposed",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("file", "content");
     using held = await Deno.open(path, { read: true, write: true });
     await held.lock(true);
@@ -689,6 +700,7 @@ testWith(
   "AsyncFileReader's streams can be left while they are read, and nothing is said of it on disposal",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("values", "[1]\n".repeat(100_000));
     const fifo = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [fifo] }).output();
@@ -738,6 +750,8 @@ testWith(
   "AsyncFileReader.streamBytes() can be given up while it looks for the start of a range in a silent FIFO",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _left = nothingLeft({ signals: [controller.signal] });
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     using writer = await Deno.open(path, { read: true, write: true });
@@ -761,7 +775,6 @@ testWith(
       return read.call(this, buffer);
     };
     const reason = { why: "test" };
-    const controller = new AbortController();
     const { signal } = controller;
     const waiting = collect(
       new AsyncFileReader(path, { signal }).streamBytes(range),

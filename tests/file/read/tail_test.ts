@@ -10,6 +10,7 @@ import {
   type TailOptions,
 } from "../../../file/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -97,6 +98,7 @@ testWith(
   "AsyncFileReader.tail() leaves out a byte order mark at byte 0 and nowhere else",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("log", "\ufeffone\n\ufefftwo\n");
     await using reader = new AsyncFileReader(path);
     assertEquals(await collect(reader.tail({ lines: 1 })), ["\ufefftwo"]);
@@ -219,6 +221,7 @@ testWith(
   "AsyncFileReader.tail() loses and doubles nothing while a log is written and rotated all the time",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("log", "");
     await using follower = new Follower(path);
     // From here on it has the file open: a rotation before would not concern it.
@@ -245,8 +248,9 @@ testWith(
   "AsyncFileReader.tail() ends with the signal, with disposal, and when the loop is left",
   async () => {
     await using directory = await TemporaryDirectory.create();
-    const path = await directory.write("log", "1\n");
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
+    const path = await directory.write("log", "1\n");
     const reason = { why: "test" };
     const reader = new AsyncFileReader(path, { signal: controller.signal });
     const following = collect(reader.tail({ follow: true })).catch((error) =>
@@ -276,6 +280,7 @@ testWith(
   "AsyncFileReader.tail() closes the file when it is left while it waits, and a later disposal fails nothing",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("log", "1\n");
     const reported: unknown[] = [];
     const consoleError = console.error;
@@ -303,6 +308,7 @@ testWith(
   "AsyncFileReader.tail() refuses a line that is too long, a directory, and what is not there",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("log", "12\n12345\n");
     await using reader = new AsyncFileReader(path);
     await assertRejects(
@@ -329,6 +335,7 @@ testWith(
   "AsyncFileReader.tail() with lines 0 tells nothing of what is there, and of a line that is being written all of it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (const content of ["1\nha", "ha"]) {
       const path = await directory.write("log", content);
       await using reader = new AsyncFileReader(path);
@@ -373,6 +380,7 @@ testWith(
   "AsyncFileReader.tail() refuses a FIFO, naming it, without opening it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     await using reader = new AsyncFileReader(path);

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { walkAsync, type WalkOptions } from "../../../file/mod.ts";
 import { macrotask } from "../../../_internal/macrotask.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   collect,
   TemporaryDirectory,
@@ -176,6 +177,7 @@ testWith(
   "walkAsync() treats a link that cannot be followed as onError says, and goes on beside it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await tree(directory, "a", "b");
     // No name may be that long, which only following it finds out.
     await Deno.symlink("x".repeat(300), directory.path("link"));
@@ -211,6 +213,7 @@ testWith(
   "walkAsync() skips a directory that vanishes while it walks",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (let i = 0; i < 300; i++) await tree(directory, `d${i}/file`);
     let count = 0;
     for await (
@@ -234,6 +237,7 @@ testWith(
   "walkAsync() fails when the root is missing or no directory",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const file = await directory.write("file");
     for (const onError of ["throw", "skip", "collect"] as const) {
       await assertRejects(
@@ -255,6 +259,7 @@ testWith(
   "walkAsync() treats a directory that cannot be read as onError says",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await tree(directory, "a/file", "b/file", "c/file");
     // Permissions do not stop root, as which tests may run: the system's answer is put in its place.
     const { readDir, readDirSync } = Deno;
@@ -312,6 +317,7 @@ testWith(
   "walkAsync() stops reading when a loop is left early",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (let i = 0; i < 100; i++) await tree(directory, `d${i}/file`);
     let begun = 0;
     let underWay = 0;
@@ -364,6 +370,8 @@ testWith(
   "walkAsync() rejects with the signal's own reason",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     for (let i = 0; i < 100; i++) await tree(directory, `d${i}/file`);
     const reason = { why: "test" };
     assertStrictEquals(
@@ -372,7 +380,6 @@ testWith(
       ) => error),
       reason,
     );
-    const controller = new AbortController();
     const walk = found(directory.root, { signal: controller.signal });
     await Promise.resolve();
     controller.abort(reason);
@@ -497,6 +504,8 @@ testWith(
   "walkAsync() with sort treats errors, aborts and early exits alike",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     for (let i = 0; i < 50; i++) await tree(directory, `d${i}/file`);
     const options = { sort: true };
     await assertRejects(
@@ -504,7 +513,6 @@ testWith(
       Deno.errors.NotFound,
     );
     for await (const _ of walkAsync(directory.root, options)) break;
-    const controller = new AbortController();
     const reason = { why: "test" };
     let count = 0;
     const error = await (async () => {
@@ -590,6 +598,7 @@ testWith(
   "walkAsync() waits for an asynchronous onError, and ends with what it rejects with",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await tree(directory, "a/file", "b/file", "c/file");
     const refusal = new Deno.errors.PermissionDenied("refused");
     const failure = new Error("mine");

@@ -4,6 +4,7 @@ import {
   type DirectoryWatcherOptions,
   WatchRootError,
 } from "../../../file/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
 
@@ -47,6 +48,7 @@ testWith(
   "AsyncDirectoryWatcher waits for a root that goes while the watching of it begins",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _left = nothingLeft();
     const root = directory.path("root");
     for (const round of [1, 2]) {
       directory.writeSync("root/early");
@@ -73,6 +75,7 @@ testWith(
   "AsyncDirectoryWatcher waits for its root, or says that there is none, when the way to it leads through a file",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const root = directory.path("a/root");
     directory.writeSync("a");
     await assertRejects(
@@ -103,6 +106,7 @@ testWith(
   "AsyncDirectoryWatcher listens again when its root was missing just while another watcher let go of it",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _left = nothingLeft();
     directory.writeSync("root/f");
     const root = directory.path("root");
     const outer = new AsyncDirectoryWatcher(directory.root);

@@ -13,6 +13,7 @@ import {
   WatchRootError,
 } from "../../../file/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
 
@@ -428,6 +429,7 @@ testWith(
   needed,
   "AsyncDirectoryWatcher's events keep in step with random changes",
   async () => {
+    await using _ = nothingLeft();
     let seed = 7;
     const random = (below: number) => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -470,6 +472,7 @@ testWith(
   "AsyncDirectoryWatcher without recursive tells only of what is directly in it, and leaves others alone",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     directory.writeSync("sub/deep/file", "1");
     const { root } = directory;
     const flat = await Log.start(root, { recursive: false });
@@ -638,6 +641,7 @@ testWith(
   async () => {
     for (const mode of MODES) {
       await using directory = await TemporaryDirectory.create();
+      await using _ = nothingLeft();
       directory.writeSync("root/d/f", "1");
       const root = directory.path("root");
       await using log = await Log.start(root, mode);
@@ -657,6 +661,7 @@ testWith(
   async () => {
     for (const mode of MODES) {
       await using directory = await TemporaryDirectory.create();
+      await using _ = nothingLeft();
       const root = directory.path("root");
       await using log = await Log.start(root, { ...mode, rootRemoved: "wait" });
       for (let round = 0; round < 2; round++) {
@@ -680,6 +685,7 @@ testWith(
   "AsyncDirectoryWatcher notices a root that is moved away, and one that takes its place",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     directory.writeSync("root/a", "1");
     directory.writeSync("other/b", "1");
     const root = directory.path("root");
@@ -698,6 +704,7 @@ testWith(
   needed,
   "AsyncDirectoryWatcher rejects when the directory is not there, naming it",
   async () => {
+    await using _ = nothingLeft();
     const watcher = new AsyncDirectoryWatcher("no/such/directory");
     const error = await assertRejects(
       () => watcher.ready,
@@ -799,6 +806,7 @@ testWith(
   "AsyncDirectoryWatcher.stop() ends a stream that waits, and one that is not read",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (const mode of MODES) {
       const watcher = new AsyncDirectoryWatcher(directory.root, mode);
       await watcher.ready;
@@ -824,12 +832,13 @@ testWith(
   "AsyncDirectoryWatcher rejects with the signal's own reason",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const reason = { why: "test" };
     const before = new AsyncDirectoryWatcher(directory.root, {
       signal: AbortSignal.abort(reason),
     });
     assertStrictEquals(await before.ready.catch((error) => error), reason);
-    const controller = new AbortController();
     const log = await Log.start(directory.root, { signal: controller.signal });
     controller.abort(reason);
     assertStrictEquals(await log.done, reason);
@@ -841,6 +850,7 @@ testWith(
   "AsyncDirectoryWatcher holds no more for a slow consumer than each path once",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const watcher = new AsyncDirectoryWatcher(directory.root, { debounce: 5 });
     await watcher.ready;
     const events: WatchEvent[] = [];
@@ -898,6 +908,7 @@ testWith(
   "AsyncDirectoryWatcher polls when the system has no native watcher left",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const { watchFs } = Deno;
     Deno.watchFs = () => {
       throw new Error("No space left on device (os error 28)");

@@ -1,6 +1,7 @@
 import { fromFileUrl } from "@std/path";
 import { assert, assertEquals } from "@std/assert";
 import { asyncWriteFile } from "../../../file/mod.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
 
@@ -16,6 +17,7 @@ testWith(
   "asyncWriteFile(), AsyncFileWriter and asyncCopyFile() leave the old or the new file, never a mix, when SIGKILL cuts them off 200 times",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const process = new URL(
       "../../support/atomic_writer_process.ts",
       import.meta.url,

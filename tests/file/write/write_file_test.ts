@@ -16,6 +16,7 @@ import {
   sweepTemporary,
   temporaryName,
 } from "../../../file/write/temporary.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
 
@@ -28,6 +29,7 @@ testWith(
   "asyncWriteFile() writes text, bytes, iterables and streams",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("a");
     for (const atomic of [false, true]) {
       await asyncWriteFile(path, "t\u00e9xt", { atomic });
@@ -60,6 +62,7 @@ testWith(
   "asyncWriteFile() with mode x refuses what exists",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old");
     await Deno.symlink("nowhere", directory.path("dangling"));
     for (const atomic of [false, true]) {
@@ -134,6 +137,7 @@ testWith(
   "asyncWriteFile() and AsyncFileWriter leave one whole file when workers of one process replace it at once",
   async () => {
     await using directory = await TemporaryDirectory.createForMany();
+    await using _ = nothingLeft();
     const path = await directory.write("file", "o".repeat(50_000));
     const module = new URL(
       "../../support/atomic_writer_worker.ts",
@@ -208,6 +212,7 @@ testWith(
   "asyncWriteFile() keeps a symbolic link and replaces what it points at, dangling or not",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await directory.write("sub/target", "old");
     await Deno.symlink("sub/target", directory.path("link"));
     await Deno.symlink("link", directory.path("link-to-link"));
@@ -234,6 +239,7 @@ testWith(
   "asyncWriteFile() with atomic replaces no FIFO and no device",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     await assertRejects(
@@ -269,6 +275,7 @@ testWith(
     const reason = { why: "test" };
     for (const delay of [0, 0, 1, 1, 2, 3]) {
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const writing = asyncWriteFile(path, "x".repeat(4_000_000), {
         atomic: true,
         signal: controller.signal,
@@ -293,6 +300,7 @@ testWith(
     const reason = { why: "test" };
     for (const atomic of [true, false]) {
       const controller = new AbortController();
+      await using _ = nothingLeft({ signals: [controller.signal] });
       const content = {
         async *[Symbol.asyncIterator]() {
           yield "new";
@@ -316,6 +324,7 @@ testWith(
   "asyncWriteFile() refuses content that yields neither text nor bytes, and leaves the old file",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old");
     for (const content of [[5], new Uint16Array([5])]) {
       await assertRejects(
@@ -336,6 +345,7 @@ testWith(
   ["read", "write"],
   "asyncWriteFile() rejects when the device is full",
   async () => {
+    await using _ = nothingLeft();
     await assertRejects(
       () => asyncWriteFile("/dev/full", "x"),
       Error,
@@ -349,6 +359,7 @@ testWith(
   ["read", "write"],
   "syncParent() says that the file is in place when only the directory's fsync fails",
   async () => {
+    await using _ = nothingLeft();
     const cause = new Error("I/O error");
     const error = await syncParent(
       "some/file",
@@ -431,6 +442,7 @@ testWith(
   "asyncWriteFile() with atomic names the path that was asked for when it fails",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const missing = directory.path("missing/file");
     for (const fsync of [true, false]) {
       await assertRejects(

@@ -11,6 +11,7 @@ import { AsyncFileWriter } from "../../../file/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { writeAll } from "../../../file/write/write_all.ts";
+import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
@@ -116,6 +117,7 @@ testWith(
   ["write"],
   "AsyncFileWriter rejects when the disk is full, in the call that waits, in later calls and in close()",
   async () => {
+    await using _ = nothingLeft();
     const writer = new AsyncFileWriter("/dev/full", { bufferSize: 1_000 });
     const error = await assertRejects(
       async () => {
@@ -137,6 +139,7 @@ testWith(
   ["write"],
   "AsyncFileWriter.close() rejects when the last buffer meets a full disk",
   async () => {
+    await using _ = nothingLeft();
     const writer = new AsyncFileWriter("/dev/full");
     await writer.write("small");
     await assertRejects(() => writer.close(), Error, "No space left on device");
@@ -148,6 +151,7 @@ testWith(
   ["write"],
   "AsyncFileWriter's disposal tells a failure that no call has told, and only then",
   async () => {
+    await using _ = nothingLeft();
     await assertRejects(
       async () => {
         await using writer = new AsyncFileWriter("/dev/full");
@@ -170,6 +174,7 @@ testWith(
   ["read", "write"],
   "AsyncFileWriter.writable reports a full disk when it is piped to",
   async () => {
+    await using _ = nothingLeft();
     const writer = new AsyncFileWriter("/dev/full");
     await assertRejects(
       () => new Blob(["some text"]).stream().pipeTo(writer.writable),
@@ -203,6 +208,7 @@ testWith(
   "AsyncFileWriter appends with mode a and refuses what exists with mode x",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old ");
     {
       await using writer = new AsyncFileWriter(path, { mode: "a" });
@@ -246,6 +252,8 @@ testWith(
   "AsyncFileWriter leaves the old file when an atomic write is aborted or disposed without close()",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const path = await directory.write("a", "old");
     const reason = new Error("stop");
     const error = await (async () => {
@@ -258,7 +266,6 @@ testWith(
     assertStrictEquals(error, reason);
     assertEquals(await directory.names(), ["a"]);
 
-    const controller = new AbortController();
     const writer = new AsyncFileWriter(path, {
       atomic: true,
       signal: controller.signal,
@@ -280,6 +287,7 @@ testWith(
   "AsyncFileWriter leaves the old or the new file when it is aborted at any step",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old");
     const content = "new".repeat(1_000);
     let wasCommitted = 0;
@@ -315,6 +323,7 @@ testWith(
   "AsyncFileWriter does nothing when its signal has aborted before",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const reason = { why: "test" };
     for (const atomic of [false, true]) {
       const writer = new AsyncFileWriter(directory.path("a"), {
@@ -336,6 +345,7 @@ testWith(
   "AsyncFileWriter is a clear error after close(), which may be called twice",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const writer = new AsyncFileWriter(directory.path("a"));
     await writer.write("x");
     assertStrictEquals(writer.close(), writer.close());
@@ -386,6 +396,7 @@ testWith(
   "AsyncFileWriter.writeLines() refuses what is no iterable of strings, and comes too late after close()",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("a");
     await using writer = new AsyncFileWriter(path);
     for (const lines of ["abc", null, undefined, 5, {}]) {
@@ -424,8 +435,9 @@ testWith(
   "AsyncFileWriter.writeLines() rejects when the writer is aborted while its source is silent",
   async () => {
     await using directory = await TemporaryDirectory.create();
-    const reason = { why: "test" };
     const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
+    const reason = { why: "test" };
     const { signal } = controller;
     const bySignal = new AsyncFileWriter(directory.path("a"), { signal });
     const byCall = new AsyncFileWriter(directory.path("b"));
@@ -443,6 +455,7 @@ testWith(
   ["write"],
   "AsyncFileWriter.writeLines() tells of a full disk while its source is silent, and disposal not again",
   async () => {
+    await using _ = nothingLeft();
     await using writer = new AsyncFileWriter("/dev/full");
     const { promise: silence, resolve } = Promise.withResolvers<void>();
     const writing = writer.writeLines(silentAfter("line", resolve));
@@ -459,6 +472,7 @@ testWith(
   "AsyncFileWriter writes UTF-16 and Latin-1, and refuses what Latin-1 lacks",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = directory.path("a");
     const write = async (
       encoding: "utf-16le" | "utf-16be" | "latin1",
@@ -481,6 +495,8 @@ testWith(
   "AsyncFileWriter's lock waits for others, and can be given up by a signal",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const path = await directory.write("a", "old");
     await using first = new AsyncFileWriter(path, {
       mode: "a",
@@ -488,7 +504,6 @@ testWith(
     });
     await first.write("1");
     await first.flush();
-    const controller = new AbortController();
     const second = new AsyncFileWriter(path, {
       lock: "exclusive",
       signal: controller.signal,
@@ -522,6 +537,7 @@ testWith(
   "AsyncFileWriter gives up waiting for a lock when it is aborted",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old");
     await using first = new AsyncFileWriter(path, {
       mode: "a",
@@ -541,6 +557,7 @@ testWith(
   "AsyncFileWriter's disposal does not wait for a lock when nothing was written, and writes what was",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     const path = await directory.write("a", "old");
     const first = new AsyncFileWriter(path, { mode: "a", lock: "exclusive" });
     await first.flush();
@@ -580,6 +597,7 @@ testWith(
   "AsyncFileWriter rejects what is no text or no bytes",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     await using writer = new AsyncFileWriter(directory.path("a"));
     await assertRejects(
       () => writer.write(1 as unknown as string),
@@ -600,6 +618,7 @@ testWith(
   "AsyncFileWriter names the path when it is a directory or its directory is missing",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    await using _ = nothingLeft();
     for (const atomic of [false, true]) {
       const onDirectory = new AsyncFileWriter(directory.root, { atomic });
       await assertRejects(
@@ -622,10 +641,11 @@ testWith(
   "AsyncFileWriter waits neither for a FIFO's reader nor for a silent one when it is aborted",
   async () => {
     await using directory = await TemporaryDirectory.create();
+    const controller = new AbortController();
+    await using _ = nothingLeft({ signals: [controller.signal] });
     const path = directory.path("fifo");
     await new Deno.Command("mkfifo", { args: [path] }).output();
     const reason = { why: "test" };
-    const controller = new AbortController();
     const ways: ((writer: AsyncFileWriter) => Promise<unknown>)[] = [
       (writer) => writer.flush(),
       (writer) => writer.close(),
