@@ -11,7 +11,7 @@ import {
   TaskScheduler,
 } from "../../runner/mod.ts";
 import { microtasks } from "../support/held_task.ts";
-import { abortListeners, nothingLeft } from "../support/nothing_left.ts";
+import { mostAbortListeners, nothingLeft } from "../support/nothing_left.ts";
 import { errorOf } from "../support/tasks.ts";
 
 const failure = new Error("planned");
@@ -104,15 +104,10 @@ for (const [name, call] of Object.entries(CALLS)) {
     await using runner = new AsyncRunner({ maxWorkers: 2, maxQueue: 1 });
     const { signal } = new AbortController();
     await using _ = nothingLeft({ runner, signals: [signal] });
-    let most = 0;
-    const add = signal.addEventListener.bind(signal);
-    signal.addEventListener = (...args: Parameters<typeof add>) => {
-      add(...args);
-      most = Math.max(most, abortListeners(signal));
-    };
+    const most = mostAbortListeners(signal);
     const error = await errorOf(call(runner, signal));
     // Otherwise this would mean nothing.
-    assertEquals(most, 1);
+    assertEquals(most(), 1);
     const isToFail = name.includes("fail");
     if (!isToFail) assertEquals(error, undefined);
     else {assertEquals(

@@ -68,7 +68,7 @@ export function nothingLeft(options: LeftoverOptions = {}): AsyncDisposable {
     async [Symbol.asyncDispose]() {
       let left: string[] = [];
       const isGone = () => (left = look()).length === 0;
-      if (await comes(isGone, options.within ?? 300)) return;
+      if (await comes(isGone, options.within ?? 20_000)) return;
       const message = `Left behind: ${left.join("; ")}`;
       console.error(message);
       throw new Error(message);
@@ -118,6 +118,17 @@ function onSignal(signal: AbortSignal, index: number): string[] {
 /** How many listen to the signal. */
 export function abortListeners(signal: AbortSignal): number {
   return getEventListeners(signal, "abort").length;
+}
+
+/** The most that listen to a signal at any time from now on. */
+export function mostAbortListeners(signal: AbortSignal): () => number {
+  let most = 0;
+  const add = signal.addEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    add(...args);
+    most = Math.max(most, abortListeners(signal));
+  };
+  return () => most;
 }
 
 function newDescriptors(

@@ -493,8 +493,14 @@ testWith(
     // Nobody writes.
     const disposed = new AsyncFileReader(path);
     const opening = collect(disposed.stream()).catch((error) => error);
+    const early = new AbortController();
+    const aborted = collect(
+      new AsyncFileReader(path, { signal: early.signal }).stream(),
+    ).catch((error) => error);
     await new Promise((resolve) => setTimeout(resolve, 20));
     await disposed[Symbol.asyncDispose]();
+    early.abort(reason);
+    assertStrictEquals(await aborted, reason);
     // Somebody opens it, writes a line and is silent.
     using writer = await Deno.open(path, { read: true, write: true });
     assertInstanceOf(await opening, DisposedError);
@@ -512,7 +518,7 @@ testWith(
     await new Promise((resolve) => setTimeout(resolve, 20));
     await silent[Symbol.asyncDispose]();
     assertInstanceOf(await waiting, DisposedError);
-    // So that the two reads under way end, each with its file.
+    // So that the openings and the reads under way end, each with its file.
     writer.close();
     await until(() => openFiles(path) === 0);
   },
