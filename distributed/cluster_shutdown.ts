@@ -41,23 +41,27 @@ export function checkShutdownOptions(options: ShutdownOptions): void {
 
 /** One shutdown, which later calls may hurry. */
 export class ClusterShutdown {
+  // Invariant: timers run only until it is done; a call that joins it afterwards changes nothing.
   readonly report: Promise<ShutdownReport>;
   readonly #target: ShutdownTarget;
   readonly #hurry = new AbortController();
   readonly #late = new AbortController();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
   #grace = Infinity;
+  #isDone = false;
 
   constructor(target: ShutdownTarget, options: ShutdownOptions) {
     this.#target = target;
     this.apply(options);
     this.report = this.#run().finally(() => {
+      this.#isDone = true;
       for (const timer of this.#timers) clearTimeout(timer);
     });
   }
 
   /** The most impatient options win. */
   apply(options: ShutdownOptions): void {
+    if (this.#isDone) return;
     const { wait = true, timeout = Infinity, grace = 1000 } = options;
     this.#grace = Math.min(this.#grace, grace);
     if (!wait) this.#hurry.abort();

@@ -10,9 +10,12 @@ export async function within(
   milliseconds: number,
 ): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([
-    promise,
-    new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds)),
-  ]);
-  clearTimeout(timer);
+  try {
+    await Promise.race([
+      promise,
+      new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds)),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -24,6 +24,7 @@ import { LOST, writeReason } from "../outcome.ts";
 import { decode } from "../serialize/decode.ts";
 import { encode } from "../serialize/encode.ts";
 import { endSpan, runTraced } from "../tracing.ts";
+import { within } from "../submit/within.ts";
 import {
   type Answer,
   endedEarly,
@@ -82,6 +83,7 @@ export class Server {
   /** The store's clock minus `performance.now()`, once it is known. */
   #toStoreTime: number | undefined;
   #stopping: Promise<void> | undefined;
+  #hasStopped = false;
   readonly #abandoned = Promise.withResolvers<void>();
 
   constructor(engine: Engine, settings: ServeSettings) {
@@ -120,7 +122,8 @@ export class Server {
    */
   stop(grace: number = this.#settings.grace): Promise<void> {
     const after = (milliseconds: number, then: () => void) => {
-      if (milliseconds > LONGEST_TIMER) return;
+      // Who joins a stop that is over has nothing to hurry.
+      if (this.#hasStopped || milliseconds > LONGEST_TIMER) return;
       this.#stopTimers.push(setTimeout(then, milliseconds));
     };
     after(grace, () => {
@@ -135,6 +138,7 @@ export class Server {
     try {
       await Promise.race([this.#worker.close(), this.#abandoned.promise]);
     } finally {
+      this.#hasStopped = true;
       for (const timer of this.#stopTimers) clearTimeout(timer);
       for (const timer of this.#timers) clearInterval(timer);
     }
@@ -337,13 +341,8 @@ export class Server {
 
   /** A task that was told to stop keeps its slot until it has. */
   async #endOf(ended: Promise<void>, ending: Ending): Promise<void> {
-    if (ending !== "stopped") return await ended;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      ended,
-      new Promise<void>((resolve) => timer = setTimeout(resolve, END_WITHIN)),
-    ]);
-    clearTimeout(timer);
+    if (ending === "stopped") await within(ended, END_WITHIN);
+    else await ended;
   }
 
   #end(id: string, ending: Ending): void {
