@@ -59,10 +59,12 @@ export class Cancels {
     this.#engine.cancel(task.id).then(
       (result) => {
         cancel.isTold = false;
-        if (result !== "told") this.#gone(task);
+        // The event of its end may overtake the answer: then nobody waits for that any more.
+        if (result !== "told" && this.#tasks.has(task)) this.#gone(task);
       },
       (error) => {
         cancel.isTold = false;
+        if (!this.#tasks.has(task)) return;
         // Refused as its adding was: there is nothing to take out.
         if (cancel.isUncertain && this.#engine.trouble === undefined) {
           this.#gone(task);
@@ -77,6 +79,7 @@ export class Cancels {
   }
 
   close(): void {
+    this.#tasks.clear();
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

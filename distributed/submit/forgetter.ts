@@ -10,10 +10,13 @@ const AFTER = 100;
 
 /** Collects ids and removes their records. */
 export class Forgetter {
+  // Invariant: the timer runs exactly while there are ids, which there are none of after `close`:
+  // the answer to an adding may come later, and the record of what has not ended must stay.
   readonly #engine: Engine;
   readonly #failed: (error: unknown) => void;
   #ids: string[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
 
   constructor(engine: Engine, failed: (error: unknown) => void) {
     this.#engine = engine;
@@ -21,6 +24,7 @@ export class Forgetter {
   }
 
   add(id: string): void {
+    if (this.#isClosed) return;
     this.#ids.push(id);
     this.#timer ??= setTimeout(() => this.flush(), AFTER);
   }
@@ -40,9 +44,10 @@ export class Forgetter {
     }
   }
 
-  /** Drops what was collected: there is nobody to tell. */
-  drop(): void {
-    this.#ids = [];
-    clearTimeout(this.#timer);
+  /** Takes no more, and removes what it has if there is somebody to tell. Never rejects. */
+  async close(isThere: boolean): Promise<void> {
+    this.#isClosed = true;
+    if (!isThere) this.#ids = [];
+    await this.flush();
   }
 }

@@ -95,11 +95,13 @@ export class Sender {
     const shared: string[] = [];
     for (const { handle, sentPriority } of parcels) {
       this.#stored(handle);
-      if (handle.priority !== sentPriority) this.#reprioritise(handle);
       if (handle.hasEnded) {
-        // Its outcome overtook the answer to its adding.
+        // Its outcome, or the end of the runner, overtook the answer to its adding.
         forget(handle);
-      } else if (handle.isShared && isUnsettled(handle)) shared.push(handle.id);
+        continue;
+      }
+      if (handle.priority !== sentPriority) this.#reprioritise(handle);
+      if (handle.isShared && isUnsettled(handle)) shared.push(handle.id);
     }
     // A task of the same id may have ended long ago: no event will tell.
     if (shared.length > 0) await check.look(shared).catch(failed);

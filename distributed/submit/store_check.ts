@@ -80,6 +80,8 @@ export class StoreCheck {
       .filter(({ handles }) => handles.some(({ isStored }) => isStored))
       .map(({ id }) => id);
     for (let start = 0; start < ids.length; start += AT_ONCE) {
+      // All have ended meanwhile, or the runner has.
+      if (this.#open.size === 0) return;
       await this.look(ids.slice(start, start + AT_ONCE));
     }
   }

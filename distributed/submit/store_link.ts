@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DisposedError } from "@specify/async-core/runner";
 import { storeTimeOffset } from "../clock.ts";
 import type { Engine, EngineListener } from "../engine.ts";
 
@@ -17,6 +18,8 @@ export interface StoreLinkOptions {
 
 /** One submitter's link to the store. */
 export class StoreLink {
+  // Invariant: once closed it opens for nobody: who waits for it then, or asks it later, is told
+  // so, and does nothing more. The timer runs only while it is open.
   /** The name under which it says that it lives, if it does. */
   readonly owner: string | undefined;
   /** The store's clock, in milliseconds since 1970, minus `performance.now()`. */
@@ -36,8 +39,13 @@ export class StoreLink {
       : crypto.randomUUID();
   }
 
-  /** Once: resolves when no event can be missed any more. After a failure it tries again. */
+  /**
+   * Once: resolves when no event can be missed any more. After a failure it tries again.
+   *
+   * @throws {DisposedError} When it is closed, before or meanwhile.
+   */
   open(): Promise<void> {
+    if (this.#isClosed) return Promise.reject(closedError());
     return this.#opening ??= this.#open().catch((error) => {
       this.#opening = undefined;
       throw error;
@@ -51,7 +59,8 @@ export class StoreLink {
       this.#listen(listener),
       this.#beat(),
     ]);
-    if (aliveFor === undefined || this.#isClosed) return;
+    if (this.#isClosed) throw closedError();
+    if (aliveFor === undefined) return;
     this.#timer = setInterval(
       () => this.#beat().catch(this.#options.failed),
       aliveFor / 3,
@@ -81,4 +90,8 @@ export class StoreLink {
     this.#isClosed = true;
     clearInterval(this.#timer);
   }
+}
+
+function closedError(): DisposedError {
+  return new DisposedError("ClusterRunner");
 }

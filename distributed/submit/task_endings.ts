@@ -159,8 +159,7 @@ export class Endings {
     }
     // They have not ended in the store: their records stay.
     for (const task of [...open]) this.#out(task);
-    if (engine.trouble === undefined) {
-      await within(this.#forgetter.flush(), ANSWER_WITHIN);
-    } else this.#forgetter.drop();
+    const isThere = engine.trouble === undefined;
+    await within(this.#forgetter.close(isThere), ANSWER_WITHIN);
   }
 }
