@@ -31,6 +31,8 @@ export function connect(
   copied: (copy: Redis) => void,
 ): Redis {
   const options: RedisOptions = {
+    // As documented. A name would have to be looked up, and a look-up cannot be called off.
+    host: "127.0.0.1",
     // BullMQ asks for it: a command waits for the connection instead of failing.
     maxRetriesPerRequest: null,
     // A peer that vanished without a word is found out.
