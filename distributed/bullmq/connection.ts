@@ -5,18 +5,28 @@
  */
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisConnectionOptions } from "../address.ts";
+import { SocketConnector } from "./connector.ts";
 
 /** Longest time between two tries to connect. */
 const LONGEST_PAUSE = 1000;
 
-/** A connection whose copies, which BullMQ makes, are known too. */
+/** A connection that ends when it is told to, and whose copies, which BullMQ makes, are known. */
 class WatchedRedis extends Redis {
   copied: ((copy: Redis) => void) | undefined;
 
   override duplicate(override?: Partial<RedisOptions>): Redis {
-    const copy = super.duplicate(override);
+    const copy = new WatchedRedis({ ...this.options, ...override });
+    copy.copied = this.copied;
     this.copied?.(copy);
     return copy;
+  }
+
+  override disconnect(isWantedAgain = false): void {
+    // Between two tries ioredis would stop trying and not say so, and whoever waits for its end
+    // would wait for ever: a further try, which is called off at once, tells them.
+    const isPausing = this.status === "reconnecting";
+    if (isPausing && !isWantedAgain) this.connect().catch(() => {});
+    super.disconnect(isWantedAgain);
   }
 }
 
@@ -37,8 +47,7 @@ export function connect(
     maxRetriesPerRequest: null,
     // A peer that vanished without a word is found out.
     keepAlive: 10_000,
-    // How long a socket whose other side does not answer may take to close.
-    disconnectTimeout: 500,
+    Connector: SocketConnector,
     retryStrategy: (times) =>
       isOver() ? null : Math.min(50 * 2 ** Math.min(times, 5), LONGEST_PAUSE),
   };

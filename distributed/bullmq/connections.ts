@@ -9,6 +9,7 @@
 import type { Redis } from "ioredis";
 import type { RedisConnectionOptions } from "../address.ts";
 import { connect } from "./connection.ts";
+import { whenClosed } from "./connector.ts";
 
 /** Who is told what. */
 export interface ConnectionsListener {
@@ -94,21 +95,19 @@ export class Connections {
     this.#isClosing = true;
   }
 
-  /** Ends one of them; what waits for an answer fails. */
-  drop(redis: Redis): void {
+  /** Ends one of them; what waits for an answer fails. Resolves when its socket is closed. */
+  async drop(redis: Redis): Promise<void> {
     this.#dropped.add(redis);
     this.#down.delete(redis);
     redis.disconnect();
-    // Between two tries nothing ends it, and whoever waits on it would wait for ever: the next
-    // try, successful or not, does.
-    if (redis.status === "reconnecting") redis.connect().catch(() => {});
+    await whenClosed(redis.stream);
   }
 
-  /** Ends all of them. */
-  close(): void {
+  /** Ends all of them; resolves when their sockets are closed. */
+  async close(): Promise<void> {
     this.#isClosing = true;
     this.#isClosed = true;
-    for (const redis of this.#all) this.drop(redis);
+    await Promise.all([...this.#all].map((redis) => this.drop(redis)));
   }
 }
 

@@ -35,8 +35,8 @@ import { serve } from "./serve.ts";
 const A_DAY = 86_400_000;
 /** How long a Redis of which no trouble is known may take to answer when everything is closed. */
 const ANSWER_WITHIN = 2000;
-/** How long BullMQ may take to end when its connections have: it sleeps for 5 s after an error. */
-const END_WITHIN = 6000;
+/** How long BullMQ may take to end when its connections have; tasks that go on hold it for ever. */
+const END_WITHIN = 2000;
 /** Removed in one command: long enough to be cheap, short enough to hold up nobody. */
 const FORGET_AT_ONCE = 500;
 
@@ -250,11 +250,16 @@ export class BullMqEngine implements Engine {
       now: () => this.now(),
       failed: this.#failed,
     });
-    const close = async () => {
-      await worker.close();
-      this.#closers.delete(close);
-      await cancels.close();
+    const end = async () => {
+      try {
+        await worker.close();
+      } finally {
+        await cancels.close();
+        this.#closers.delete(close);
+      }
     };
+    let ending: Promise<void> | undefined;
+    const close = () => ending ??= end();
     this.#closers.add(close);
     return {
       ready: worker.ready,
@@ -294,8 +299,10 @@ export class BullMqEngine implements Engine {
       this.#control.close(),
     ]);
     if (this.trouble === undefined) await within(closed, ANSWER_WITHIN);
-    this.#connections.close();
-    await within(closed, END_WITHIN);
+    await Promise.all([
+      this.#connections.close(),
+      within(closed, END_WITHIN),
+    ]);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { QueueEvents, type QueueEventsOptions } from "bullmq";
 import type { Redis } from "ioredis";
+import { Pauses } from "./pauses.ts";
 
 /** How long to wait before reading on after a failure. */
 const AGAIN_AFTER = 500;
@@ -19,18 +20,37 @@ export interface EventStreamOptions {
   /** For the reading alone: it blocks its connection. Closed along with the stream. */
   readonly reader: Redis;
   /** Ends a connection. */
-  readonly drop: (redis: Redis) => void;
+  readonly drop: (redis: Redis) => Promise<void>;
   readonly failed: (error: Error) => void;
   /** Some events were passed over. */
   readonly skipped: () => void;
 }
 
+/** BullMQ's reader, which pauses no longer than it is wanted. */
+class EventReader extends QueueEvents {
+  readonly pauses: Pauses = new Pauses();
+
+  protected override checkConnectionError<T>(
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.pauses.afterFailure(
+      work,
+      (work) => super.checkConnectionError(work, 0),
+    );
+  }
+
+  override close(): Promise<void> {
+    this.pauses.end();
+    return super.close();
+  }
+}
+
 /** One stream of events. */
 export class EventStream {
   readonly #options: EventStreamOptions;
-  readonly #closing = Promise.withResolvers<void>();
-  #events: QueueEvents | undefined;
-  #isClosed = false;
+  #events: EventReader | undefined;
+  #reading: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
@@ -43,8 +63,8 @@ export class EventStream {
   async open(subscribe: (events: QueueEvents) => void): Promise<void> {
     const { queue, prefix, reader, failed } = this.#options;
     const lastEventId = await this.#newest();
-    if (this.#isClosed) return;
-    const events = new QueueEvents(queue, {
+    if (this.#closed !== undefined) return;
+    const events = new EventReader(queue, {
       connection: reader,
       prefix,
       autorun: false,
@@ -53,12 +73,12 @@ export class EventStream {
     events.on("error", failed);
     subscribe(events);
     this.#events = events;
-    this.#read(events);
+    this.#reading = this.#read(events);
   }
 
   /** Never rejects. */
-  async #read(events: QueueEvents): Promise<void> {
-    while (!this.#isClosed) {
+  async #read(events: EventReader): Promise<void> {
+    while (this.#closed === undefined) {
       try {
         await events.run();
       } catch (error) {
@@ -71,14 +91,9 @@ export class EventStream {
     }
   }
 
-  async #passOver(events: QueueEvents): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      new Promise<void>((resolve) => timer = setTimeout(resolve, AGAIN_AFTER)),
-      this.#closing.promise,
-    ]);
-    clearTimeout(timer);
-    if (this.#isClosed) return;
+  async #passOver(events: EventReader): Promise<void> {
+    await events.pauses.pause(AGAIN_AFTER);
+    if (this.#closed !== undefined) return;
     try {
       const options: QueueEventsOptions = events.opts;
       options.lastEventId = await this.#newest();
@@ -95,13 +110,18 @@ export class EventStream {
     return newest?.[0] ?? "0-0";
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#closing.resolve();
-    const closed = this.#events?.close();
-    // A connection that is down would be waited for.
-    this.#options.drop(this.#options.reader);
-    await closed;
+  /** Resolves when nothing is read any more; further calls wait for the same. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { drop, reader } = this.#options;
+    await Promise.all([
+      this.#events?.close(),
+      // A connection that is down would be waited for.
+      drop(reader),
+    ]);
+    await this.#reading;
   }
 }

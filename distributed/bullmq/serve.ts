@@ -24,12 +24,16 @@ import { age } from "./aging.ts";
 import type { EventStream } from "./event_stream.ts";
 import { fromJobId } from "./job_id.ts";
 import { fromBull } from "./levels.ts";
+import { Pauses } from "./pauses.ts";
 
 /**
  * How many more times than `maxLost` the engine lets a job be lost before it fails it by itself:
  * who serves counts only runs that had begun, and this ends a job that kills its worker before.
  */
 const LOST_UNCOUNTED = 10;
+
+/** How long BullMQ pauses where it names no time. */
+const BETWEEN_TRIES = 100;
 
 /** What a worker is made of. */
 export interface ServeContext {
@@ -55,12 +59,36 @@ class RetryableFailure extends Error {
   }
 }
 
+/** BullMQ's worker, which pauses no longer than it is wanted. */
+class JobWorker extends Worker {
+  readonly #pauses = new Pauses();
+
+  protected override checkConnectionError<T>(
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.#pauses.afterFailure(
+      work,
+      (work) => super.checkConnectionError(work, 0),
+    );
+  }
+
+  /** Its pauses between two tries. */
+  override delay(milliseconds?: number): Promise<void> {
+    return this.#pauses.pause(milliseconds || BETWEEN_TRIES);
+  }
+
+  override close(force?: boolean): Promise<void> {
+    this.#pauses.end();
+    return super.close(force);
+  }
+}
+
 /** Serves a queue until it is closed. */
 export function serve(
   options: ServeOptions,
   { queue, prefix, redis, now, cancels, failed }: ServeContext,
 ): EngineWorker {
-  const worker = new Worker(
+  const worker = new JobWorker(
     queue.name,
     (job: Job, token?: string) => process(job, token, options),
     {
