@@ -25,9 +25,9 @@ testWithRedis(
       [JSON.stringify(redis.at), "run", "traced", "30"],
       env,
     );
-    await submitter.ended();
+    assertEquals((await submitter.ended()).code, 0);
     worker.kill("SIGTERM");
-    await worker.ended();
+    assertEquals((await worker.ended()).code, 0);
     const [submit] = receiver.named("cluster.submit");
     const [run] = receiver.named("cluster.task");
     assert(submit !== undefined && run !== undefined);

@@ -11,7 +11,7 @@ import {
 } from "@specify/async-distributed";
 import { testWith } from "../../support/permissions.ts";
 import { RedisServer, testWithOwnRedis } from "../support/redis.ts";
-import { square } from "../support/tasks.ts";
+import { square, until } from "../support/tasks.ts";
 
 Deno.test(
   "ClusterRunner names a connection that is no address of Redis, and does not show it",
@@ -50,6 +50,9 @@ testWithOwnRedis(
       sendTimeout: 1_000,
       onError: ({ message }) => errors.push(message),
     });
+    // Whatever it takes to connect does not count.
+    const counts = cluster.stats().catch(() => "refused");
+    await until(() => errors.length > 0);
     await assertRejects(
       () => cluster.submit(square(2)),
       ClusterUnreachableError,
@@ -57,6 +60,8 @@ testWithOwnRedis(
     );
     assertEquals(errors, ["ERR DB index is out of range"]);
     assertEquals(await redis.command("DBSIZE"), ":0\r\n");
+    await cluster.shutdown();
+    assertEquals(await counts, "refused");
   },
 );
 
@@ -128,6 +133,9 @@ testWith(
         sendTimeout: 500,
         onError: (error) => errors.push(error),
       });
+      // Whatever it takes to load BullMQ does not count.
+      const counts = cluster.stats().catch(() => "refused");
+      await until(() => errors.length > 0);
       const unreachable = (work: () => Promise<unknown>) =>
         assertRejects(work, ClusterUnreachableError, "ECONNREFUSED");
       await Promise.all([
@@ -137,6 +145,8 @@ testWith(
         unreachable(() => cluster.scope((scope) => scope.submit(square(1)))),
         unreachable(() => Array.fromAsync(cluster.map([1, 2], square))),
       ]);
+      await cluster.shutdown();
+      assertEquals(await counts, "refused");
     }
     assertEquals(errors.length, 1);
   },

@@ -12,6 +12,7 @@ export class Program implements AsyncDisposable {
   readonly #reading: Promise<void>;
   #waiting: (() => void)[] = [];
   #hasEnded = false;
+  readonly #sent = new Set<Deno.Signal>();
 
   /** Starts `file` (beside this one) under Deno. */
   constructor(
@@ -39,7 +40,17 @@ export class Program implements AsyncDisposable {
     return this.#process.pid;
   }
 
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Whether it was sent a signal by `kill`. */
+  wasSent(signal: Deno.Signal): boolean {
+    return this.#sent.has(signal);
+  }
+
   kill(signal: Deno.Signal = "SIGKILL"): void {
+    this.#sent.add(signal);
     try {
       this.#process.kill(signal);
     } catch {
@@ -91,12 +102,35 @@ export class Program implements AsyncDisposable {
   }
 }
 
+/** How long a worker may take to end. */
+const END_WITHIN = 60_000;
+
+/** A worker that a test has not ended must end when it is told to: nothing in it holds its process. */
+class WorkerProgram extends Program {
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (this.hasEnded || this.wasSent("SIGKILL")) {
+      return await super[Symbol.asyncDispose]();
+    }
+    // A second one would end it at once.
+    if (!this.wasSent("SIGTERM")) this.kill("SIGTERM");
+    const timer = setTimeout(() => this.kill(), END_WITHIN);
+    const { code, signal } = await this.ended();
+    clearTimeout(timer);
+    if (code !== 0) {
+      throw new Error(
+        `A worker did not end in good order: code ${code}, ${signal}, ` +
+          this.lines.join("; "),
+      );
+    }
+  }
+}
+
 /** Starts a worker and waits until it takes tasks. */
 export async function startWorker(
   place: Place,
   options: Record<string, unknown> = {},
 ): Promise<Program> {
-  const program = new Program("./worker.ts", [
+  const program = new WorkerProgram("./worker.ts", [
     JSON.stringify(place),
     JSON.stringify(options),
   ]);

@@ -7,6 +7,7 @@
  * @module
  */
 import { testWith } from "../../support/permissions.ts";
+import { until } from "./tasks.ts";
 
 /** What the tests of the cluster need. */
 const PERMISSIONS: Deno.PermissionName[] = [
@@ -76,9 +77,24 @@ function testIf(
     isThere || !isGranted
       ? name
       : `${name} (needs Redis: apt-get install redis-server)`,
-    fn,
+    async (t) => {
+      try {
+        await fn(t);
+      } catch (error) {
+        throw firstOf(error);
+      }
+    },
     { ...options, ignore: !isThere || options.ignore === true },
   );
+}
+
+/** What failed first: Deno shows of a SuppressedError neither that nor what failed afterwards. */
+function firstOf(error: unknown): unknown {
+  while (error instanceof SuppressedError) {
+    console.error("Afterwards, as the test was cleaned up:", error.error);
+    error = error.suppressed;
+  }
+  return error;
 }
 
 /** What a ClusterRunner is given to reach the Redis of a test, and nobody else's keys in it. */
@@ -105,7 +121,13 @@ export async function useRedis(): Promise<UsedRedis> {
 async function removeKeys({ connection, prefix }: Place): Promise<void> {
   const { Redis } = await import("ioredis");
   const redis = new Redis(connection);
-  try {
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(async () => {
+    const ended = new Promise((resolve) => redis.once("end", resolve));
+    await redis.quit();
+    await ended;
+  });
+  cleanup.defer(async () => {
     let cursor = "0";
     do {
       const [next, keys] = await redis.scan(
@@ -118,12 +140,29 @@ async function removeKeys({ connection, prefix }: Place): Promise<void> {
       if (keys.length > 0) await redis.unlink(...keys);
       cursor = next;
     } while (cursor !== "0");
-  } finally {
-    redis.disconnect();
-  }
+  });
+  await expectNoJobs(
+    prefix,
+    async (command, key) =>
+      command === "LLEN" ? await redis.llen(key) : await redis.zcard(key),
+  );
 }
 
-/** A running redis-server. */
+/** Where BullMQ keeps jobs that have not ended, and how they are counted. */
+const UNENDED = [
+  ["wait", "LLEN"],
+  ["active", "LLEN"],
+  ["prioritized", "ZCARD"],
+  ["delayed", "ZCARD"],
+] as const;
+
+/** Who may always look, whatever a test does to the default user. */
+const WATCHER = "watcher";
+
+/**
+ * A running redis-server. Whoever has connected to it must have hung up when it is disposed of:
+ * sanitizers do not see sockets of node:net.
+ */
 export class RedisServer implements UsedRedis {
   #process: Deno.ChildProcess;
   readonly port: number;
@@ -191,26 +230,82 @@ export class RedisServer implements UsedRedis {
       hostname: "127.0.0.1",
       port: this.port,
     });
-    const encoder = new TextEncoder();
-    await connection.write(encoder.encode(
-      `*${words.length}\r\n` +
-        words.map((word) => `$${encoder.encode(word).length}\r\n${word}\r\n`)
-          .join(""),
-    ));
-    const buffer = new Uint8Array(65_536);
-    const count = await connection.read(buffer);
-    return new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+    await ask(connection, ["AUTH", WATCHER, "any"]);
+    return await ask(connection, words);
+  }
+
+  /** Who is connected, but for the one who asks: their lines of CLIENT LIST. */
+  async clients(): Promise<string[]> {
+    const list = await this.command("CLIENT", "LIST");
+    return list.split("\n").filter((line) =>
+      line.startsWith("id=") && !line.includes(`user=${WATCHER}`)
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      // A paused one hears nothing else.
-      await this.stop("SIGKILL");
-    } catch {
-      // Stopped by the test.
+      await this.#expectNothingLeft();
+    } finally {
+      try {
+        await this.stop("SIGKILL");
+      } catch {
+        // Stopped by the test.
+      }
+      await Deno.remove(this.#directory, { recursive: true });
     }
-    await Deno.remove(this.#directory, { recursive: true });
   }
+
+  async #expectNothingLeft(): Promise<void> {
+    try {
+      // A paused one answers nobody.
+      this.signal("SIGCONT");
+    } catch {
+      // Stopped by the test, and everybody's connection with it.
+      return;
+    }
+    await expectNoJobs(this.at.prefix, async (command, key) => {
+      const answer = await this.command(command, key);
+      return Number(/^:(\d+)/.exec(answer)?.[1]);
+    });
+    let left: string[] = [];
+    // It hears of a closed socket a moment later.
+    await until(
+      async () => (left = await this.clients()).length === 0,
+      "the end of all connections",
+      20_000,
+    ).catch(({ message }) => {
+      throw new Error(`${message}: ${left.join("; ")}`);
+    });
+  }
+}
+
+/** Whatever was submitted must have ended, or been taken back, by the end of a test. */
+async function expectNoJobs(
+  prefix: string,
+  count: (command: "LLEN" | "ZCARD", key: string) => Promise<number>,
+): Promise<void> {
+  const left: string[] = [];
+  for (const [state, command] of UNENDED) {
+    const jobs = await count(command, `${prefix}:async-distributed:${state}`);
+    if (jobs !== 0) left.push(`${state}: ${jobs}`);
+  }
+  if (left.length > 0) throw new Error(`Jobs are left (${left.join(", ")})`);
+}
+
+/** Sends a command and gives its raw answer. */
+async function ask(
+  connection: Deno.TcpConn,
+  words: string[],
+): Promise<string> {
+  const encoder = new TextEncoder();
+  await connection.write(encoder.encode(
+    `*${words.length}\r\n` +
+      words.map((word) => `$${encoder.encode(word).length}\r\n${word}\r\n`)
+        .join(""),
+  ));
+  const buffer = new Uint8Array(65_536);
+  const count = await connection.read(buffer);
+  return new TextDecoder().decode(buffer.subarray(0, count ?? 0));
 }
 
 function spawn(
@@ -230,6 +325,7 @@ function spawn(
       "",
       "--enable-debug-command",
       "yes",
+      ...["--user", WATCHER, "on", "nopass", "~*", "&*", "+@all"],
       ...settings,
     ],
     stdout: "null",
