@@ -2,6 +2,9 @@
  * Checks of options. Each says which option was wrong, what was expected and what was given,
  * and returns the value so that a constructor can assign in one line.
  *
+ * Whatever takes an object of options has one table of checks, which names every option that it
+ * knows, and gives both to {@linkcode checkOptions}.
+ *
  * @module
  */
 
@@ -150,6 +153,97 @@ export function functionNamed<T>(name: string, value: T): T {
 export function checkSignal(name: string, value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value;
   throw new TypeError(`${name} must be an AbortSignal, got ${show(value)}`);
+}
+
+/** One of the five levels of urgency. */
+export function checkPriority(value: unknown): 0 | 1 | 2 | 3 | 4 {
+  if (
+    value === 0 || value === 1 || value === 2 || value === 3 || value === 4
+  ) return value;
+  throw wrong(
+    "priority",
+    "a TaskPriority (0 CRITICAL to 4 BACKGROUND)",
+    value,
+    typeof value === "number",
+  );
+}
+
+/** Whatever tasks can be submitted to. */
+export function checkRunner<T extends { submit: unknown }>(runner: T): T {
+  if (typeof runner?.submit === "function") return runner;
+  throw new TypeError(
+    `runner must have a submit method (AsyncRunner, TaskScheduler), got ${
+      show(runner)
+    }`,
+  );
+}
+
+/** Text that is not empty. */
+export function text(name: string, value: unknown): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new TypeError(`${name} must be a non-empty string, got ${show(value)}`);
+}
+
+/** How one option is checked: throws a RangeError or a TypeError that names it. */
+export type Check = (name: string, value: unknown) => unknown;
+
+/** A check for each option of `O`: the type of the table shows one that is forgotten. */
+export type Checks<O> = { readonly [Name in keyof Required<O>]: Check };
+
+/** A whole number of at least `least`. */
+export function integerFrom(least: number): Check {
+  return (name, value) => integer(name, value, least);
+}
+
+/** A whole number of at least `least`, or Infinity for no limit. */
+export function limitFrom(least: number): Check {
+  return (name, value) => integerOrInfinity(name, value, least);
+}
+
+/** One of the listed words. */
+export function word(...words: string[]): Check {
+  return (name, value) => oneOf(name, value, words);
+}
+
+/** The check of an option called `priority`. */
+export const priorityOption: Check = (_name, value) => checkPriority(value);
+
+/** The check of an option called `runner`. */
+export const runnerOption: Check = (_name, value) =>
+  // Looked at as whatever it is.
+  checkRunner(value as { submit: unknown });
+
+/**
+ * Checks the options of `what`, those that were given. One that `checks` does not name is a
+ * mistake in its spelling, or one that something else takes.
+ *
+ * @param within The option that holds these, when they are options of an option.
+ * @throws {TypeError | RangeError} naming the option and its value.
+ */
+export function checkOptions<O extends object>(
+  what: string,
+  options: O,
+  checks: Checks<O>,
+  within?: string,
+): O {
+  object(within ?? "options", options);
+  const path = within === undefined ? "" : `${within}.`;
+  const given = options as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(given)) {
+    if (given[name] !== undefined && !Object.hasOwn(checks, name)) {
+      throw new TypeError(
+        `${what} has no option ${show(path + name)}; it takes ${
+          Object.keys(checks).map((known) => path + known).join(", ")
+        }`,
+      );
+    }
+  }
+  // By the table, not by the keys: an option may be a getter of a class.
+  for (const name in checks) {
+    const value = given[name];
+    if (value !== undefined) checks[name](path + name, value);
+  }
+  return options;
 }
 
 /** The error for a value of the wrong range (RangeError) or of the wrong type (TypeError). */

@@ -3,10 +3,15 @@
  *
  * @module
  */
-import { boolean, checkSignal, object } from "../_internal/validate.ts";
+import {
+  boolean,
+  checkPriority,
+  checkRunner,
+  checkSignal,
+  object,
+} from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import { checkPriority, checkRunner } from "../runner/scheduler/options.ts";
 
 /**
  * Checks that `options` is an object and that those of its switches that were given are booleans.

@@ -6,6 +6,7 @@
  */
 import { environmentNumber } from "../_internal/environment.ts";
 import {
+  checkPriority,
   checkSignal,
   duration,
   integer,
@@ -15,7 +16,6 @@ import {
 import type { TaskPriority } from "./priority.ts";
 import { TaskScheduler } from "./scheduler/scheduler.ts";
 import {
-  checkPriority,
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,

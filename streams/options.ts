@@ -6,6 +6,8 @@
  */
 import {
   boolean,
+  checkPriority,
+  checkRunner,
   checkSignal,
   functionNamed,
   integerOrInfinity,
@@ -13,7 +15,6 @@ import {
   oneOf,
   show,
 } from "../_internal/validate.ts";
-import { checkPriority, checkRunner } from "../runner/scheduler/options.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
 

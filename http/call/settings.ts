@@ -7,6 +7,7 @@ import { environmentNumber } from "../../_internal/environment.ts";
 import { TimerQueue } from "../../_internal/timer_queue.ts";
 import {
   boolean,
+  checkRunner,
   checkSignal as checkGiven,
   duration,
   functionNamed,
@@ -17,7 +18,6 @@ import {
   wrong,
 } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
-import { checkRunner } from "../../runner/scheduler/options.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { type Auth, Authenticator } from "../auth.ts";
 import { BreakerRegistry } from "../breaker/registry.ts";

@@ -12,13 +12,16 @@
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
-import { checkSignal, functionNamed } from "../../_internal/validate.ts";
+import {
+  checkPriority,
+  checkSignal,
+  functionNamed,
+} from "../../_internal/validate.ts";
 import type { OpenScope } from "../scheduler/admission.ts";
 import { JobHandle, markHandled } from "../scheduler/handle.ts";
 import { ended, settle } from "../scheduler/job.ts";
 import { JobGroup, type RunnerGroup } from "../scheduler/job_group.ts";
 import type { SchedulerCore } from "../scheduler/core.ts";
-import { checkPriority } from "../scheduler/options.ts";
 import type {
   SubmitOptions,
   Task,

@@ -5,8 +5,7 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { functionNamed } from "../../_internal/validate.ts";
-import { checkRunner } from "../scheduler/options.ts";
+import { checkRunner, functionNamed } from "../../_internal/validate.ts";
 import { defaultRunner } from "../default_runner.ts";
 import type { SubmitOptions, Task, TaskHandle, TaskRunner } from "../types.ts";
 

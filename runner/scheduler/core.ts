@@ -38,7 +38,6 @@ import type { TaskPriority } from "../priority.ts";
 import { QueueBound } from "./queue_bound.ts";
 import { ReadyGate } from "../../_internal/ready_gate.ts";
 import {
-  checkPriority,
   checkSchedulerOptions,
   checkTask,
   concurrency,
@@ -46,6 +45,7 @@ import {
   type SchedulerOptions,
   takeSubmitOptions,
 } from "./options.ts";
+import { checkPriority } from "../../_internal/validate.ts";
 import { Slots } from "./slots.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
 import { type ServingScheduler, TaskServices } from "./task_services.ts";

@@ -6,6 +6,7 @@
 import { isThenable } from "../../_internal/thenable.ts";
 import {
   boolean,
+  checkPriority,
   checkSignal,
   duration,
   finiteDuration,
@@ -21,8 +22,7 @@ import type { AdaptiveOptions } from "./adaptive_limit.ts";
 import type { Job, JobExtras } from "./job.ts";
 import type { RateLimitOptions } from "./rate_limit.ts";
 import type { StallOptions } from "./stall_watch.ts";
-import type { TaskPriority } from "../priority.ts";
-import type { SubmitOptions, TaskObserver, TaskRunner } from "../types.ts";
+import type { SubmitOptions, TaskObserver } from "../types.ts";
 
 /** What happens to a submit when the queue is full. */
 export type OverflowPolicy = "wait" | "reject" | "drop-oldest" | "drop-lowest";
@@ -127,29 +127,6 @@ export function checkTask(value: unknown): void {
     `task must be a function (context) => value or promise, got ${
       isThenable(value) ? "a promise" : String(value)
     }.${advice}`,
-  );
-}
-
-/** Checks a level. */
-export function checkPriority(value: unknown): TaskPriority {
-  if (
-    value === 0 || value === 1 || value === 2 || value === 3 || value === 4
-  ) return value;
-  throw wrong(
-    "priority",
-    "a TaskPriority (0 CRITICAL to 4 BACKGROUND)",
-    value,
-    typeof value === "number",
-  );
-}
-
-/** Checks what is given as a runner. */
-export function checkRunner<T extends TaskRunner>(runner: T): T {
-  if (typeof runner?.submit === "function") return runner;
-  throw new TypeError(
-    `runner must have a submit method (AsyncRunner, TaskScheduler), got ${
-      show(runner)
-    }`,
   );
 }
 
