@@ -205,6 +205,21 @@ export function word(...words: string[]): Check {
   return (name, value) => oneOf(name, value, words);
 }
 
+/** One of the listed words, or a function. */
+export function wordOrFunction(...words: string[]): Check {
+  return (name, value) => {
+    if (
+      typeof value === "function" ||
+      (typeof value === "string" && words.includes(value))
+    ) return value;
+    throw new TypeError(
+      `${name} must be ${
+        words.map((each) => `"${each}"`).join(", ")
+      } or a function, got ${show(value)}`,
+    );
+  };
+}
+
 /** The check of an option called `priority`. */
 export const priorityOption: Check = (_name, value) => checkPriority(value);
 

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { integer, integerOrInfinity, wrong } from "../_internal/validate.ts";
+import {
+  type Checks,
+  integerFrom,
+  limitFrom,
+  wrong,
+} from "../_internal/validate.ts";
 
 /** A part of a file. */
 export interface ByteRange {
@@ -13,10 +18,16 @@ export interface ByteRange {
   end?: number | undefined;
 }
 
-/** Checks a range, and fills in what was left out. */
-export function checkRange(range: ByteRange): { start: number; end: number } {
-  const start = integer("start", range.start ?? 0, 0);
-  const end = integerOrInfinity("end", range.end ?? Infinity, 0);
+/** The checks of a range. */
+export const RANGE_CHECKS: Checks<ByteRange> = {
+  start: integerFrom(0),
+  end: limitFrom(0),
+};
+
+/** Fills in what was left out of a range that was checked, and compares its ends. */
+export function fullRange(
+  { start = 0, end = Infinity }: ByteRange,
+): { start: number; end: number } {
   if (end < start) throw wrong("end", `at least start (${start})`, end, true);
   return { start, end };
 }

@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { oneOf } from "../_internal/validate.ts";
-import { checkOptions, signalOption } from "./options.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  word,
+} from "../_internal/validate.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncFileExists}. */
@@ -21,6 +26,12 @@ export interface FileExistsOptions {
   /** Rejects with the signal's own reason when it has aborted by the time the system answers. */
   signal?: AbortSignal | undefined;
 }
+
+const CHECKS: Checks<FileExistsOptions> = {
+  type: word("file", "directory"),
+  followSymlinks: boolean,
+  signal: checkSignal,
+};
 
 /**
  * Resolves to true when `path` exists. What it says may be outdated when you act on it: to create
@@ -46,10 +57,8 @@ export async function asyncFileExists(
   options: FileExistsOptions = {},
 ): Promise<boolean> {
   const checked = toPath("path", path);
-  checkOptions(options, ["followSymlinks"]);
-  const { type, followSymlinks = true } = options;
-  const signal = signalOption(options.signal);
-  if (type !== undefined) oneOf("type", type, ["file", "directory"]);
+  checkOptions("asyncFileExists()", options, CHECKS);
+  const { type, followSymlinks = true, signal } = options;
   signal?.throwIfAborted();
   let info: Deno.FileInfo;
   try {

@@ -5,7 +5,7 @@
  * @module
  */
 import { sleep } from "../_internal/sleep.ts";
-import { oneOf } from "../_internal/validate.ts";
+import { type Check, word } from "../_internal/validate.ts";
 
 /** `"shared"` beside other shared ones, `"exclusive"` alone. */
 export type FileLock = "shared" | "exclusive";
@@ -14,11 +14,7 @@ const SHORTEST_WAIT = 1;
 const LONGEST_WAIT = 50;
 
 /** Checks a `lock` option. */
-export function lockOption(value: unknown): FileLock | undefined {
-  return value === undefined
-    ? undefined
-    : oneOf<FileLock>("lock", value, ["shared", "exclusive"]);
-}
+export const fileLock: Check = word("shared", "exclusive");
 
 /** Locks `file`; rejects with `signal.reason` as soon as the signal aborts. Closing it unlocks. */
 export async function lockFile(

@@ -3,9 +3,14 @@
  *
  * @module
  */
-import { checkOptions, signalOption } from "./options.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+} from "../_internal/validate.ts";
 import { toPath } from "./paths.ts";
-import { checkPermissions } from "./permissions.ts";
+import { permissionBits } from "./permissions.ts";
 
 /** Options for {@linkcode asyncMkdir}. */
 export interface MkdirOptions {
@@ -20,6 +25,12 @@ export interface MkdirOptions {
   /** Rejects with the signal's own reason when it has aborted before. */
   signal?: AbortSignal | undefined;
 }
+
+const CHECKS: Checks<MkdirOptions> = {
+  parents: boolean,
+  permissions: permissionBits,
+  signal: checkSignal,
+};
 
 /**
  * Creates a directory.
@@ -45,10 +56,9 @@ export async function asyncMkdir(
   options: MkdirOptions = {},
 ): Promise<void> {
   const checked = toPath("path", path);
-  checkOptions(options, ["parents"]);
+  checkOptions("asyncMkdir()", options, CHECKS);
   const { parents = false, permissions } = options;
-  checkPermissions(permissions);
-  signalOption(options.signal)?.throwIfAborted();
+  options.signal?.throwIfAborted();
   await Deno.mkdir(checked, {
     recursive: parents,
     ...(permissions === undefined ? undefined : { mode: permissions }),

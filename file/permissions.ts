@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { show } from "../_internal/validate.ts";
+import { wrong } from "../_internal/validate.ts";
 
-/** Checks a `permissions` option. */
-export function checkPermissions(value: number | undefined): void {
+/** Checks permission bits. */
+export function permissionBits(name: string, value: unknown): number {
   if (
-    value !== undefined &&
-    !(Number.isInteger(value) && value >= 0 && value <= 0o7777)
-  ) {
-    throw new RangeError(
-      `permissions must be permission bits from 0 to 0o7777, got ${
-        show(value)
-      }`,
-    );
-  }
+    typeof value === "number" && Number.isInteger(value) && value >= 0 &&
+    value <= 0o7777
+  ) return value;
+  throw wrong(
+    name,
+    "permission bits from 0 to 0o7777",
+    value,
+    typeof value === "number",
+  );
 }

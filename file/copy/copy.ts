@@ -3,21 +3,36 @@
  *
  * @module
  */
-import { functionNamed, integer, oneOf } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  functionNamed,
+  integerFrom,
+  priorityOption,
+  runnerOption,
+  word,
+} from "../../_internal/validate.ts";
 import { copyTree } from "./copy_tree.ts";
 import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
 import { copyOne, statIfThere } from "./copy_one.ts";
 import { CopyError } from "../errors.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
-import {
-  checkOptions,
-  priorityOption,
-  runnerOption,
-  signalOption,
-} from "../options.ts";
 import { toPath } from "../paths.ts";
 
 const DEFAULT_CONCURRENCY = 8;
+
+const CHECKS: Checks<CopyFileOptions> = {
+  overwrite: boolean,
+  preserveTimestamps: boolean,
+  onProgress: functionNamed,
+  special: word("error", "skip"),
+  concurrency: integerFrom(1),
+  runner: runnerOption,
+  priority: priorityOption,
+  signal: checkSignal,
+};
 
 /**
  * Copies a file, or a directory with everything in it, with the permission bits. Without `onProgress`, `signal` and holes it is
@@ -51,7 +66,7 @@ export async function asyncCopyFile(
 ): Promise<CopyResult> {
   const from = toPath("source", source);
   const to = toPath("destination", destination);
-  checkOptions(options, ["overwrite", "preserveTimestamps"]);
+  checkOptions("asyncCopyFile()", options, CHECKS);
   if (fileTracer() === undefined) return await copy(from, to, options);
   return await traceFile(
     "copy",
@@ -67,20 +82,7 @@ async function copy(
   to: string,
   options: CopyFileOptions,
 ): Promise<CopyResult> {
-  const signal = signalOption(options.signal);
-  const runner = runnerOption(options.runner);
-  const priority = priorityOption(options.priority);
-  if (options.onProgress !== undefined) {
-    functionNamed("onProgress", options.onProgress);
-  }
-  const special = oneOf<"error" | "skip">(
-    "special",
-    options.special ?? "error",
-    [
-      "error",
-      "skip",
-    ],
-  );
+  const { runner, priority, signal, special = "error" } = options;
   signal?.throwIfAborted();
   const [info, old] = await Promise.all([Deno.stat(from), statIfThere(to)]);
   signal?.throwIfAborted();
@@ -92,11 +94,7 @@ async function copy(
       overwrite,
       preserveTimestamps,
       special,
-      concurrency: integer(
-        "concurrency",
-        options.concurrency ?? DEFAULT_CONCURRENCY,
-        1,
-      ),
+      concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
       runner,
       priority,
       signal,

@@ -9,8 +9,7 @@ import { ChunkReader } from "./chunks.ts";
 import { InvalidEncodingError } from "../errors.ts";
 
 /** Checks an `encoding` option: whatever TextDecoder knows. */
-export function readableEncoding(value: unknown): string {
-  if (value === undefined) return "utf-8";
+export function readableEncoding(name: string, value: unknown): string {
   if (typeof value === "string") {
     try {
       return new TextDecoder(value).encoding;
@@ -19,7 +18,7 @@ export function readableEncoding(value: unknown): string {
     }
   }
   throw new RangeError(
-    `encoding must be one that TextDecoder knows ("utf-8", "utf-16le", "windows-1252" …), got ${
+    `${name} must be one that TextDecoder knows ("utf-8", "utf-16le", "windows-1252" …), got ${
       show(value)
     }`,
   );

@@ -5,11 +5,15 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import { functionNamed } from "../../_internal/validate.ts";
-import { type ByteRange, checkRange } from "../byte_range.ts";
+import {
+  checkOptions,
+  type Checks,
+  checkSignal,
+  functionNamed,
+} from "../../_internal/validate.ts";
+import { type ByteRange, fullRange, RANGE_CHECKS } from "../byte_range.ts";
 import { ChunkReader } from "./chunks.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
-import { checkOptions, signalOption } from "../options.ts";
 import { toPath } from "../paths.ts";
 
 /** Options for {@linkcode asyncHashFile}. */
@@ -19,6 +23,12 @@ export interface HashFileOptions extends ByteRange {
   /** Gives up with the signal's own reason. */
   signal?: AbortSignal | undefined;
 }
+
+const CHECKS: Checks<HashFileOptions> = {
+  ...RANGE_CHECKS,
+  onProgress: functionNamed,
+  signal: checkSignal,
+};
 
 const CHUNK = 512 * 1024;
 
@@ -49,11 +59,9 @@ export async function asyncHashFile(
   options: HashFileOptions = {},
 ): Promise<string> {
   const checked = toPath("path", path);
-  checkOptions(options);
-  const { start, end } = checkRange(options);
-  const { onProgress } = options;
-  if (onProgress !== undefined) functionNamed("onProgress", onProgress);
-  const signal = signalOption(options.signal);
+  checkOptions("asyncHashFile()", options, CHECKS);
+  const { start, end } = fullRange(options);
+  const { onProgress, signal } = options;
   const plan = { start, end, onProgress, signal };
   if (fileTracer() === undefined) return (await hashFile(checked, plan)).digest;
   const { digest } = await traceFile(

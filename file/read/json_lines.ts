@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { functionNamed } from "../../_internal/validate.ts";
+import {
+  type Checks,
+  limitFrom,
+  wordOrFunction,
+} from "../../_internal/validate.ts";
 import { JsonLineError } from "../errors.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 
@@ -95,12 +99,11 @@ export class JsonLineSource<T> implements BatchSource<T> {
   }
 }
 
-/** Checks an `onError` option. */
-export function checkOnError(onError: JsonLineOptions["onError"]): void {
-  if (onError !== undefined && onError !== "throw" && onError !== "skip") {
-    functionNamed('onError, when it is neither "throw" nor "skip",', onError);
-  }
-}
+/** The checks of them. */
+export const JSON_LINE_CHECKS: Checks<JsonLineOptions> = {
+  onError: wordOrFunction("throw", "skip"),
+  maxLineLength: limitFrom(1),
+};
 
 function isBlank(line: string): boolean {
   return /^[ \t\r]*$/.test(line);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
 import { LineTooLongError } from "../errors.ts";
 
 /** How lines are split. */
@@ -20,6 +21,13 @@ export interface LineOptions {
    */
   maxLineLength?: number | undefined;
 }
+
+/** The checks of them. */
+export const LINE_CHECKS: Checks<LineOptions> = {
+  keepEnds: boolean,
+  allowCR: boolean,
+  maxLineLength: limitFrom(1),
+};
 
 const CARRIAGE_RETURN = 13;
 /** V8 has no longer strings. */

@@ -3,16 +3,24 @@
  *
  * @module
  */
-import { functionNamed, integer, wrong } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  integerFrom,
+  priorityOption,
+  runnerOption,
+  wordOrFunction,
+  wrong,
+} from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
-import { checkOptions, priorityOption, runnerOption } from "../options.ts";
 import { toPath } from "../paths.ts";
 import { inRunner } from "../each_of.ts";
 import {
   asyncReadFile,
-  checkReadOptions,
+  READ_CHECKS,
   type ReadFileOptions,
 } from "./read_file.ts";
 
@@ -49,6 +57,15 @@ export interface ReadResult<T> {
 
 const DEFAULT_CONCURRENCY = 16;
 
+const CHECKS: Checks<ReadAllOptions> = {
+  ...READ_CHECKS,
+  concurrency: integerFrom(1),
+  ordered: boolean,
+  runner: runnerOption,
+  priority: priorityOption,
+  onError: wordOrFunction("throw", "skip"),
+};
+
 /**
  * Reads many files as a stream, several at a time: of paths, URLs, or what `walkAsync` yields.
  *
@@ -77,29 +94,23 @@ export function readAll(
   paths: ReadAllSource,
   options: ReadAllOptions = {},
 ): AsyncStream<ReadResult<string | Uint8Array<ArrayBuffer>>> {
-  checkOptions(options, ["ordered"]);
   // Here, not with each file: what is wrong with all of them is no matter of onError.
-  checkReadOptions(options);
+  checkOptions("readAll()", options, CHECKS);
   const {
     concurrency = DEFAULT_CONCURRENCY,
     ordered,
     runner,
     priority,
-    signal,
     onError = "throw",
+    ...readOptions
   } = options;
-  integer("concurrency", concurrency, 1);
-  runnerOption(runner);
-  priorityOption(priority);
+  const { signal } = readOptions;
   // A string is iterable too, by characters, which nobody means.
   if (typeof paths === "string") {
     throw wrong("paths", "an iterable of paths", paths, false);
   }
-  if (onError !== "throw" && onError !== "skip") {
-    functionNamed('onError, when it is neither "throw" nor "skip",', onError);
-  }
   const readOne = (path: string): Promise<string | Uint8Array<ArrayBuffer>> =>
-    asyncReadFile(path, options as ReadFileOptions & { as: "bytes" });
+    asyncReadFile(path, readOptions as ReadFileOptions & { as: "bytes" });
   const read = async (
     path: string,
   ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> => {

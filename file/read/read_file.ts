@@ -3,11 +3,16 @@
  *
  * @module
  */
-import { oneOf } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  word,
+} from "../../_internal/validate.ts";
 import { invalidOffset, readableEncoding } from "./decode.ts";
 import { InvalidEncodingError } from "../errors.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
-import { checkOptions, signalOption } from "../options.ts";
 import { toPath } from "../paths.ts";
 
 /** Options for {@linkcode asyncReadFile}. */
@@ -79,22 +84,22 @@ function readTraced(
   );
 }
 
-/** Checks what is asked for, before anything is read. */
-export function checkReadOptions(options: ReadFileOptions): void {
-  checkOptions(options, ["fatal"]);
-  oneOf("as", options.as ?? "text", ["text", "bytes"]);
-  readableEncoding(options.encoding);
-  signalOption(options.signal);
-}
+/** The checks of what is asked for. */
+export const READ_CHECKS: Checks<ReadFileOptions> = {
+  as: word("text", "bytes"),
+  encoding: readableEncoding,
+  fatal: boolean,
+  signal: checkSignal,
+};
 
 async function readWith(
   path: string,
   options: ReadFileOptions,
   onRead?: (bytes: Uint8Array) => void,
 ): Promise<string | Uint8Array<ArrayBuffer>> {
-  checkReadOptions(options);
+  checkOptions("asyncReadFile()", options, READ_CHECKS);
   const { as = "text", fatal = false, signal } = options;
-  const encoding = readableEncoding(options.encoding);
+  const encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
   signal?.throwIfAborted();
   const bytes =
     await (signal === undefined

@@ -8,22 +8,23 @@
  */
 import { DisposedError } from "../../_internal/errors.ts";
 import {
-  finiteDuration,
-  integer,
-  integerOrInfinity,
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  integerFrom,
 } from "../../_internal/validate.ts";
-import { type ByteRange, checkRange } from "../byte_range.ts";
+import { type ByteRange, fullRange, RANGE_CHECKS } from "../byte_range.ts";
 import type { ChunkOptions } from "./chunks.ts";
 import { readableEncoding } from "./decode.ts";
 import {
-  checkOnError,
+  JSON_LINE_CHECKS,
   type JsonLineOptions,
   JsonLineSource,
 } from "./json_lines.ts";
-import type { LineOptions } from "./lines.ts";
+import { LINE_CHECKS, type LineOptions } from "./lines.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
-import { type FileLock, lockOption } from "../lock.ts";
-import { checkOptions, signalOption } from "../options.ts";
+import { type FileLock, fileLock } from "../lock.ts";
 import { toPath } from "../paths.ts";
 import { decodeAll } from "./read_file.ts";
 import {
@@ -35,7 +36,12 @@ import {
 } from "./sources.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import type { BatchSource } from "../../streams/engine/types.ts";
-import { type TailOptions, type TailPlan, TailSource } from "./tail.ts";
+import {
+  TAIL_CHECKS,
+  type TailOptions,
+  type TailPlan,
+  TailSource,
+} from "./tail.ts";
 import { traced } from "../traced_source.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
@@ -53,6 +59,14 @@ export interface FileReaderOptions {
 }
 
 const DEFAULT_CHUNK_SIZE = 256 * 1024;
+
+const CHECKS: Checks<FileReaderOptions> = {
+  chunkSize: integerFrom(1),
+  encoding: readableEncoding,
+  fatal: boolean,
+  lock: fileLock,
+  signal: checkSignal,
+};
 
 /**
  * Reads one file. Streams are lazy: the file is opened when they are run, and closed when they end,
@@ -89,16 +103,12 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   constructor(path: string | URL, options: FileReaderOptions = {}) {
     this.path = toPath("path", path);
-    checkOptions(options, ["fatal"]);
-    this.#chunkSize = integer(
-      "chunkSize",
-      options.chunkSize ?? DEFAULT_CHUNK_SIZE,
-      1,
-    );
-    this.#encoding = readableEncoding(options.encoding);
+    checkOptions("AsyncFileReader", options, CHECKS);
+    this.#chunkSize = options.chunkSize ?? DEFAULT_CHUNK_SIZE;
+    this.#encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
     this.#fatal = options.fatal ?? false;
-    this.#lock = lockOption(options.lock);
-    this.#signal = signalOption(options.signal);
+    this.#lock = options.lock;
+    this.#signal = options.signal;
   }
 
   /** The whole file as text. */
@@ -152,8 +162,8 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamBytes(range: ByteRange = {}): AsyncStream<Uint8Array> {
     this.#checkOpen("streamBytes");
-    checkOptions(range, [], "range");
-    const { start, end } = checkRange(range);
+    checkOptions("streamBytes()", range, RANGE_CHECKS, "range");
+    const { start, end } = fullRange(range);
     return this.#run(() =>
       new ByteSource(this.path, this.#chunks(start, end), this.#sources)
     );
@@ -165,8 +175,7 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamLines(options: LineOptions = {}): AsyncStream<string> {
     this.#checkOpen("streamLines");
-    checkOptions(options, ["keepEnds", "allowCR"]);
-    integerOrInfinity("maxLineLength", options.maxLineLength ?? Infinity, 1);
+    checkOptions("streamLines()", options, LINE_CHECKS);
     return this.#run(() => this.#lineSource(options));
   }
 
@@ -178,10 +187,8 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   streamJson<T = unknown>(options: JsonLineOptions = {}): AsyncStream<T> {
     this.#checkOpen("streamJson");
-    checkOptions(options);
+    checkOptions("streamJson()", options, JSON_LINE_CHECKS);
     const { onError, maxLineLength } = options;
-    checkOnError(onError);
-    integerOrInfinity("maxLineLength", maxLineLength ?? Infinity, 1);
     return AsyncStream.fromBatches(() => {
       const lines = this.#lineSource({ maxLineLength });
       return this.#traced(
@@ -200,14 +207,13 @@ export class AsyncFileReader implements AsyncDisposable {
    */
   tail(options: TailOptions = {}): AsyncStream<string> {
     this.#checkOpen("tail");
-    checkOptions(options, ["follow"]);
-    const { follow = false, maxLineLength = Infinity } = options;
+    checkOptions("tail()", options, TAIL_CHECKS);
     const plan: TailPlan = {
       path: this.path,
-      lines: integerOrInfinity("lines", options.lines ?? 10, 0),
-      follow,
-      maxLineLength: integerOrInfinity("maxLineLength", maxLineLength, 1),
-      pollInterval: finiteDuration("pollInterval", options.pollInterval ?? 250),
+      lines: options.lines ?? 10,
+      follow: options.follow ?? false,
+      maxLineLength: options.maxLineLength ?? Infinity,
+      pollInterval: options.pollInterval ?? 250,
       encoding: this.#encoding,
       fatal: this.#fatal,
       signal: this.#signal,

@@ -11,6 +11,12 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { DisposedError } from "../../_internal/errors.ts";
+import {
+  boolean,
+  type Checks,
+  finiteDuration,
+  limitFrom,
+} from "../../_internal/validate.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { openForReading } from "./chunks.ts";
@@ -46,7 +52,15 @@ export interface TailOptions {
   pollInterval?: number | undefined;
 }
 
-/** What to follow, checked. */
+/** The checks of them. */
+export const TAIL_CHECKS: Checks<TailOptions> = {
+  lines: limitFrom(0),
+  follow: boolean,
+  maxLineLength: limitFrom(1),
+  pollInterval: finiteDuration,
+};
+
+/** What to follow, complete. */
 export interface TailPlan {
   path: string;
   lines: number;

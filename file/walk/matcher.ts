@@ -5,7 +5,7 @@
  * @module
  */
 import { globToRegExp } from "@std/path";
-import { show } from "../../_internal/validate.ts";
+import { wrong } from "../../_internal/validate.ts";
 
 /**
  * A glob or a regular expression. A glob with a slash is matched against the whole relative path
@@ -19,16 +19,13 @@ export type PathTest = (relative: string, name: string) => boolean;
 
 /**
  * One test for an option that takes one pattern or several; `undefined` when it was not given.
- *
- * @throws {TypeError} When something is neither a string nor a RegExp.
  */
 export function pathTest(
-  option: string,
   patterns: PathPattern | readonly PathPattern[] | undefined,
 ): PathTest | undefined {
   if (patterns === undefined) return undefined;
   const tests = (Array.isArray(patterns) ? patterns : [patterns]).map(
-    (pattern: PathPattern) => onePattern(option, pattern),
+    onePattern,
   );
   if (tests.length === 1) return tests[0];
   return (relative, name) => {
@@ -37,20 +34,23 @@ export function pathTest(
   };
 }
 
-function onePattern(option: string, pattern: PathPattern): PathTest {
+/** Checks a pattern or a list of them. */
+export function pathPattern(name: string, value: unknown): void {
+  const patterns: unknown[] = Array.isArray(value) ? value : [value];
+  for (const pattern of patterns) {
+    if (pattern instanceof RegExp) continue;
+    if (typeof pattern === "string" && pattern !== "") continue;
+    throw wrong(name, "a glob, a RegExp or an array of them", pattern, false);
+  }
+}
+
+function onePattern(pattern: PathPattern): PathTest {
   if (pattern instanceof RegExp) {
     // The flags g and y make test() remember where it stopped.
     const regExp = pattern.global || pattern.sticky
       ? new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""))
       : pattern;
     return (relative) => regExp.test(relative);
-  }
-  if (typeof pattern !== "string" || pattern === "") {
-    throw new TypeError(
-      `${option} must be a glob, a RegExp or an array of them, got ${
-        show(pattern)
-      }`,
-    );
   }
   const regExp = globToRegExp(pattern.replace(/^\.?\//, ""), {
     extended: true,

@@ -3,18 +3,28 @@
  *
  * @module
  */
-import { functionNamed, integer, show } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  integerFrom,
+  limitFrom,
+  priorityOption,
+  runnerOption,
+  wordOrFunction,
+  wrong,
+} from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { IgnoreRules } from "./ignore.ts";
-import { type PathPattern, type PathTest, pathTest } from "./matcher.ts";
-import { isQuickToRead } from "./local_disk.ts";
 import {
-  checkOptions,
-  priorityOption,
-  runnerOption,
-  signalOption,
-} from "../options.ts";
+  type PathPattern,
+  pathPattern,
+  type PathTest,
+  pathTest,
+} from "./matcher.ts";
+import { isQuickToRead } from "./local_disk.ts";
 import { joinPath } from "../paths.ts";
 import { inRunner } from "../each_of.ts";
 
@@ -87,6 +97,28 @@ export interface WalkOptions {
 
 const DEFAULT_CONCURRENCY = 8;
 
+const CHECKS: Checks<WalkOptions> = {
+  pattern: pathPattern,
+  match: pathPattern,
+  skip: pathPattern,
+  ignoreFiles: fileNames,
+  maxDepth: limitFrom(0),
+  followSymlinks: boolean,
+  includeDirs: boolean,
+  sort: boolean,
+  concurrency: integerFrom(1),
+  runner: runnerOption,
+  priority: priorityOption,
+  onError: wordOrFunction("throw", "skip", "collect"),
+  signal: checkSignal,
+};
+
+function fileNames(name: string, value: unknown): void {
+  const names = Array.isArray(value) ? value : [value];
+  if (names.every((each) => typeof each === "string")) return;
+  throw wrong(name, "a file's name or an array of them", value, false);
+}
+
 /** The options of a walk, checked. */
 export interface WalkPlan {
   only: PathTest | undefined;
@@ -109,50 +141,21 @@ export interface WalkPlan {
 
 /** Checks the options. */
 export function walkPlan(options: WalkOptions): WalkPlan {
-  checkOptions(options, ["followSymlinks", "includeDirs", "sort"]);
-  const { maxDepth = Infinity, onError = "throw", ignoreFiles = [] } = options;
-  if (
-    !(maxDepth === Infinity || (Number.isInteger(maxDepth) && maxDepth >= 0))
-  ) {
-    throw new RangeError(
-      `maxDepth must be a non-negative integer or Infinity, got ${
-        show(maxDepth)
-      }`,
-    );
-  }
-  if (onError !== "throw" && onError !== "skip" && onError !== "collect") {
-    functionNamed(
-      'onError, when it is none of "throw", "skip" and "collect",',
-      onError,
-    );
-  }
-  const ignores = typeof ignoreFiles === "string" ? [ignoreFiles] : ignoreFiles;
-  if (
-    !Array.isArray(ignores) || ignores.some((name) => typeof name !== "string")
-  ) {
-    throw new TypeError(
-      `ignoreFiles must be a file's name or an array of them, got ${
-        show(ignoreFiles)
-      }`,
-    );
-  }
+  checkOptions("walkAsync()", options, CHECKS);
+  const { ignoreFiles = [] } = options;
   return {
-    only: pathTest("pattern", options.pattern),
-    match: pathTest("match", options.match),
-    skip: pathTest("skip", options.skip),
-    ignoreFiles: ignores,
-    maxDepth,
+    only: pathTest(options.pattern),
+    match: pathTest(options.match),
+    skip: pathTest(options.skip),
+    ignoreFiles: typeof ignoreFiles === "string" ? [ignoreFiles] : ignoreFiles,
+    maxDepth: options.maxDepth ?? Infinity,
     followSymlinks: options.followSymlinks ?? false,
     includeDirs: options.includeDirs ?? false,
-    concurrency: integer(
-      "concurrency",
-      options.concurrency ?? DEFAULT_CONCURRENCY,
-      1,
-    ),
-    onError,
-    runner: runnerOption(options.runner),
-    priority: priorityOption(options.priority),
-    signal: signalOption(options.signal),
+    concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
+    onError: options.onError ?? "throw",
+    runner: options.runner,
+    priority: options.priority,
+    signal: options.signal,
   };
 }
 

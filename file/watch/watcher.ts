@@ -4,10 +4,17 @@
  * @module
  */
 import { DisposedError } from "../../_internal/errors.ts";
-import { duration, finiteDuration, oneOf } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  duration,
+  finiteDuration,
+  word,
+} from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
-import { type PathPattern, pathTest } from "../walk/matcher.ts";
-import { checkOptions, signalOption } from "../options.ts";
+import { type PathPattern, pathPattern, pathTest } from "../walk/matcher.ts";
 import { toPath } from "../paths.ts";
 import type { WatchEvent, WatchPlan } from "./event.ts";
 import { DEFAULT_POLL, WatchSession } from "./session.ts";
@@ -56,6 +63,19 @@ export interface DirectoryWatcherOptions {
   signal?: AbortSignal | undefined;
 }
 
+const CHECKS: Checks<DirectoryWatcherOptions> = {
+  patterns: pathPattern,
+  ignore: pathPattern,
+  recursive: boolean,
+  debounce: duration,
+  settle: duration,
+  initial: boolean,
+  poll: (name, value) =>
+    typeof value === "boolean" ? value : finiteDuration(name, value),
+  rootRemoved: word("error", "wait"),
+  signal: checkSignal,
+};
+
 /**
  * Watches a directory (or a single file), on the system's own notifications. Every event is checked
  * against what is there, so that each change comes once, by the name it has in the end: whoever
@@ -96,27 +116,19 @@ export class AsyncDirectoryWatcher implements AsyncDisposable {
    */
   constructor(directory: string | URL, options: DirectoryWatcherOptions = {}) {
     this.path = toPath("directory", directory);
-    checkOptions(options, ["recursive", "initial"]);
+    checkOptions("AsyncDirectoryWatcher", options, CHECKS);
     const { poll = false } = options;
     this.#plan = {
       path: this.path,
-      patterns: pathTest("patterns", options.patterns),
-      ignore: pathTest("ignore", options.ignore),
+      patterns: pathTest(options.patterns),
+      ignore: pathTest(options.ignore),
       isRecursive: options.recursive ?? true,
-      debounce: duration("debounce", options.debounce ?? 50),
-      settle: duration("settle", options.settle ?? 0),
+      debounce: options.debounce ?? 50,
+      settle: options.settle ?? 0,
       initial: options.initial ?? false,
-      poll: poll === true
-        ? DEFAULT_POLL
-        : poll === false
-        ? undefined
-        : finiteDuration("poll", poll),
-      rootRemoved: oneOf<"error" | "wait">(
-        "rootRemoved",
-        options.rootRemoved ?? "error",
-        ["error", "wait"],
-      ),
-      signal: signalOption(options.signal),
+      poll: poll === true ? DEFAULT_POLL : poll === false ? undefined : poll,
+      rootRemoved: options.rootRemoved ?? "error",
+      signal: options.signal,
     };
   }
 

@@ -18,14 +18,16 @@ const names: Record<string, WritableEncoding> = {
 };
 
 /** Checks an `encoding` option; other spellings than those of the type are understood. */
-export function writableEncoding(value: unknown): WritableEncoding {
-  if (value === undefined) return "utf-8";
+export function writableEncoding(
+  name: string,
+  value: unknown,
+): WritableEncoding {
   const found = typeof value === "string"
     ? names[value.toLowerCase()]
     : undefined;
   if (found !== undefined) return found;
   throw new RangeError(
-    `encoding must be one of "utf-8", "utf-16le", "utf-16be", "latin1" to write, got ${
+    `${name} must be one of "utf-8", "utf-16le", "utf-16be", "latin1" to write, got ${
       show(value)
     }`,
   );

@@ -4,7 +4,12 @@
  * @module
  */
 import { isAsyncIterable, isIterable } from "../../_internal/iterators.ts";
-import { show, wrong } from "../../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  show,
+  wrong,
+} from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import { replaceContent, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
@@ -14,10 +19,12 @@ import {
   writableEncoding,
 } from "./encode.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
-import { checkOptions, signalOption } from "../options.ts";
 import { toPath } from "../paths.ts";
-import { checkPermissions } from "../permissions.ts";
-import { checkMode, type FileWriterOptions } from "./write_plan.ts";
+import {
+  type FileWriterOptions,
+  WRITE_CHECKS,
+  writeMode,
+} from "./write_plan.ts";
 import { AsyncFileWriter } from "./writer.ts";
 
 /** What can be written. */
@@ -61,6 +68,8 @@ export interface WriteFileOptions {
   signal?: AbortSignal | undefined;
 }
 
+const CHECKS: Checks<WriteFileOptions> = WRITE_CHECKS;
+
 /**
  * Writes `content` to the file `path`: text, bytes, or an iterable of both, which is written as it
  * comes. Overlapping atomic writes to one path leave one of them whole: the last call's.
@@ -86,7 +95,7 @@ export async function asyncWriteFile(
   options: WriteFileOptions = {},
 ): Promise<void> {
   const checked = toPath("path", path);
-  checkOptions(options, ["atomic", "fsync"]);
+  checkOptions("asyncWriteFile()", options, CHECKS);
   // What comes piece by piece has the span of its writer.
   const isWhole = typeof content === "string" || content instanceof Uint8Array;
   if (!isWhole || fileTracer() === undefined) {
@@ -112,10 +121,8 @@ async function write(
   options: WriteFileOptions,
 ): Promise<number | undefined> {
   const { atomic = false, fsync = atomic, permissions, signal } = options;
-  const mode = checkMode(options.mode, atomic);
-  checkPermissions(permissions);
-  signalOption(signal);
-  const encoding = writableEncoding(options.encoding);
+  const mode = writeMode(options.mode, atomic);
+  const encoding = writableEncoding("encoding", options.encoding ?? "utf-8");
   signal?.throwIfAborted();
   const bytes = typeof content === "string"
     ? encodeText(content, encoding)

@@ -3,11 +3,17 @@
  *
  * @module
  */
-import { integer, show } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  integerFrom,
+  word,
+} from "../../_internal/validate.ts";
 import { type WritableEncoding, writableEncoding } from "./encode.ts";
-import { type FileLock, lockFile, lockOption } from "../lock.ts";
-import { checkOptions, signalOption } from "../options.ts";
-import { checkPermissions } from "../permissions.ts";
+import { type FileLock, fileLock, lockFile } from "../lock.ts";
+import { permissionBits } from "../permissions.ts";
 
 /** Options for {@linkcode AsyncFileWriter}. */
 export interface FileWriterOptions {
@@ -61,30 +67,40 @@ export interface WritePlan {
 
 const DEFAULT_BUFFER_SIZE = 256 * 1024;
 
+/** What a writer and `asyncWriteFile` both take. */
+export const WRITE_CHECKS = {
+  mode: word("w", "a", "x"),
+  atomic: boolean,
+  encoding: writableEncoding,
+  fsync: boolean,
+  permissions: permissionBits,
+  signal: checkSignal,
+} as const;
+
+const CHECKS: Checks<FileWriterOptions> = {
+  ...WRITE_CHECKS,
+  bufferSize: integerFrom(16),
+  lock: fileLock,
+};
+
 /** Checks the options. */
 export function writePlan(options: FileWriterOptions): WritePlan {
-  checkOptions(options, ["atomic", "fsync"]);
-  const { atomic: isAtomic = false, fsync = isAtomic, permissions } = options;
-  checkPermissions(permissions);
-  const lock = lockOption(options.lock);
+  checkOptions("AsyncFileWriter", options, CHECKS);
+  const { atomic: isAtomic = false, fsync = isAtomic, lock } = options;
   if (lock !== undefined && isAtomic) {
     throw new TypeError(
       "lock cannot be combined with atomic: an atomic write replaces the file that the lock is on. Lock another file, or write without atomic.",
     );
   }
   return {
-    mode: checkMode(options.mode, isAtomic),
+    mode: writeMode(options.mode, isAtomic),
     isAtomic,
-    encoding: writableEncoding(options.encoding),
-    bufferSize: integer(
-      "bufferSize",
-      options.bufferSize ?? DEFAULT_BUFFER_SIZE,
-      16,
-    ),
+    encoding: writableEncoding("encoding", options.encoding ?? "utf-8"),
+    bufferSize: options.bufferSize ?? DEFAULT_BUFFER_SIZE,
     fsync,
-    permissions,
+    permissions: options.permissions,
     lock,
-    signal: signalOption(options.signal),
+    signal: options.signal,
   };
 }
 
@@ -128,18 +144,15 @@ function openOptions(
   }
 }
 
-/** Checks a `mode` option. */
-export function checkMode(value: unknown, isAtomic: boolean): "w" | "a" | "x" {
-  if (value === undefined) return "w";
-  if (value !== "w" && value !== "a" && value !== "x") {
-    throw new RangeError(
-      `mode must be one of "w", "a", "x", got ${show(value)}`,
-    );
-  }
-  if (value === "a" && isAtomic) {
+/** How a file is opened; appending to it and replacing it as a whole exclude each other. */
+export function writeMode(
+  mode: FileWriterOptions["mode"],
+  isAtomic: boolean,
+): "w" | "a" | "x" {
+  if (mode === "a" && isAtomic) {
     throw new TypeError(
       'mode "a" cannot be combined with atomic: an atomic write replaces the file as a whole. Use mode "w" or "x", or append without atomic.',
     );
   }
-  return value;
+  return mode ?? "w";
 }

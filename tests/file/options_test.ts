@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   asyncCopyFile,
   AsyncDirectoryWatcher,
@@ -206,8 +206,19 @@ Deno.test("asyncHashFile() refuses a part that makes no sense", async () => {
   }
 });
 
-Deno.test("everything in file/ leaves options alone that it does not know", () => {
-  const options = option("atmoic", true) as object;
-  assertEquals(new AsyncFileWriter("a", options).path, "a");
-  assertEquals(new AsyncFileReader("a", options).path, "a");
+Deno.test("everything in file/ refuses options that it does not know, and names those that it knows", async () => {
+  const options = option("atmoic", true);
+  for (const { name, call } of calls) {
+    const error = await assertRejects(
+      async () => await call(options as never),
+      TypeError,
+    );
+    assertMatch(
+      error.message,
+      / has no option "(range\.)?atmoic"; it takes \w+/,
+      name,
+    );
+  }
+  // What is left out is left out, whatever it is called.
+  assert(new AsyncFileReader("a", option("atmoic", undefined) as object));
 });
