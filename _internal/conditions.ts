@@ -3,55 +3,54 @@
  *
  * @module
  */
-import { onAbort } from "./abort.ts";
 import { checkSignal } from "./validate.ts";
+import { WaitingLine } from "./waiting_line.ts";
 
-interface Waiter {
+interface Condition {
   readonly holds: () => boolean;
-  readonly resolve: () => void;
+  readonly line: WaitingLine;
 }
 
 /** Promises that resolve when a condition holds. The owner calls `check` after each change. */
 export class Conditions {
-  // Invariant: the conditions of all waiters were false when last checked; a settled waiter is
-  // not in the set.
-  readonly #waiters = new Set<Waiter>();
+  // Invariant: a condition is in the map exactly while somebody waits for it, and was false when
+  // last checked.
+  readonly #conditions = new Map<unknown, Condition>();
 
   /** Whether anybody waits: look at it before calling `check`, it is free. */
   get hasWaiters(): boolean {
-    return this.#waiters.size > 0;
+    return this.#conditions.size > 0;
   }
 
-  /** Resolves at once when the condition holds already, otherwise at the check where it does. */
+  /**
+   * Resolves at once when the condition holds already, otherwise at the check where it does. Those
+   * who give the same `key` wait for the same condition: a check asks once for all of them.
+   */
   wait(
     holds: () => boolean,
     signal?: AbortSignal | undefined,
+    key: unknown = holds,
   ): Promise<void> {
     if (signal !== undefined) checkSignal("signal", signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (holds()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const subscription = signal && onAbort(signal, (reason) => {
-        this.#waiters.delete(waiter);
-        reject(reason);
+    let condition = this.#conditions.get(key);
+    if (condition === undefined) {
+      const line = new WaitingLine(() => {
+        if (line.size === 0) this.#conditions.delete(key);
       });
-      const waiter: Waiter = {
-        holds,
-        resolve: () => {
-          subscription?.unsubscribe();
-          resolve();
-        },
-      };
-      this.#waiters.add(waiter);
-    });
+      condition = { holds, line };
+      this.#conditions.set(key, condition);
+    }
+    return condition.line.wait(undefined, signal);
   }
 
   /** Resolves the waiters whose condition holds now. */
   check(): void {
-    for (const waiter of this.#waiters) {
-      if (!waiter.holds()) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
+    for (const [key, { holds, line }] of this.#conditions) {
+      if (!holds()) continue;
+      this.#conditions.delete(key);
+      while (line.first) line.first.resolve();
     }
   }
 }

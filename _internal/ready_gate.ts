@@ -6,23 +6,17 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "./abort.ts";
+import { WaitingLine } from "./waiting_line.ts";
 
 /** How many promise reactions lie at most between `await ready()` and the submit that follows. */
 const REACTIONS_UNTIL_SUBMIT = 4;
 
-interface Waiter {
-  readonly resolve: () => void;
-  subscription: AbortSubscription | undefined;
-}
-
 /** First come, first served. The owner calls `check` when there may be room. */
 export class ReadyGate {
   // Invariant: #kept places are spoken for by those who passed and have not had the time to
-  // submit; somebody waits only while there is no further room, and is told in the order of
-  // arrival, which is the order of the set. A waiter that was aborted is not in it.
+  // submit; somebody waits only while there is no further room.
   readonly #room: () => number;
-  readonly #waiters = new Set<Waiter>();
+  readonly #line = new WaitingLine();
   #kept = 0;
 
   /** `room`: how many more may be submitted now. */
@@ -32,12 +26,12 @@ export class ReadyGate {
 
   /** Whether anybody waits: look at it before calling `check`, it is free. */
   get hasWaiters(): boolean {
-    return this.#waiters.size > 0;
+    return this.#line.size > 0;
   }
 
   /** Whether somebody who comes now may submit without waiting: nobody is before him. */
   get isOpen(): boolean {
-    return this.#waiters.size === 0 && this.#room() > this.#kept;
+    return this.#line.size === 0 && this.#room() > this.#kept;
   }
 
   /** Resolves when it is one's turn to submit; rejects with the reason of `signal`. */
@@ -47,24 +41,14 @@ export class ReadyGate {
       this.#keepPlace();
       return Promise.resolve();
     }
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = { resolve, subscription: undefined };
-      waiter.subscription = signal && onAbort(signal, (reason) => {
-        this.#waiters.delete(waiter);
-        reject(reason);
-      });
-      this.#waiters.add(waiter);
-    });
+    return this.#line.wait(undefined, signal);
   }
 
   /** Lets as many pass as there is room for. */
   check(): void {
-    for (const waiter of this.#waiters) {
-      if (this.#room() <= this.#kept) return;
-      this.#waiters.delete(waiter);
+    while (this.#line.first && this.#room() > this.#kept) {
       this.#keepPlace();
-      waiter.subscription?.unsubscribe();
-      waiter.resolve();
+      this.#line.first.resolve();
     }
   }
 

@@ -1,5 +1,8 @@
 /**
- * Calls that wait in line: first come, first served, and one that aborts leaves the line at once.
+ * Calls that wait in line: first come, first served, and one that gives up, by its signal or its
+ * time, leaves at once, wherever it stands. The one place where the package makes callers wait for
+ * each other: a queue's puts and gets, a pool's acquires, a scheduler's `ready` and `onIdle`, a
+ * client's connections.
  *
  * @module
  */
@@ -8,72 +11,121 @@ import {
   type AbortTarget,
   subscribeAbort,
 } from "./abort.ts";
+import { now } from "./clock.ts";
+import { type TimerEntry, timers, type TimerTarget } from "./timer_queue.ts";
 
-/** One waiting call. Settled once, by whoever takes it off the line, or by its own abort. */
-export class Waiter<R, I = undefined> implements AbortTarget {
+/**
+ * One call that waits.
+ *
+ * Invariant: it stands in its line exactly while its promise is pending. Settling it takes it out
+ * first, and its listener and timer along, all in the same step. So whoever finds it in the line
+ * may hand it something, and nothing is ever handed to one that has given up.
+ */
+export class Waiter<R, I = undefined> implements AbortTarget, TimerTarget {
   /** What the call brought. */
   readonly item: I;
-  readonly resolve: (result: R | PromiseLike<R>) => void;
+  readonly #resolve: (result: R | PromiseLike<R>) => void;
   readonly #reject: (reason: unknown) => void;
   #subscription: AbortSubscription | undefined = undefined;
+  #timer: TimerEntry | undefined = undefined;
+  #expired: (() => unknown) | undefined = undefined;
   /** @internal */
-  line: Line<R, I> | undefined = undefined;
+  line: WaitingLine<R, I> | undefined = undefined;
   /** @internal */
   previous: Waiter<R, I> | undefined = undefined;
-  /** @internal */
+  /** Who stands behind it. */
   next: Waiter<R, I> | undefined = undefined;
 
+  /** The functions are a promise's own, or stand for them. */
   constructor(
     item: I,
     resolve: (result: R | PromiseLike<R>) => void,
     reject: (reason: unknown) => void,
-    signal: AbortSignal | undefined,
   ) {
     this.item = item;
-    this.resolve = resolve;
+    this.#resolve = resolve;
     this.#reject = reject;
-    if (signal !== undefined) this.#subscription = subscribeAbort(signal, this);
   }
 
-  aborted(reason: unknown): void {
-    this.#subscription = undefined;
-    this.line?.remove(this);
-    this.#reject(reason);
+  /** True while it stands in its line. */
+  get isWaiting(): boolean {
+    return this.line !== undefined;
   }
 
+  /** Leaves the line with a result. Only for one that waits: a result would be lost. */
+  resolve(result: R | PromiseLike<R>): void {
+    this.#leave();
+    this.#resolve(result);
+  }
+
+  /** Leaves the line with an error; does nothing when it has left. */
   reject(reason: unknown): void {
+    const { line } = this;
+    this.#leave();
     this.#reject(reason);
+    line?.gaveUp?.();
   }
 
-  /** @internal */
-  left(): void {
+  /** Gives up when `signal`, which has not aborted yet, does so. */
+  listenTo(signal: AbortSignal): void {
+    this.#subscription = subscribeAbort(signal, this);
+  }
+
+  /** Gives up after `timeout` milliseconds, with the error that `expired` makes while it waits. */
+  expireAfter(timeout: number, expired: () => unknown): void {
+    this.#expired = expired;
+    this.#timer = timers.add(now() + timeout, this);
+  }
+
+  /** Its signal has aborted. */
+  aborted(reason: unknown): void {
+    this.reject(reason);
+  }
+
+  /** Its time is up. */
+  timeUp(): void {
+    this.reject(this.#expired?.());
+  }
+
+  #leave(): void {
+    this.line?.unlink(this);
     this.#subscription?.unsubscribe();
-    this.#subscription = undefined;
+    if (this.#timer !== undefined) timers.remove(this.#timer);
   }
 }
 
-// Invariant: a waiter is in the line exactly from `wait` until it is taken by `shift` or
-// `remove`, and is settled only after that. So nothing can be handed to one that has aborted.
 /** A doubly linked list of waiting calls: every operation is O(1). */
-export class Line<R, I = undefined> {
+export class WaitingLine<R = void, I = undefined> {
+  /** @internal */
+  readonly gaveUp: (() => void) | undefined;
   #first: Waiter<R, I> | undefined = undefined;
   #last: Waiter<R, I> | undefined = undefined;
   #size = 0;
+
+  /** `gaveUp` is told after a call has left with an error. */
+  constructor(gaveUp?: () => void) {
+    this.gaveUp = gaveUp;
+  }
 
   /** How many wait. */
   get size(): number {
     return this.#size;
   }
 
-  /** The call that has waited longest. */
+  /** The call that has waited longest. Settling it makes the next one the first. */
   get first(): Waiter<R, I> | undefined {
     return this.#first;
   }
 
-  /** Waits at the end of the line; rejects with `signal.reason` when that aborts. */
+  /**
+   * Waits at the end of the line; rejects with `signal.reason` when that aborts. The caller looks
+   * at `signal.aborted` first.
+   */
   wait(item: I, signal?: AbortSignal): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.push(new Waiter(item, resolve, reject, signal));
+      const waiter = new Waiter<R, I>(item, resolve, reject);
+      this.push(waiter);
+      if (signal !== undefined) waiter.listenTo(signal);
     });
   }
 
@@ -87,22 +139,13 @@ export class Line<R, I = undefined> {
     this.#size++;
   }
 
-  /** Takes the one that has waited longest. */
-  shift(): Waiter<R, I> | undefined {
-    const waiter = this.#first;
-    if (waiter !== undefined) this.remove(waiter);
-    return waiter;
-  }
-
-  /** Takes `waiter` out, wherever it stands. */
-  remove(waiter: Waiter<R, I>): void {
-    if (waiter.line !== this) return;
+  /** Takes out one that is to be settled. @internal */
+  unlink(waiter: Waiter<R, I>): void {
     if (waiter.previous === undefined) this.#first = waiter.next;
     else waiter.previous.next = waiter.next;
     if (waiter.next === undefined) this.#last = waiter.previous;
     else waiter.next.previous = waiter.previous;
     waiter.previous = waiter.next = waiter.line = undefined;
     this.#size--;
-    waiter.left();
   }
 }

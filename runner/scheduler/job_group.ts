@@ -60,7 +60,7 @@ export class JobGroup implements Admission {
 
   /** Resolves when every job has really ended. */
   whenEmpty(signal?: AbortSignal): Promise<void> {
-    return this.when(() => this.isEmpty, signal);
+    return this.#conditions.wait(() => this.isEmpty, signal, "empty");
   }
 
   /** Resolves when `holds`, which is looked at when a job ends, and at `check`. */

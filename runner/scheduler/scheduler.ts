@@ -131,13 +131,13 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
   /** Resolves when nothing waits and nothing runs; at once when that is so already. */
   onIdle(signal?: AbortSignal): Promise<void> {
     const core = this.#core;
-    return core.conditions.wait(() => core.isIdle, signal);
+    return core.conditions.wait(() => core.isIdle, signal, "idle");
   }
 
   /** Resolves when nothing waits; tasks may still run. */
   onEmpty(signal?: AbortSignal): Promise<void> {
     const core = this.#core;
-    return core.conditions.wait(() => core.size === 0, signal);
+    return core.conditions.wait(() => core.size === 0, signal, "empty");
   }
 
   /**
@@ -148,7 +148,7 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
   onSizeLessThan(count: number, signal?: AbortSignal): Promise<void> {
     integer("count", count, 1);
     const core = this.#core;
-    return core.conditions.wait(() => core.size < count, signal);
+    return core.conditions.wait(() => core.size < count, signal, count);
   }
 
   /** Cancels every queued task with `reason` (by default an AbortError); running ones go on. */

@@ -13,7 +13,7 @@ import { QueueClosedError } from "../errors.ts";
 import { checkSignalOption } from "../options.ts";
 import { OPEN } from "../engine/source.ts";
 import { QueueIterator, type QueueReader } from "./queue_iterator.ts";
-import { Line, type Waiter } from "../../_internal/waiting_line.ts";
+import { WaitingLine } from "../../_internal/waiting_line.ts";
 
 /** How an AsyncQueue is made. */
 export interface AsyncQueueOptions {
@@ -59,8 +59,8 @@ export class AsyncQueue<T>
   /** How many items may be buffered. */
   readonly maxSize: number;
   readonly #items = new Ring<T>();
-  readonly #puts = new Line<void, T>();
-  readonly #gets = new Line<T>();
+  readonly #puts = new WaitingLine<void, T>();
+  readonly #gets = new WaitingLine<T>();
   #isClosed = false;
   /** Why gets reject once nothing is left; without it they see the end. */
   #reason: { error: unknown } | undefined = undefined;
@@ -254,11 +254,7 @@ export class AsyncQueue<T>
     // At once: a writer that is idle hears of it too. Does nothing after the end.
     this.#controller?.error(reason);
     this.#items.clear();
-    for (
-      let put = this.#puts.shift();
-      put !== undefined;
-      put = this.#puts.shift()
-    ) put.reject(reason);
+    while (this.#puts.first) this.#puts.first.reject(reason);
     this.#refuseGets();
   }
 
@@ -347,7 +343,7 @@ export class AsyncQueue<T>
 
   /** Takes the item for a waiting get or the buffer. False: it has to wait. */
   #accept(item: T): boolean {
-    const get = this.#gets.shift();
+    const get = this.#gets.first;
     if (get !== undefined) {
       get.resolve(item);
       return true;
@@ -363,12 +359,11 @@ export class AsyncQueue<T>
 
   /** The first item; there is one. Its place goes to the put that has waited longest. */
   #take(): T {
-    const put = this.#puts.shift();
-    // Rendezvous: the item comes straight from the put, which exists since there is an item.
+    const put = this.#puts.first;
+    // Rendezvous: the item comes straight from the put, which is there: there is an item.
     if (this.#items.size === 0) {
-      const { item, resolve } = put as Waiter<void, T>;
-      resolve();
-      return item;
+      put!.resolve();
+      return put!.item;
     }
     const item = this.#items.shift() as T;
     if (put !== undefined) {
@@ -394,11 +389,7 @@ export class AsyncQueue<T>
   }
 
   #refuseGets(): void {
-    for (
-      let get = this.#gets.shift();
-      get !== undefined;
-      get = this.#gets.shift()
-    ) get.reject(this.#ending());
+    while (this.#gets.first) this.#gets.first.reject(this.#ending());
   }
 
   /** What an iterator may do with the queue. */

@@ -24,8 +24,8 @@ export class QueueIterator<T>
   readonly [closesWhilePending] = true;
   readonly #reader: QueueReader<T>;
   #isDone = false;
-  /** The next() calls that wait, each with how to answer it without an item. */
-  readonly #waiting = new Map<Waiter<T>, () => void>();
+  /** The next() calls that wait. */
+  readonly #waiting = new Set<Waiter<T>>();
 
   constructor(reader: QueueReader<T>) {
     this.#reader = reader;
@@ -55,11 +55,8 @@ export class QueueIterator<T>
 
   return(): Promise<IteratorResult<T>> {
     this.#isDone = true;
-    for (const [waiter, end] of this.#waiting) {
-      waiter.line?.remove(waiter);
-      end();
-    }
-    this.#waiting.clear();
+    // Done already: they see the end, and no reason.
+    for (const waiter of this.#waiting) waiter.reject(undefined);
     return Promise.resolve(DONE);
   }
 
@@ -78,9 +75,8 @@ export class QueueIterator<T>
           if (isFirst && this.#reader.hasReason()) reject(reason);
           else resolve(DONE);
         },
-        undefined,
       );
-      this.#waiting.set(waiter, () => resolve(DONE));
+      this.#waiting.add(waiter);
       this.#reader.wait(waiter);
     });
   }
