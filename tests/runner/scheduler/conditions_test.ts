@@ -9,7 +9,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { TaskScheduler } from "../../../runner/mod.ts";
+import { AsyncRunner, TaskScheduler } from "../../../runner/mod.ts";
 import { HeldTask, microtasks } from "../../support/held_task.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 
@@ -142,6 +142,34 @@ Deno.test("onIdle() and the others reject with the reason of their signal, abort
       await wait(controller.signal).catch((error) => error),
       reason,
     );
+  }
+  scheduler.clear();
+});
+
+Deno.test("onIdle(), onEmpty() and onSizeLessThan() cost no more for 20,000 who wait than their number, however much happens meanwhile", async () => {
+  const count = 20_000;
+  const scheduler = new TaskScheduler({ maxConcurrent: 10, paused: true });
+  const runner = new AsyncRunner({ scheduler });
+  for (let n = 0; n < count; n++) void runner.submit(() => {});
+  for (
+    const wait of [
+      () => scheduler.onIdle(),
+      () => scheduler.onEmpty(),
+      () => scheduler.onSizeLessThan(1),
+      () => runner.onIdle(),
+    ]
+  ) {
+    const all = Array.from({ length: count }, wait);
+    const start = performance.now();
+    // Each start and each end is a change.
+    scheduler.resume();
+    await Promise.all(all);
+    const duration = performance.now() - start;
+    // One look for each and each change would be 400 million and more.
+    assert(duration < 2000, `took ${duration} ms`);
+    await scheduler.onIdle();
+    scheduler.pause();
+    for (let n = 0; n < count; n++) void runner.submit(() => {});
   }
   scheduler.clear();
 });
