@@ -37,8 +37,9 @@
  */
 import { DisposedError, report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
+import { Waiter, WaitingLine } from "../../_internal/waiting_line.ts";
 import { Cleaning, type CleaningPool } from "./cleaning.ts";
-import { type CreatingPool, Creation } from "./creation.ts";
+import { type Acquire, type CreatingPool, Creation } from "./creation.ts";
 import { AcquireTimeoutError, PoolFullError } from "./errors.ts";
 import { CallPlace, LeaseTracker, PoolLease } from "./lease.ts";
 import { type FilledPool, MinimumKeeper } from "./minimum.ts";
@@ -52,7 +53,6 @@ import type {
 import type { PoolSettings } from "./settings.ts";
 import { IdleShelf, type PoolEntry } from "./shelf.ts";
 import { type ValidatingPool, Validation } from "./validation.ts";
-import { Waiter, WaiterList } from "./waiters.ts";
 
 /** What a pool is open for. It only moves to the right. */
 type Phase = "open" | "draining" | "closing";
@@ -65,7 +65,7 @@ export class PoolCore<R>
   #phase: Phase = "open";
   #total = 0;
   readonly #idle: IdleShelf<R>;
-  readonly #waiters = new WaiterList<R>(() => {
+  readonly #waiters = new WaitingLine<Lease<R>, CallPlace | undefined>(() => {
     this.#telemetry?.changed();
     this.#settlePhase();
   });
@@ -190,8 +190,8 @@ export class PoolCore<R>
       );
     }
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter<R>(resolve, reject);
-      if (this.tracker !== undefined) waiter.place = new CallPlace(caller);
+      const place = this.tracker && new CallPlace(caller);
+      const waiter: Acquire<R> = new Waiter(place, resolve, reject);
       this.#waiters.push(waiter);
       this.#telemetry?.changed();
       this.#pump();
@@ -199,8 +199,11 @@ export class PoolCore<R>
       // The factory or validate may have aborted it in the meantime.
       if (signal?.aborted) waiter.reject(signal.reason);
       else if (timeout === 0) waiter.reject(this.#expired(0));
-      else if (signal !== undefined || timeout !== Infinity) {
-        waiter.watch(signal, timeout, () => this.#expired(timeout));
+      else {
+        if (signal !== undefined) waiter.listenTo(signal);
+        if (timeout !== Infinity) {
+          waiter.expireAfter(timeout, () => this.#expired(timeout));
+        }
       }
     });
   }
@@ -218,7 +221,7 @@ export class PoolCore<R>
       this.#offer(entry, false);
       this.#settlePhase();
     } else if (waiter !== undefined && this.#isPlain) {
-      waiter.serve(this.#lease(entry));
+      waiter.resolve(this.#lease(entry));
     } else this.#offer(entry, false);
   }
 
@@ -248,8 +251,8 @@ export class PoolCore<R>
     // Called only while somebody waits.
     const waiter = this.#waiters.first!;
     const lease = this.#lease(entry);
-    if (waiter.place !== undefined) this.tracker?.began(lease, waiter.place);
-    waiter.serve(lease);
+    if (waiter.item !== undefined) this.tracker?.began(lease, waiter.item);
+    waiter.resolve(lease);
   }
 
   checked(entry: PoolEntry<R>, isGood: boolean): void {
@@ -273,7 +276,7 @@ export class PoolCore<R>
       const entry = this.#idle.take();
       if (entry !== undefined) this.#offer(entry, false);
       else if (this.#total < this.settings.maxResources) {
-        this.#create(this.#waiters.firstWithoutCreation());
+        this.#create(this.#creation.firstWithout(this.#waiters));
       } else break;
     }
     this.#isPumping = false;
@@ -285,7 +288,7 @@ export class PoolCore<R>
   }
 
   // To creating, and on to leased or idle, or gone.
-  #create(owner: Waiter<R> | undefined): void {
+  #create(owner: Acquire<R> | undefined): void {
     this.#total++;
     this.#creation.begin(owner);
   }
@@ -298,7 +301,7 @@ export class PoolCore<R>
     this.#minimum.fill();
   }
 
-  notMade(error: unknown, owner: Waiter<R> | undefined): void {
+  notMade(error: unknown, owner: Acquire<R> | undefined): void {
     this.#total--;
     this.changed();
     if (owner?.isWaiting) owner.reject(error);
@@ -358,11 +361,7 @@ export class PoolCore<R>
       this.#phase = "closing";
       this.#minimum.stop();
       const error = new DisposedError("ResourcePool.acquire()");
-      for (
-        let first = this.#waiters.first;
-        first !== undefined;
-        first = this.#waiters.first
-      ) first.reject(error);
+      while (this.#waiters.first) this.#waiters.first.reject(error);
       this.#creation.stop(error);
       for (const entry of this.#idle.clear()) void this.#cleaning.begin(entry);
       this.#settlePhase();

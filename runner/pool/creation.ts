@@ -7,7 +7,12 @@ import { now } from "../../_internal/clock.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import type { PoolSettings } from "./settings.ts";
 import { PoolEntry } from "./shelf.ts";
-import type { Waiter } from "./waiters.ts";
+import type { CallPlace } from "./lease.ts";
+import type { Lease } from "./types.ts";
+import type { Waiter, WaitingLine } from "../../_internal/waiting_line.ts";
+
+/** One acquire that waits, and where it was called, when leases are tracked. */
+export type Acquire<R> = Waiter<Lease<R>, CallPlace | undefined>;
 
 /** Who is told. */
 export interface CreatingPool<R> {
@@ -16,18 +21,19 @@ export interface CreatingPool<R> {
   /** There is a new resource, which nobody holds. */
   made(entry: PoolEntry<R>): void;
   /** The factory failed for `owner`, or for nobody in particular. */
-  notMade(error: unknown, owner: Waiter<R> | undefined): void;
+  notMade(error: unknown, owner: Acquire<R> | undefined): void;
 }
 
 /** The calls of the factory. */
 export class Creation<R> {
-  // Invariant: #count is the number of calls whose end has not been told; a waiter's `isCreating`
-  // is true exactly while one of them was begun for it. So a creation has at most one owner.
+  // Invariant: #count is the number of calls whose end has not been told; #owners has
+  // those for whom they were begun. So a creation has at most one owner.
   created = 0;
   failed = 0;
   readonly #settings: PoolSettings<R>;
   readonly #pool: CreatingPool<R>;
   readonly #closing = new AbortController();
+  readonly #owners = new Set<Acquire<R>>();
   #count = 0;
 
   constructor(settings: PoolSettings<R>, pool: CreatingPool<R>) {
@@ -40,11 +46,22 @@ export class Creation<R> {
     return this.#count;
   }
 
+  /** The first for whom none is under way. At most `maxResources` stand before it. */
+  firstWithout(
+    line: WaitingLine<Lease<R>, CallPlace | undefined>,
+  ): Acquire<R> | undefined {
+    let waiter = line.first;
+    while (waiter !== undefined && this.#owners.has(waiter)) {
+      waiter = waiter.next;
+    }
+    return waiter;
+  }
+
   /** Calls the factory, for `owner` if there is one. */
-  begin(owner: Waiter<R> | undefined): void {
+  begin(owner: Acquire<R> | undefined): void {
     this.#count++;
     this.#pool.changed();
-    if (owner !== undefined) owner.isCreating = true;
+    if (owner !== undefined) this.#owners.add(owner);
     let made: R | PromiseLike<R>;
     try {
       made = this.#settings.factory(this.#closing.signal);
@@ -63,18 +80,18 @@ export class Creation<R> {
     this.#made(made as R, owner);
   }
 
-  #made(resource: R, owner: Waiter<R> | undefined): void {
+  #made(resource: R, owner: Acquire<R> | undefined): void {
     this.#count--;
     this.created++;
-    if (owner !== undefined) owner.isCreating = false;
+    if (owner !== undefined) this.#owners.delete(owner);
     const createdAt = this.#settings.maxLifetime === Infinity ? 0 : now();
     this.#pool.made(new PoolEntry(resource, createdAt));
   }
 
-  #failed(error: unknown, owner: Waiter<R> | undefined): void {
+  #failed(error: unknown, owner: Acquire<R> | undefined): void {
     this.#count--;
     this.failed++;
-    if (owner !== undefined) owner.isCreating = false;
+    if (owner !== undefined) this.#owners.delete(owner);
     this.#pool.notMade(error, owner);
   }
 
