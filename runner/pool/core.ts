@@ -1,26 +1,35 @@
 /**
- * The state machine of a pool: which resource is where, who gets the next one, when one is made
- * and when one ends. How that is done is Creation's, Validation's, Cleaning's and MinimumKeeper's.
+ * The state machine of a pool: where each resource is, who gets it next, when one is made and when
+ * one ends.
  *
- * The life of one resource:
+ * The life of a resource. Whenever nobody has it, it comes to one junction, `offer`, which decides
+ * where it goes:
  *
  * ```text
- *                 ┌───────────────────────────────┐
- *                 v                               │ release, nobody waits
- *   creating ──> idle ──> validating ──────────> leased ─┐
- *      │  └────── │ ──────── │ ──────────────────^       │ destroy, too old, closing
- *      │ failed   │ too old, │ not good                  │
- *      v          v idle     v                           │
- *    (gone)     cleaning <───┴───────────────────────────┘
- *                 └──> (gone)
+ * state        leaves it when                          for
+ * creating     the factory has made it                 offer
+ *              the factory has failed                  (gone)
+ * idle         somebody wants one                      offer
+ *              it has been unused, or alive, too long  cleaning
+ * validating   it is good                              offer
+ *              it is not                               cleaning
+ * leased       the lease is released                   offer
+ *              the lease is destroyed                  cleaning
+ * cleaning     its clean-up has ended, or takes long   (gone)
+ *
+ * offer        it is too old, or the pool closes       cleaning
+ *              nobody waits                            idle
+ *              somebody waits                          leased
+ *              the same, and it was used before        validating, if there is a `validate`
  * ```
+ *
+ * One is made when somebody waits whom nothing on its way will help, and when fewer live than
+ * `minResources`.
  *
  * What always holds:
  *
  * 1. A resource is in exactly one state, and `total` = creating + idle + validating + leased +
- *    cleaning never exceeds `maxResources`. Creation, Validation and Cleaning count what they
- *    work at, the shelf what is idle; the rest of `total` is leased. What they tell the pool, by
- *    `made`, `notMade`, `checked` and `cleaned`, moves the resource on in the same step.
+ *    cleaning never exceeds `maxResources`. Four are counted; the rest of `total` is leased.
  * 2. Outside of a step, either nobody waits, or there is neither an idle resource nor room for
  *    a further one that is not already on its way to the waiters (creating or validating).
  *    `pump` restores this after every step that could break it.
@@ -35,129 +44,126 @@
  *
  * @module
  */
+import { now } from "../../_internal/clock.ts";
 import { DisposedError, report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
+import { isThenable } from "../../_internal/thenable.ts";
 import { Waiter, WaitingLine } from "../../_internal/waiting_line.ts";
-import { Cleaning, type CleaningPool } from "./cleaning.ts";
-import { type Acquire, type CreatingPool, Creation } from "./creation.ts";
-import { AcquireTimeoutError, PoolFullError } from "./errors.ts";
-import { CallPlace, LeaseTracker, PoolLease } from "./lease.ts";
-import { type FilledPool, MinimumKeeper } from "./minimum.ts";
+import { Backoff, tellOutcome, within } from "./calls.ts";
+import {
+  AcquireTimeoutError,
+  LeaseReleasedError,
+  PoolFullError,
+  PoolTimeoutError,
+} from "./errors.ts";
+import { CallPlace, LeaseTracker } from "./lease_tracker.ts";
+import { IdleShelf, PoolEntry } from "./shelf.ts";
 import { type PoolTelemetry, poolTelemetry } from "./telemetry.ts";
 import type {
   AcquireOptions,
   Lease,
   PoolFailure,
+  PoolSettings,
   ResourcePoolStats,
 } from "./types.ts";
-import type { PoolSettings } from "./settings.ts";
-import { IdleShelf, type PoolEntry } from "./shelf.ts";
-import { type ValidatingPool, Validation } from "./validation.ts";
+
+const DONE = Promise.resolve();
 
 /** What a pool is open for. It only moves to the right. */
 type Phase = "open" | "draining" | "closing";
 
+/** One acquire that waits, and where it was called, when leases are tracked. */
+type Acquire<R> = Waiter<Lease<R>, CallPlace | undefined>;
+
 /** The machine behind ResourcePool. */
-export class PoolCore<R>
-  implements CreatingPool<R>, ValidatingPool<R>, CleaningPool, FilledPool {
+export class PoolCore<R> {
   readonly settings: PoolSettings<R>;
   readonly tracker: LeaseTracker | undefined;
   #phase: Phase = "open";
   #total = 0;
+  #creating = 0;
+  #validating = 0;
+  #cleaning = 0;
   readonly #idle: IdleShelf<R>;
   readonly #waiters = new WaitingLine<Lease<R>, CallPlace | undefined>(() => {
-    this.#telemetry?.changed();
+    this.#changed();
     this.#settlePhase();
   });
-  /** Told by every function that moves a resource or a waiter. */
+  /** The owners of the creations that are under way. */
+  readonly #owners = new Set<Acquire<R>>();
+  /** Tells the factories to give up. */
+  readonly #closing = new AbortController();
+  /** Holds back what is made for the minimum. */
+  readonly #backoff = new Backoff(() => this.#fill());
   readonly #telemetry: PoolTelemetry | undefined;
   // No step of ours stands between an idle resource and its lease.
   readonly #isPlain: boolean;
-  readonly #creation: Creation<R>;
-  readonly #validation: Validation<R>;
-  readonly #cleaning: Cleaning<R>;
-  readonly #minimum: MinimumKeeper;
   #isPumping = false;
+  #isFilling = false;
   readonly #drained = withResolvers<void>();
   readonly #gone = withResolvers<void>();
   /** What failed while closing: clean-ups, for `close` to reject with. */
   readonly closeErrors: unknown[] = [];
   #acquired = 0;
+  #created = 0;
+  #destroyed = 0;
+  #failed = 0;
   #timedOut = 0;
 
   constructor(settings: PoolSettings<R>) {
     this.settings = settings;
     this.#telemetry = poolTelemetry(() => this.stats);
-    this.#isPlain = settings.validate === undefined &&
-      settings.maxLifetime === Infinity && !settings.trackLeaks;
-    this.#idle = new IdleShelf<R>(settings.idleTimeout, settings.maxLifetime, {
-      spare: () => this.#living - settings.minResources,
-      expired: (entry) => void this.#cleaning.begin(entry),
+    const { validate, idleTimeout, maxLifetime, trackLeaks } = settings;
+    this.#isPlain = validate === undefined && maxLifetime === Infinity &&
+      !trackLeaks;
+    this.#idle = new IdleShelf<R>(idleTimeout, maxLifetime, () => {
+      this.#endAll(this.#idle.takeAged(this.#living - settings.minResources));
     });
-    this.#creation = new Creation(settings, this);
-    this.#validation = new Validation(this);
-    this.#cleaning = new Cleaning(settings, this);
-    this.#minimum = new MinimumKeeper(this);
-    this.tracker = settings.trackLeaks
+    this.tracker = trackLeaks
       ? new LeaseTracker((error) => this.#tell(error, "leak"))
       : undefined;
     // In a microtask: the factory may refer to the variable that holds the pool.
-    if (settings.minResources > 0) {
-      queueMicrotask(() => this.#minimum.fill());
-    }
+    if (settings.minResources > 0) queueMicrotask(() => this.#fill());
   }
 
   get leased(): number {
-    return this.#total - this.creating - this.#idle.size -
-      this.#validation.count - this.#cleaning.count;
-  }
-
-  get creating(): number {
-    return this.#creation.count;
+    return this.#total - this.#creating - this.#idle.size - this.#validating -
+      this.#cleaning;
   }
 
   /** All but those that are being cleaned up. */
   get #living(): number {
-    return this.#total - this.#cleaning.count;
-  }
-
-  get isShort(): boolean {
-    const { minResources, maxResources } = this.settings;
-    return this.#phase === "open" && this.#living < minResources &&
-      this.#total < maxResources;
+    return this.#total - this.#cleaning;
   }
 
   get stats(): ResourcePoolStats {
     return {
       total: this.#total,
-      creating: this.creating,
+      creating: this.#creating,
       idle: this.#idle.size,
-      validating: this.#validation.count,
+      validating: this.#validating,
       leased: this.leased,
-      cleaning: this.#cleaning.count,
+      cleaning: this.#cleaning,
       waiting: this.#waiters.size,
       acquired: this.#acquired,
-      created: this.#creation.created,
-      destroyed: this.#cleaning.destroyed,
-      failed: this.#creation.failed,
+      created: this.#created,
+      destroyed: this.#destroyed,
+      failed: this.#failed,
       timedOut: this.#timedOut,
     };
   }
 
   /** For messages: where all resources are. */
   describe(): string {
-    const { leased } = this;
+    const { leased, creating, validating, cleaning, waiting } = this.stats;
     const parts = [
       `${leased} of ${this.settings.maxResources} resources leased`,
     ];
-    const { creating, validating, cleaning } = this.stats;
     if (creating > 0) parts.push(`${creating} being made`);
     if (validating > 0) parts.push(`${validating} being validated`);
     if (cleaning > 0) parts.push(`${cleaning} being cleaned up`);
     parts.push(
-      this.#waiters.size === 1
-        ? "1 caller waiting"
-        : `${this.#waiters.size} callers waiting`,
+      waiting === 1 ? "1 caller waiting" : `${waiting} callers waiting`,
     );
     return parts.join(", ");
   }
@@ -179,8 +185,7 @@ export class PoolCore<R>
       if (entry !== undefined) return Promise.resolve(this.#lease(entry));
     }
     // Those for whom nothing is on its way; at least one could not be helped at all.
-    const unserved = this.#waiters.size - this.creating -
-      this.#validation.count;
+    const unserved = this.#waiters.size - this.#creating - this.#validating;
     if (
       unserved >= this.settings.maxWaiting && this.#idle.size === 0 &&
       this.#total >= this.settings.maxResources
@@ -193,7 +198,7 @@ export class PoolCore<R>
       const place = this.tracker && new CallPlace(caller);
       const waiter: Acquire<R> = new Waiter(place, resolve, reject);
       this.#waiters.push(waiter);
-      this.#telemetry?.changed();
+      this.#changed();
       this.#pump();
       if (!waiter.isWaiting) return;
       // The factory or validate may have aborted it in the meantime.
@@ -213,58 +218,39 @@ export class PoolCore<R>
     return new AcquireTimeoutError(timeout, this.describe());
   }
 
+  // To leased. The entry must be in no other state's count.
+  #lease(entry: PoolEntry<R>): PoolLease<R> {
+    this.#acquired++;
+    this.#changed();
+    return new PoolLease(this, entry);
+  }
+
   /** From leased: the lease was released. */
   giveBack(entry: PoolEntry<R>): void {
-    this.#telemetry?.changed();
-    const waiter = this.#waiters.first;
-    if (this.#phase !== "open") {
-      this.#offer(entry, false);
-      this.#settlePhase();
-    } else if (waiter !== undefined && this.#isPlain) {
-      waiter.resolve(this.#lease(entry));
-    } else this.#offer(entry, false);
+    this.#changed();
+    this.#offer(entry, false);
+    this.#settlePhase();
   }
 
-  /** From leased: the lease was destroyed. */
-  async retire(entry: PoolEntry<R>): Promise<void> {
-    await this.#cleaning.begin(entry);
+  /** From leased: the lease was destroyed. Resolves when the resource is gone. */
+  retire(entry: PoolEntry<R>): Promise<void> {
+    this.#end(entry);
+    if (entry.isGone) return DONE;
+    return new Promise((resolve) => entry.whenGone = resolve);
   }
 
-  // To leased. The entry must be in no other state's count.
-  #lease(entry: PoolEntry<R>): PoolLease<R, PoolEntry<R>> {
-    this.#acquired++;
-    this.#telemetry?.changed();
-    return new PoolLease<R, PoolEntry<R>>(this, entry);
-  }
-
-  // A resource that nobody holds (counted as leased until it is counted elsewhere): to the first
+  // A resource that nobody has (counted as leased until it is counted elsewhere): to the first
   // waiter, to the idle ones, or to its end.
   #offer(entry: PoolEntry<R>, isFresh: boolean): void {
+    const waiter = this.#waiters.first;
     if (this.#phase === "closing" || this.#idle.isTooOld(entry)) {
-      void this.#cleaning.begin(entry);
-    } else if (this.#waiters.size === 0) this.#idle.put(entry);
-    else if (isFresh || this.settings.validate === undefined) this.#hand(entry);
-    else this.#validation.begin(entry, this.settings.validate);
-  }
-
-  #hand(entry: PoolEntry<R>): void {
-    // Called only while somebody waits.
-    const waiter = this.#waiters.first!;
-    const lease = this.#lease(entry);
-    if (waiter.item !== undefined) this.tracker?.began(lease, waiter.item);
-    waiter.resolve(lease);
-  }
-
-  checked(entry: PoolEntry<R>, isGood: boolean): void {
-    this.changed();
-    // It was checked just now, whoever gets it: the one for whom it was may have given up.
-    if (isGood) this.#offer(entry, true);
-    else void this.#cleaning.begin(entry);
-    this.#pump();
-  }
-
-  checkFailed(error: unknown): void {
-    this.#tell(error, "validate");
+      this.#end(entry);
+    } else if (waiter === undefined) this.#idle.put(entry);
+    else if (isFresh || this.settings.validate === undefined) {
+      const lease = this.#lease(entry);
+      if (waiter.item !== undefined) this.tracker?.began(lease, waiter.item);
+      waiter.resolve(lease);
+    } else this.#validate(entry, this.settings.validate);
   }
 
   // Restores invariant 2. A call from within (user code that calls the pool) leaves the work to
@@ -272,65 +258,178 @@ export class PoolCore<R>
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#waiters.size > this.creating + this.#validation.count) {
+    while (this.#waiters.size > this.#creating + this.#validating) {
       const entry = this.#idle.take();
       if (entry !== undefined) this.#offer(entry, false);
       else if (this.#total < this.settings.maxResources) {
-        this.#create(this.#creation.firstWithout(this.#waiters));
+        this.#create(this.#firstWithoutCreation());
       } else break;
     }
     this.#isPumping = false;
   }
 
-  /** Makes one for the minimum. */
-  create(): void {
-    this.#create(undefined);
+  // Brings the living to the minimum, unless the factory has just failed at that.
+  #fill(): void {
+    // A factory that fails at once comes back here.
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    const { minResources, maxResources } = this.settings;
+    while (
+      this.#phase === "open" && this.#living < minResources &&
+      this.#total < maxResources && !this.#backoff.isPausing
+    ) {
+      // After a failure one creation tries for all; its success calls this again.
+      if (this.#backoff.isFailing && this.#creating > 0) break;
+      this.#create(undefined);
+    }
+    this.#isFilling = false;
   }
 
-  // To creating, and on to leased or idle, or gone.
+  // At most `maxResources` stand before it.
+  #firstWithoutCreation(): Acquire<R> | undefined {
+    let waiter = this.#waiters.first;
+    while (waiter !== undefined && this.#owners.has(waiter)) {
+      waiter = waiter.next;
+    }
+    return waiter;
+  }
+
+  // To creating, for `owner` or for the minimum.
   #create(owner: Acquire<R> | undefined): void {
     this.#total++;
-    this.#creation.begin(owner);
+    this.#creating++;
+    if (owner !== undefined) this.#owners.add(owner);
+    this.#changed();
+    tellOutcome(
+      this.settings.factory,
+      this.#closing.signal,
+      owner,
+      this.#made,
+      this.#notMade,
+    );
   }
 
-  made(entry: PoolEntry<R>): void {
-    this.changed();
-    this.#minimum.made();
-    this.#offer(entry, true);
-    this.#pump();
-    this.#minimum.fill();
-  }
-
-  notMade(error: unknown, owner: Acquire<R> | undefined): void {
-    this.#total--;
-    this.changed();
-    if (owner?.isWaiting) owner.reject(error);
-    else {
-      if (owner === undefined && this.#phase === "open") this.#minimum.failed();
-      // That it gave up when it was told to is no news.
-      if (!this.#creation.wasStoppedBy(error)) this.#tell(error, "factory");
-    }
-    this.#pump();
-    this.#minimum.fill();
-    this.#settlePhase();
-  }
-
-  cleanFailed(error: unknown): void {
-    if (this.#phase === "closing") this.closeErrors.push(error);
-    else this.#tell(error, "cleanup");
-  }
+  readonly #made = (owner: Acquire<R> | undefined, resource: R): void => {
+    this.#creating--;
+    this.#created++;
+    if (owner !== undefined) this.#owners.delete(owner);
+    this.#changed();
+    this.#backoff.succeeded();
+    const createdAt = this.settings.maxLifetime === Infinity ? 0 : now();
+    this.#offer(new PoolEntry(resource, createdAt), true);
+    this.#refill();
+  };
 
   // To gone.
-  cleaned(): void {
+  readonly #notMade = (owner: Acquire<R> | undefined, error: unknown): void => {
     this.#total--;
-    this.changed();
+    this.#creating--;
+    this.#failed++;
+    if (owner !== undefined) this.#owners.delete(owner);
+    this.#changed();
+    if (owner?.isWaiting) owner.reject(error);
+    else {
+      if (owner === undefined && this.#phase === "open") this.#backoff.failed();
+      // That it gave up when it was told to is no news.
+      const { signal } = this.#closing;
+      if (!signal.aborted || error !== signal.reason) {
+        this.#tell(error, "factory");
+      }
+    }
+    this.#refill();
+  };
+
+  // To validating.
+  #validate(
+    entry: PoolEntry<R>,
+    validate: (resource: R) => boolean | PromiseLike<boolean>,
+  ): void {
+    this.#validating++;
+    this.#changed();
+    tellOutcome(
+      validate,
+      entry.resource,
+      entry,
+      this.#validated,
+      this.#notValidated,
+    );
+  }
+
+  readonly #validated = (entry: PoolEntry<R>, isGood: boolean): void => {
+    this.#validating--;
+    this.#changed();
+    // It was checked just now, whoever gets it: the one for whom it was may have given up.
+    if (isGood === true) this.#offer(entry, true);
+    else this.#end(entry);
     this.#pump();
-    this.#minimum.fill();
+  };
+
+  readonly #notValidated = (entry: PoolEntry<R>, error: unknown): void => {
+    this.#validated(entry, false);
+    this.#tell(error, "validate");
+  };
+
+  // To cleaning.
+  #end(entry: PoolEntry<R>): void {
+    this.#cleaning++;
+    this.#changed();
+    this.#clean(entry);
+  }
+
+  // The same for idle ones. All are counted before the first clean-up is called.
+  #endAll(entries: PoolEntry<R>[]): void {
+    this.#cleaning += entries.length;
+    this.#changed();
+    for (const entry of entries) this.#clean(entry);
+  }
+
+  #clean(entry: PoolEntry<R>): void {
+    tellOutcome(
+      this.#cleanup,
+      entry.resource,
+      entry,
+      this.#cleaned,
+      this.#notCleaned,
+    );
+  }
+
+  readonly #cleanup = (resource: R): unknown => {
+    const { cleanup, cleanupTimeout } = this.settings;
+    const cleaned = cleanup?.(resource);
+    if (!isThenable(cleaned)) return;
+    return within(cleanupTimeout, cleaned, () =>
+      new PoolTimeoutError(
+        `ResourcePool cleanup() has not ended within ${cleanupTimeout} ms; its place is used again. ` +
+          "Make it faster or raise cleanupTimeout.",
+      ));
+  };
+
+  // To gone.
+  readonly #cleaned = (entry: PoolEntry<R>): void => {
+    this.#cleaning--;
+    this.#total--;
+    this.#destroyed++;
+    entry.isGone = true;
+    entry.whenGone?.();
+    this.#changed();
+    this.#refill();
+  };
+
+  readonly #notCleaned = (entry: PoolEntry<R>, error: unknown): void => {
+    if (this.#phase === "closing") this.closeErrors.push(error);
+    else this.#tell(error, "cleanup");
+    this.#cleaned(entry);
+  };
+
+  // There may be another resource, or room for one.
+  #refill(): void {
+    this.#pump();
+    this.#fill();
     this.#settlePhase();
   }
 
-  /** The counts are different. */
-  changed(): void {
+  // Called by every step that moves a resource or a waiter.
+  #changed(): void {
     this.#telemetry?.changed();
   }
 
@@ -359,11 +458,11 @@ export class PoolCore<R>
   close(): Promise<void> {
     if (this.#phase !== "closing") {
       this.#phase = "closing";
-      this.#minimum.stop();
+      this.#backoff.stop();
       const error = new DisposedError("ResourcePool.acquire()");
       while (this.#waiters.first) this.#waiters.first.reject(error);
-      this.#creation.stop(error);
-      for (const entry of this.#idle.clear()) void this.#cleaning.begin(entry);
+      this.#closing.abort(error);
+      this.#endAll(this.#idle.clear());
       this.#settlePhase();
     }
     return this.#gone.promise;
@@ -373,5 +472,50 @@ export class PoolCore<R>
     if (this.#phase === "open") return;
     if (this.#waiters.size === 0 && this.leased === 0) this.#drained.resolve();
     if (this.#phase === "closing" && this.#total === 0) this.#gone.resolve();
+  }
+}
+
+/** Invariant: `#entry` is set exactly until the lease is given back, which happens once. */
+class PoolLease<R> implements Lease<R> {
+  readonly #pool: PoolCore<R>;
+  #entry: PoolEntry<R> | undefined;
+
+  constructor(pool: PoolCore<R>, entry: PoolEntry<R>) {
+    this.#pool = pool;
+    this.#entry = entry;
+  }
+
+  get resource(): R {
+    if (this.#entry === undefined) throw new LeaseReleasedError("resource");
+    return this.#entry.resource;
+  }
+
+  get isReleased(): boolean {
+    return this.#entry === undefined;
+  }
+
+  release(): void {
+    this.#pool.giveBack(this.#end("release()"));
+  }
+
+  destroy(): Promise<void> {
+    return this.#pool.retire(this.#end("destroy()"));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#entry !== undefined) this.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#entry !== undefined) this.release();
+    return DONE;
+  }
+
+  #end(what: string): PoolEntry<R> {
+    const entry = this.#entry;
+    if (entry === undefined) throw new LeaseReleasedError(what);
+    this.#entry = undefined;
+    this.#pool.tracker?.ended(this);
+    return entry;
   }
 }

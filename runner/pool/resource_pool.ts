@@ -3,24 +3,23 @@
  *
  * @module
  */
-import { now } from "../../_internal/clock.ts";
-import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import {
   checkSignal,
   duration,
   functionNamed,
   object,
 } from "../../_internal/validate.ts";
+import { within } from "./calls.ts";
 import { PoolCore } from "./core.ts";
 import { PoolTimeoutError } from "./errors.ts";
-import { checkPoolOptions } from "./settings.ts";
-import type {
-  AcquireOptions,
-  CloseOptions,
-  Lease,
-  LeaseInfo,
-  ResourcePoolOptions,
-  ResourcePoolStats,
+import {
+  type AcquireOptions,
+  checkPoolOptions,
+  type CloseOptions,
+  type Lease,
+  type LeaseInfo,
+  type ResourcePoolOptions,
+  type ResourcePoolStats,
 } from "./types.ts";
 
 const NO_OPTIONS: AcquireOptions = {};
@@ -144,23 +143,11 @@ export class ResourcePool<R> implements AsyncDisposable {
     object("options", options);
     const { timeout = Infinity } = options;
     duration("timeout", timeout);
-    const closed = this.#closed ??= this.#close();
-    // Handled here, so that a wait that runs out leaves no unhandled rejection behind.
-    closed.catch(() => {});
-    if (timeout === Infinity) return await closed;
-    let timer: TimerEntry | undefined;
-    try {
-      await Promise.race([
-        closed,
-        new Promise((_, reject) => {
-          timer = timers.add(now() + timeout, {
-            timeUp: () => reject(this.#tooSlow(timeout)),
-          });
-        }),
-      ]);
-    } finally {
-      if (timer !== undefined) timers.remove(timer);
-    }
+    await within(
+      timeout,
+      this.#closed ??= this.#close(),
+      () => this.#tooSlow(timeout),
+    );
   }
 
   async #close(): Promise<void> {

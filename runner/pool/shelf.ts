@@ -10,26 +10,21 @@ import {
   type TimerTarget,
 } from "../../_internal/timer_queue.ts";
 
-/** The pool's note of one resource. Its state is where it is: see pool_core.ts. */
+/** The pool's note of one resource. Its state is where it is: see core.ts. */
 export class PoolEntry<R> {
   readonly resource: R;
   /** On the `performance.now()` line; only read where resources have a lifetime. */
   readonly createdAt: number;
   /** The same; only set where idle resources age. */
   idleSince = 0;
+  /** True once its clean-up is over, which `whenGone` is told. */
+  isGone = false;
+  whenGone: (() => void) | undefined = undefined;
 
   constructor(resource: R, createdAt: number) {
     this.resource = resource;
     this.createdAt = createdAt;
   }
-}
-
-/** What the shelf asks and tells. */
-export interface ShelfOwner<R> {
-  /** How many resources there are beyond those that are kept even when idle. */
-  spare(): number;
-  /** This one has been taken off the shelf and is to be ended. */
-  expired(entry: PoolEntry<R>): void;
 }
 
 /**
@@ -44,17 +39,14 @@ export class IdleShelf<R> implements TimerTarget {
   readonly #entries: PoolEntry<R>[] = [];
   readonly #idleTimeout: number;
   readonly #maxLifetime: number;
-  readonly #owner: ShelfOwner<R>;
+  readonly #aged: () => void;
   #timer: TimerEntry | undefined = undefined;
 
-  constructor(
-    idleTimeout: number,
-    maxLifetime: number,
-    owner: ShelfOwner<R>,
-  ) {
+  /** `aged` is called when `takeAged` may have something to take. */
+  constructor(idleTimeout: number, maxLifetime: number, aged: () => void) {
     this.#idleTimeout = idleTimeout;
     this.#maxLifetime = maxLifetime;
-    this.#owner = owner;
+    this.#aged = aged;
   }
 
   /** How many lie here. */
@@ -103,12 +95,19 @@ export class IdleShelf<R> implements TimerTarget {
     this.#timer = idleTimers.add(time, this);
   }
 
-  /** Ends those whose time has come, and waits for the next. */
+  /** The first may be old enough. */
   timeUp(): void {
     this.#timer = undefined;
+    this.#aged();
+  }
+
+  /**
+   * Takes those that are too old, and of the unused ones as many as there are resources beyond the
+   * minimum (`spare`), and waits for the next.
+   */
+  takeAged(spare: number): PoolEntry<R>[] {
     const time = now();
-    let spare = this.#owner.spare();
-    const ending: PoolEntry<R>[] = [];
+    const aged: PoolEntry<R>[] = [];
     const staying: PoolEntry<R>[] = [];
     // From the bottom: who has been idle longest goes first.
     for (const entry of this.#entries) {
@@ -116,7 +115,7 @@ export class IdleShelf<R> implements TimerTarget {
       const isUnused = time - entry.idleSince >= this.#idleTimeout;
       if (isOld || (isUnused && spare > 0)) {
         spare--;
-        ending.push(entry);
+        aged.push(entry);
       } else staying.push(entry);
     }
     this.#entries.length = 0;
@@ -128,7 +127,6 @@ export class IdleShelf<R> implements TimerTarget {
       if (spare > 0) next = Math.min(next, idleSince + this.#idleTimeout);
     }
     if (next < Infinity) this.#wakeBy(next);
-    // Last, when all is in order: this calls the user's clean-up.
-    for (const entry of ending) this.#owner.expired(entry);
+    return aged;
   }
 }

@@ -1009,6 +1009,26 @@ Deno.test("ResourcePool.close() waits for leases, rejects who waits, and is the 
   await pool[Symbol.asyncDispose]();
 });
 
+Deno.test("ResourcePool counts idle resources as being cleaned up, and none as leased, when several end at once", async () => {
+  using clock = new FakeClock();
+  for (const how of ["idleTimeout", "close"]) {
+    const seen: number[][] = [];
+    const { pool } = makePool({
+      maxResources: 3,
+      idleTimeout: 100,
+      cleanup: () => {
+        const { total, idle, leased, cleaning } = pool.stats;
+        seen.push([total, idle, leased, cleaning]);
+      },
+    });
+    const leases = await Promise.all([1, 2, 3].map(() => pool.acquire()));
+    for (const lease of leases) lease.release();
+    if (how === "idleTimeout") await clock.tick(100);
+    await pool.close();
+    assertEquals(seen, [[3, 0, 0, 3], [2, 0, 0, 2], [1, 0, 0, 1]]);
+  }
+});
+
 Deno.test("ResourcePool.close() waits for validations and clean-ups that are under way", async () => {
   const answer = Promise.withResolvers<boolean>();
   const cleaned = Promise.withResolvers<void>();

@@ -1,69 +1,11 @@
 /**
- * A lease, and the memory of those that are out.
+ * The memory of the leases that are out, and of where they were acquired.
  *
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { LeaseLeakError, LeaseReleasedError } from "./errors.ts";
-import type { Lease, LeaseInfo } from "./types.ts";
-
-/** What a lease needs of its pool: the entry is the pool's own note of the resource. */
-export interface LeaseOwner<R, E extends { readonly resource: R }> {
-  /** The resource is free again. */
-  giveBack(entry: E): void;
-  /** The resource is to be ended. */
-  retire(entry: E): Promise<void>;
-  /** Where leases are remembered, if they are. */
-  readonly tracker: LeaseTracker | undefined;
-}
-
-const DONE = Promise.resolve();
-
-/** Invariant: `#entry` is set exactly until the lease is given back, which happens once. */
-export class PoolLease<R, E extends { readonly resource: R }>
-  implements Lease<R> {
-  readonly #owner: LeaseOwner<R, E>;
-  #entry: E | undefined;
-
-  constructor(owner: LeaseOwner<R, E>, entry: E) {
-    this.#owner = owner;
-    this.#entry = entry;
-  }
-
-  get resource(): R {
-    if (this.#entry === undefined) throw new LeaseReleasedError("resource");
-    return this.#entry.resource;
-  }
-
-  get isReleased(): boolean {
-    return this.#entry === undefined;
-  }
-
-  release(): void {
-    this.#owner.giveBack(this.#end("release()"));
-  }
-
-  destroy(): Promise<void> {
-    return this.#owner.retire(this.#end("destroy()"));
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#entry !== undefined) this.release();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    if (this.#entry !== undefined) this.release();
-    return DONE;
-  }
-
-  #end(what: string): E {
-    const entry = this.#entry;
-    if (entry === undefined) throw new LeaseReleasedError(what);
-    this.#entry = undefined;
-    this.#owner.tracker?.ended(this);
-    return entry;
-  }
-}
+import { LeaseLeakError } from "./errors.ts";
+import type { LeaseInfo } from "./types.ts";
 
 interface Holding {
   readonly place: CallPlace;
