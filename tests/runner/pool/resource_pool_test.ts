@@ -263,6 +263,40 @@ Deno.test("ResourcePool calls a failing factory for minResources after pauses th
   await pool.close();
 });
 
+Deno.test("ResourcePool calls a factory that goes on failing for minResources every 30 s, and not more seldom", async () => {
+  using clock = new FakeClock();
+  let calls = 0;
+  const { pool } = makePool({
+    minResources: 1,
+    factory: () => {
+      calls++;
+      throw new Error("factory");
+    },
+  });
+  // 100 ms, 200 ms, and so on: the tenth pause is the first of 30 s.
+  await clock.tick();
+  for (let pause = 100; pause < 30_000; pause *= 2) await clock.tick(pause);
+  assertEquals(calls, 10);
+  for (let round = 1; round <= 3; round++) {
+    await clock.tick(29_999);
+    assertEquals(calls, 9 + round);
+    await clock.tick(1);
+    assertEquals(calls, 10 + round);
+  }
+  await pool.close();
+});
+
+Deno.test("ResourcePool makes a large minimum at once, without recursion", async () => {
+  const { pool, things } = makePool({
+    maxResources: 20_000,
+    minResources: 20_000,
+  });
+  await microtasks();
+  assertEquals([things.length, pool.stats.idle], [20_000, 20_000]);
+  await pool.close();
+  assert(things.every(({ isClosed }) => isClosed));
+});
+
 Deno.test("ResourcePool tries with one when the factory has failed for minResources, and makes the rest when that succeeds", async () => {
   using clock = new FakeClock();
   const calls: PromiseWithResolvers<Thing>[] = [];
