@@ -4,14 +4,7 @@
  *
  * @module
  */
-import { onAbort } from "../../_internal/abort.ts";
-
-interface Waiter {
-  readonly host: HostConnections;
-  readonly resolve: (host: HostConnections) => void;
-  previous: Waiter | undefined;
-  next: Waiter | undefined;
-}
+import { WaitingLine } from "../../_internal/waiting_line.ts";
 
 /** One host's share: what `acquire` gives and `release` takes back. */
 export class HostConnections {
@@ -20,14 +13,14 @@ export class HostConnections {
   /** @internal */
   isQueued = false;
   /** @internal */
-  first: Waiter | undefined = undefined;
-  /** @internal */
-  last: Waiter | undefined = undefined;
+  readonly waiters: WaitingLine<HostConnections>;
   /** @internal */
   readonly name: string;
 
-  constructor(name: string) {
+  /** `gaveUp` is told after one of its requests has given up waiting. */
+  constructor(name: string, gaveUp: (host: HostConnections) => void) {
     this.name = name;
+    this.waiters = new WaitingLine(() => gaveUp(this));
   }
 }
 
@@ -38,8 +31,8 @@ const KEPT_HOSTS = 64;
 export class Connections {
   // Invariants: #active is the sum of every host's `active`, at most #max; each host's is at most
   // #maxPerHost. A host stands in #turns (isQueued) if it has waiters and a free share; so when
-  // #active < #max and #turns is empty, nobody waits who could run. Only `#take`, `release` and
-  // `#leave` change these, and each ends with `#serve` where a place may have become free.
+  // #active < #max and #turns is empty, nobody waits who could run. Only `#take` and `release`
+  // change these, and `release` serves the next. #waiting is the sum of the lines of all hosts.
   readonly #max: number;
   readonly #maxPerHost: number;
   readonly #hosts = new Map<string, HostConnections>();
@@ -76,7 +69,7 @@ export class Connections {
 
   #hasRoom(host: HostConnections): boolean {
     return this.#active < this.#max && host.active < this.#maxPerHost &&
-      host.first === undefined;
+      host.waiters.size === 0;
   }
 
   /** A place for `host`, in turn. Rejects with the signal's reason when it aborts first. */
@@ -85,26 +78,10 @@ export class Connections {
     const free = this.tryAcquire(name);
     if (free !== undefined) return Promise.resolve(free);
     const host = this.#host(name);
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        host,
-        resolve: (host) => {
-          subscription.unsubscribe();
-          resolve(host);
-        },
-        previous: host.last,
-        next: undefined,
-      };
-      const subscription = onAbort(signal, (reason) => {
-        this.#leave(waiter);
-        reject(reason);
-      });
-      if (host.last === undefined) host.first = waiter;
-      else host.last.next = waiter;
-      host.last = waiter;
-      this.#waiting++;
-      this.#enqueue(host);
-    });
+    const place = host.waiters.wait(undefined, signal);
+    this.#waiting++;
+    this.#enqueue(host);
+    return place;
   }
 
   /** Gives a place back; the next in turn has it before this returns. */
@@ -119,7 +96,7 @@ export class Connections {
   #host(name: string): HostConnections {
     let host = this.#hosts.get(name);
     if (host === undefined) {
-      host = new HostConnections(name);
+      host = new HostConnections(name, this.#gaveUp);
       this.#hosts.set(name, host);
     }
     return host;
@@ -131,14 +108,14 @@ export class Connections {
     return host;
   }
 
-  #leave(waiter: Waiter): void {
-    this.#unlink(waiter);
-    this.#forget(waiter.host);
-  }
+  readonly #gaveUp = (host: HostConnections): void => {
+    this.#waiting--;
+    this.#forget(host);
+  };
 
   #enqueue(host: HostConnections): void {
     if (
-      !host.isQueued && host.first !== undefined &&
+      !host.isQueued && host.waiters.size > 0 &&
       host.active < this.#maxPerHost
     ) {
       host.isQueued = true;
@@ -150,12 +127,11 @@ export class Connections {
     while (this.#active < this.#max && this.#turn < this.#turns.length) {
       const host = this.#turns[this.#turn++]!; // within: checked by the loop
       host.isQueued = false;
-      const waiter = host.first;
+      const waiter = host.waiters.first;
       if (waiter !== undefined && host.active < this.#maxPerHost) {
-        this.#unlink(waiter);
-        this.#take(host);
+        this.#waiting--;
+        waiter.resolve(this.#take(host));
         this.#enqueue(host);
-        waiter.resolve(host);
       }
       // Drops the served front once it is the larger part: each entry is moved once on average.
       if (this.#turn > 32 && this.#turn * 2 > this.#turns.length) {
@@ -165,19 +141,9 @@ export class Connections {
     }
   }
 
-  #unlink(waiter: Waiter): void {
-    const { host, previous, next } = waiter;
-    if (previous === undefined) host.first = next;
-    else previous.next = next;
-    if (next === undefined) host.last = previous;
-    else next.previous = previous;
-    waiter.previous = waiter.next = undefined;
-    this.#waiting--;
-  }
-
   #forget(host: HostConnections): void {
     if (
-      host.active === 0 && host.first === undefined &&
+      host.active === 0 && host.waiters.size === 0 &&
       this.#hosts.size > KEPT_HOSTS
     ) this.#hosts.delete(host.name);
   }

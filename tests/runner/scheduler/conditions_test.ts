@@ -146,8 +146,8 @@ Deno.test("onIdle() and the others reject with the reason of their signal, abort
   scheduler.clear();
 });
 
-Deno.test("onIdle(), onEmpty() and onSizeLessThan() cost no more for 20,000 who wait than their number, however much happens meanwhile", async () => {
-  const count = 20_000;
+Deno.test("onIdle(), onEmpty() and onSizeLessThan() cost no more for 30,000 who wait than their number, however much happens meanwhile", async () => {
+  const count = 30_000;
   const scheduler = new TaskScheduler({ maxConcurrent: 10, paused: true });
   const runner = new AsyncRunner({ scheduler });
   for (let n = 0; n < count; n++) void runner.submit(() => {});
@@ -165,8 +165,8 @@ Deno.test("onIdle(), onEmpty() and onSizeLessThan() cost no more for 20,000 who 
     scheduler.resume();
     await Promise.all(all);
     const duration = performance.now() - start;
-    // One look for each and each change would be 400 million and more.
-    assert(duration < 2000, `took ${duration} ms`);
+    // One look for each and each change would be 900 million and more.
+    assert(duration < 5000, `took ${duration} ms`);
     await scheduler.onIdle();
     scheduler.pause();
     for (let n = 0; n < count; n++) void runner.submit(() => {});
