@@ -9,7 +9,7 @@ import {
   Connections,
   type HostConnections,
 } from "../../../http/call/connections.ts";
-import { counted } from "../../support/counted_signal.ts";
+import { abortListeners } from "../../support/nothing_left.ts";
 
 const HOSTS = ["a", "b", "c"];
 
@@ -32,13 +32,13 @@ Deno.test("Connections keeps its bounds, serves each host in order, and lets nob
         const connections = new Connections(max, maxPerHost);
         const held: { name: string; place: HostConnections }[] = [];
         let waiting: { name: string; give: AbortController }[] = [];
-        const signals: (() => number)[] = [];
+        const signals: AbortSignal[] = [];
         for (const step of steps) {
           if ("acquire" in step) {
             const name = step.acquire;
             const give = new AbortController();
-            const { signal, count } = counted(give);
-            signals.push(count);
+            const { signal } = give;
+            signals.push(signal);
             const call = { name, give };
             waiting.push(call);
             connections.acquire(name, signal).then((place) => {
@@ -73,7 +73,10 @@ Deno.test("Connections keeps its bounds, serves each host in order, and lets nob
           for (let n = 0; n < 3; n++) await undefined;
         }
         assertEquals([connections.active, connections.waiting], [0, 0]);
-        assert(signals.every((count) => count() === 0), "a listener is left");
+        assert(
+          signals.every((signal) => abortListeners(signal) === 0),
+          "a listener is left",
+        );
       },
     ),
     { seed: 1, numRuns: 500 },
