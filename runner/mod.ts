@@ -6,7 +6,7 @@
 export { DisposedError } from "../_internal/errors.ts";
 export type { AdaptiveOptions } from "./scheduler/adaptive_limit.ts";
 export { AsyncRunner, type OffloadOptions } from "./async_runner.ts";
-export { QueueFullError } from "./scheduler/queue_full_error.ts";
+export { QueueFullError } from "./scheduler/queue_bound.ts";
 export type {
   GatherOptions,
   SettledTaskResults,
@@ -32,7 +32,7 @@ export type {
 export { ResourcePool } from "./pool/resource_pool.ts";
 export { TaskPriority } from "./priority.ts";
 export type { RaceOptions } from "./batch/race.ts";
-export type { RateLimitOptions } from "./scheduler/rate_limit.ts";
+export type { RateLimitOptions } from "./scheduler/rate_gate.ts";
 export type { RunnerMapOptions } from "./batch/map.ts";
 export type { RunnerOptions } from "./runner_options.ts";
 export { TaskScheduler } from "./scheduler/scheduler.ts";

@@ -28,8 +28,7 @@ import {
 import { Changes } from "./listeners.ts";
 import type { Conditions } from "../../_internal/conditions.ts";
 import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
-import { expiry } from "./end_reasons.ts";
-import { Endings } from "./endings.ts";
+import { Endings, expiry } from "./endings.ts";
 import { isActive, isOpen, type Job, JobExtras, JobTiming } from "./job.ts";
 import { isShielding } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";

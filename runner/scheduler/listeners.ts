@@ -7,14 +7,14 @@
  */
 import { Conditions } from "../../_internal/conditions.ts";
 import type { Job } from "./job.ts";
-import { Observers } from "./observers.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
 import {
   type StallOptions,
   type StallSubject,
   StallWatch,
 } from "./stall_watch.ts";
-import type { TaskObserver } from "../types.ts";
+import { report } from "../../_internal/errors.ts";
+import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** Tells the listeners of one scheduler. */
 export class Changes {
@@ -76,5 +76,29 @@ export class Changes {
   /** Nothing may start. */
   paused(): void {
     if (this.#stall !== undefined) this.#stall.stop();
+  }
+}
+
+/** Tells each of several observers; what one throws is reported and changes nothing. */
+class Observers {
+  readonly #observers: readonly TaskObserver[];
+
+  constructor(observers: readonly TaskObserver[]) {
+    this.#observers = observers;
+  }
+
+  /** Something has happened to `task`; `reason` goes with `settled`. */
+  tell(
+    event: "queued" | "started" | "settled" | "ended",
+    task: TaskInfo,
+    reason?: unknown,
+  ): void {
+    for (const observer of this.#observers) {
+      try {
+        observer[event]?.(task, reason);
+      } catch (error) {
+        report(`observer.${event} threw at task ${task.name}`, error);
+      }
+    }
   }
 }

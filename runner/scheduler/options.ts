@@ -20,7 +20,7 @@ import {
 } from "../../_internal/validate.ts";
 import type { AdaptiveOptions } from "./adaptive_limit.ts";
 import type { Job, JobExtras } from "./job.ts";
-import type { RateLimitOptions } from "./rate_limit.ts";
+import type { RateLimitOptions } from "./rate_gate.ts";
 import type { StallOptions } from "./stall_watch.ts";
 import type { SubmitOptions, TaskObserver } from "../types.ts";
 
