@@ -10,7 +10,7 @@
 import { now } from "./clock.ts";
 
 /** The longest delay that `setTimeout` takes; with more it would fire at once. */
-const LONGEST_DELAY = 2 ** 31 - 1;
+const MAX_DELAY = 2 ** 31 - 1;
 
 /** In place of a time while entries are told: no added entry is earlier, so no timer is set. */
 const FIRING = -Infinity;
@@ -153,7 +153,7 @@ export class TimerQueue {
   #set(time: number): void {
     clearTimeout(this.#timer);
     this.#timerTime = time;
-    const delay = Math.min(Math.max(Math.ceil(time - now()), 0), LONGEST_DELAY);
+    const delay = Math.min(Math.max(Math.ceil(time - now()), 0), MAX_DELAY);
     this.#timer = setTimeout(this.#fire, delay);
     if (!this.#keepsAlive) unrefTimer(this.#timer);
   }

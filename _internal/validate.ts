@@ -9,17 +9,17 @@
  */
 
 /** How much of a string is shown. */
-const LONGEST_SHOWN = 80;
+const MAX_SHOWN = 80;
 
 /** How a wrong value is shown in a message: short, and never a throw of its own. */
 export function show(value: unknown): string {
   try {
     switch (typeof value) {
       case "string":
-        return value.length <= LONGEST_SHOWN
+        return value.length <= MAX_SHOWN
           ? JSON.stringify(value)
-          : `${JSON.stringify(value.slice(0, LONGEST_SHOWN))} and ${
-            value.length - LONGEST_SHOWN
+          : `${JSON.stringify(value.slice(0, MAX_SHOWN))} and ${
+            value.length - MAX_SHOWN
           } characters more`;
       case "function":
         return `function ${value.name || "(anonymous)"}`;

@@ -29,7 +29,7 @@ export interface StallOptions {
 }
 
 /** How many waiting tasks a report names. */
-const MOST_QUEUED = 100;
+const MAX_QUEUED = 100;
 
 /** What the watch asks its scheduler. */
 export interface StallSubject {
@@ -98,7 +98,7 @@ export class StallWatch {
   #describe(stalledFor: number): StallReport {
     const queued: TaskInfo[] = [];
     for (const job of this.#subject.waitingJobs()) {
-      if (queued.push(job) === MOST_QUEUED) break;
+      if (queued.push(job) === MAX_QUEUED) break;
     }
     return { stalledFor, running: this.#subject.runningJobs(), queued };
   }

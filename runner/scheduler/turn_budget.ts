@@ -11,7 +11,7 @@ import { afterMacrotask } from "../../_internal/macrotask.ts";
 /** Milliseconds for which tasks may be started without a turn of the event loop. */
 const BUDGET = 4;
 /** The clock is read once for so many starts at most, since that costs a tenth of a task … */
-const MOST_BETWEEN_LOOKS = 128;
+const MAX_STARTS_BETWEEN_LOOKS = 128;
 /** … and about once for so many milliseconds, however much each task computes. */
 const LOOK_INTERVAL = 1;
 
@@ -48,7 +48,7 @@ export class TurnBudget {
     const passed = time - this.#lookedAt;
     this.#lookedAt = time;
     this.#startsBetweenLooks = passed < LOOK_INTERVAL
-      ? Math.min(MOST_BETWEEN_LOOKS, this.#startsBetweenLooks * 2)
+      ? Math.min(MAX_STARTS_BETWEEN_LOOKS, this.#startsBetweenLooks * 2)
       : Math.max(
         1,
         Math.floor(this.#startsBetweenLooks * LOOK_INTERVAL / passed),
