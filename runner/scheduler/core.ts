@@ -2,7 +2,7 @@
  * The mechanism behind TaskScheduler, AsyncRunner and their scopes: lets jobs in, and joins the
  * parts. A `WaitingQueue` has the jobs that wait and their order, `Slots` those that run,
  * `Dispatcher` starts them, `Endings` gives them their outcome, `QueueBound` turns away what is too
- * much, and `Changes` tells everybody. Knows nothing of HTTP, files or streams, and nothing of the
+ * much, and `Listeners` tells everybody. Knows nothing of HTTP, files or streams, and nothing of the
  * public classes.
  *
  * What must always hold:
@@ -25,7 +25,7 @@ import {
   refusalOf,
   type ScopeHost,
 } from "./admission.ts";
-import { Changes } from "./listeners.ts";
+import { Listeners } from "./listeners.ts";
 import type { Conditions } from "../../_internal/conditions.ts";
 import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
 import { Endings, expiry } from "./endings.ts";
@@ -71,7 +71,7 @@ export class SchedulerCore
   /** Aging and an adaptive limit look at every job's times. */
   readonly #timesAll: boolean;
   readonly #timeline: TimelineRecorder | undefined;
-  readonly #changes: Changes;
+  readonly #listeners: Listeners;
   readonly #endings: Endings;
   readonly #statistics = new Statistics();
   readonly #contexts = contextAccess();
@@ -93,7 +93,7 @@ export class SchedulerCore
     this.#timesAll = aging < Infinity || this.#slots.isAdaptive;
     const telemetry = taskTelemetry();
     const gate = new ReadyGate(() => this.#bound.room);
-    this.#changes = new Changes(
+    this.#listeners = new Listeners(
       gate,
       [telemetry, this.#timeline, options.observer]
         .filter((observer) => observer !== undefined),
@@ -104,7 +104,7 @@ export class SchedulerCore
       queue: this.#queue,
       slots: this.#slots,
       statistics: this.#statistics,
-      changes: this.#changes,
+      listeners: this.#listeners,
       extrasOf: this.extrasOf,
       queueShrank: () => this.#dispatcher.queueShrank(),
     });
@@ -133,7 +133,7 @@ export class SchedulerCore
   // --- What can be seen -------------------------------------------------------------------
 
   get conditions(): Conditions {
-    return this.#changes.conditions;
+    return this.#listeners.conditions;
   }
 
   get size(): number {
@@ -219,20 +219,20 @@ export class SchedulerCore
   setMaxConcurrent(value: number): void {
     this.#slots.limit = concurrency("maxConcurrent", value);
     for (const batch of [...this.batches]) batch.pump();
-    this.#changes.moved();
+    this.#listeners.moved();
     this.#dispatcher.schedule();
   }
 
   pause(): void {
     this.#dispatcher.pause();
-    this.#changes.paused();
+    this.#listeners.paused();
   }
 
   resume(): void {
     this.#dispatcher.resume();
-    this.#changes.moved();
+    this.#listeners.moved();
     this.#dispatcher.schedule();
-    this.#changes.queueChanged();
+    this.#listeners.queueChanged();
   }
 
   /** Cancels everything that waits now. */
@@ -277,7 +277,7 @@ export class SchedulerCore
 
   scopeEnded(scope: OpenScope): void {
     this.scopes.delete(scope);
-    this.#changes.moved();
+    this.#listeners.moved();
   }
 
   // --- Letting in -------------------------------------------------------------------------
@@ -328,9 +328,9 @@ export class SchedulerCore
     }
     this.#statistics.submitted++;
     this.#queue.push(job);
-    this.#changes.queued(job);
+    this.#listeners.queued(job);
     if (this.#slots.hasFree) this.#dispatcher.schedule();
-    this.#changes.queueChanged();
+    this.#listeners.queueChanged();
   }
 
   /** Ends a job that cannot be accepted: after a shutdown, aborted or expired already. */
@@ -381,7 +381,7 @@ export class SchedulerCore
         );
       }
     }
-    this.#changes.started(job);
+    this.#listeners.started(job);
   }
 
   /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */

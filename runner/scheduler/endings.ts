@@ -4,7 +4,7 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import type { Changes } from "./listeners.ts";
+import type { Listeners } from "./listeners.ts";
 import {
   ended,
   isOpen,
@@ -25,7 +25,7 @@ export interface EndingsOf {
   queue: WaitingQueue;
   slots: Slots;
   statistics: Statistics;
-  changes: Changes;
+  listeners: Listeners;
   /** The extras of a job, made when it has none. */
   extrasOf: (job: Job) => JobExtras;
   /** A job has left the queue without having been started. */
@@ -40,18 +40,18 @@ export class Endings implements JobCanceller {
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
   readonly #statistics: Statistics;
-  readonly #changes: Changes;
+  readonly #listeners: Listeners;
   readonly #extrasOf: (job: Job) => JobExtras;
   readonly #queueShrank: () => void;
   readonly #cancelReasons = new CancelReasons();
 
   constructor(
-    { queue, slots, statistics, changes, extrasOf, queueShrank }: EndingsOf,
+    { queue, slots, statistics, listeners, extrasOf, queueShrank }: EndingsOf,
   ) {
     this.#queue = queue;
     this.#slots = slots;
     this.#statistics = statistics;
-    this.#changes = changes;
+    this.#listeners = listeners;
     this.#extrasOf = extrasOf;
     this.#queueShrank = queueShrank;
   }
@@ -69,7 +69,7 @@ export class Endings implements JobCanceller {
     if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
     else job[ended]?.(failed, value);
     extras?.group?.delete(job);
-    this.#changes.ended(job);
+    this.#listeners.ended(job);
   }
 
   #measure(job: Job, timing: JobTiming, failed: boolean): void {
@@ -89,7 +89,7 @@ export class Endings implements JobCanceller {
     else if (state === "failed") statistics.failed++;
     else statistics.cancelled++;
     job[settle](state, value);
-    this.#changes.settled(job, state === "succeeded" ? undefined : value);
+    this.#listeners.settled(job, state === "succeeded" ? undefined : value);
   }
 
   /** Ends a job that was never accepted. */
@@ -132,9 +132,9 @@ export class Endings implements JobCanceller {
     extras?.release();
     this.#settle(job, state, reason);
     extras?.group?.delete(job);
-    this.#changes.moved();
+    this.#listeners.moved();
     this.#queueShrank();
-    this.#changes.queueChanged();
+    this.#listeners.queueChanged();
   }
 
   #cutOff(job: Job, state: "cancelled" | "failed", reason: unknown): void {

@@ -17,7 +17,7 @@ import { report } from "../../_internal/errors.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** Tells the listeners of one scheduler. */
-export class Changes {
+export class Listeners {
   readonly conditions: Conditions = new Conditions();
   readonly #gate: ReadyGate;
   readonly #observers: Observers | undefined;
