@@ -15,7 +15,6 @@ import type { Runnable } from "../../_internal/async_context.ts";
 import { now } from "../../_internal/clock.ts";
 import { activeMeter, activeTracer } from "../../telemetry/provider.ts";
 import { recordError } from "../../telemetry/span.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { TaskContext, TaskInfo, TaskObserver } from "../types.ts";
 
 /** From a tenth of a millisecond to a minute, in seconds. */
@@ -125,23 +124,23 @@ export class TaskTelemetry implements TaskObserver {
     open.span?.end();
   }
 
-  /** The job with its span around it. The submitter's async context is the present one. */
-  within(job: Job): Runnable<TaskContext> {
+  /** The task with its span around it. The submitter's async context is the present one. */
+  within(task: TaskInfo & Runnable<TaskContext>): Runnable<TaskContext> {
     const tracer = this.#tracer;
-    const open = this.#open.get(job);
-    if (tracer === undefined || open === undefined) return job;
+    const open = this.#open.get(task);
+    if (tracer === undefined || open === undefined) return task;
     return {
       run: (context) =>
         tracer.startActiveSpan("task", {
           attributes: {
-            "task.id": job.id,
-            "task.name": job.name,
-            ...priorityOf(job),
+            "task.id": task.id,
+            "task.name": task.name,
+            ...priorityOf(task),
             "task.wait_ms": (open.startedAt ?? open.queuedAt) - open.queuedAt,
           },
         }, (span) => {
           open.span = span;
-          return job.run(context);
+          return task.run(context);
         }),
     };
   }

@@ -317,6 +317,7 @@ export class SchedulerCore
       if (signal !== undefined) job.extras.watch(signal);
       if (deadline < Infinity) job.extras.limit(deadline);
     }
+    // A keyed queue notes there where the job waits.
     if (this.#keyed) this.extrasOf(job);
     if (group !== undefined) {
       this.extrasOf(job).group = group;

@@ -21,7 +21,6 @@ import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { AsyncContext } from "../../_internal/async_context.ts";
 import type { JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
-import type { KeyGroup } from "./keyed_queue.ts";
 import { TaskPriority } from "../priority.ts";
 import type { Task, TaskContext, TaskInfo, TaskState } from "../types.ts";
 
@@ -193,7 +192,8 @@ export class JobExtras {
   cutOff: { reason: unknown; isActive: boolean } | undefined = undefined;
   /** The group that this job belongs to, and that loses it when it ends. */
   group: JobGroup | undefined = undefined;
-  keyGroup: KeyGroup | undefined = undefined;
+  /** The part of its queue that it waits in: put there by the queue, which alone knows what it is. */
+  waitsIn: unknown = undefined;
   /** The task that submitted this one by `context.submit`. */
   parent: Job | undefined = undefined;
   /** Somebody has awaited this child; as far as anybody can see, its parent. */

@@ -16,7 +16,7 @@ import {
 } from "./waiting_queue.ts";
 
 /** The waiting jobs of one key in one level. A job without a key is a group of its own. */
-export class KeyGroup {
+class KeyGroup {
   readonly jobs: JobList = new JobList();
   readonly level: number;
   readonly state: KeyState | undefined;
@@ -41,7 +41,7 @@ export class KeyGroup {
     else {
       this.#index ??= new AgeIndex(
         this.jobs,
-        (job) => job.extras?.keyGroup === this,
+        (job) => job.extras?.waitsIn === this,
       );
       this.#index.insert(job);
     }
@@ -97,7 +97,7 @@ export class KeyedQueue implements WaitingQueue {
   }
 
   has(job: Job): boolean {
-    return job.extras?.keyGroup !== undefined;
+    return job.extras?.waitsIn !== undefined;
   }
 
   push(job: Job): void {
@@ -113,7 +113,7 @@ export class KeyedQueue implements WaitingQueue {
       group = state.groups[job.priority] ??= new KeyGroup(job.priority, state);
     }
     group.add(job);
-    if (job.extras !== undefined) job.extras.keyGroup = group;
+    if (job.extras !== undefined) job.extras.waitsIn = group;
     this.#size++;
     if (group.inTurn) {
       this.#startable++;
@@ -138,7 +138,7 @@ export class KeyedQueue implements WaitingQueue {
         this.#forget(state);
       }
     }
-    if (job.extras !== undefined) job.extras.keyGroup = undefined;
+    if (job.extras !== undefined) job.extras.waitsIn = undefined;
   }
 
   move(job: Job, priority: TaskPriority): void {
@@ -279,8 +279,8 @@ export class KeyedQueue implements WaitingQueue {
   }
 
   #groupOf(job: Job): KeyGroup {
-    // A job of a keyed scheduler always has extras while it waits: see TaskScheduler.submit.
-    return job.extras!.keyGroup!;
+    // A job of a keyed scheduler has extras (see SchedulerCore), and this in it while it waits.
+    return job.extras!.waitsIn as KeyGroup;
   }
 
   #hasPlace(group: KeyGroup): boolean {
