@@ -100,16 +100,13 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
       return;
     }
     this.#scheduler = scheduler;
-    const core = this.#core = coreOf(scheduler);
+    this.#core = coreOf(scheduler);
     const group = this.#group = new RunnerGroup();
     const { signal } = options;
     if (signal === undefined) return;
-    if (signal.aborted) group.abort(core, signal.reason);
+    if (signal.aborted) group.abort(signal.reason);
     else {
-      this.#subscription = onAbort(
-        signal,
-        (reason) => group.abort(core, reason),
-      );
+      this.#subscription = onAbort(signal, (reason) => group.abort(reason));
     }
   }
 
@@ -406,13 +403,12 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     options: ShutdownOptions,
   ): Promise<ShutdownReport> {
     if (this.#shutdown === undefined) {
-      const core = this.#core;
       this.#shutdown = new Shutdown({
         get isShielded() {
           return group.running().some(isShielding);
         },
         whenOver: (signal) => group.when(() => group.isOver, signal),
-        cancelAll: (reason) => group.cancelAll(core, reason),
+        cancelAll: (reason) => group.cancelAll(reason),
         runningJobs: () => group.running(),
       });
       const release = () => this.#subscription?.unsubscribe();

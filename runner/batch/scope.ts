@@ -299,7 +299,7 @@ class Scope implements TaskScope, OpenScope {
     this.#isEnding = true;
     // Inner scopes listen to this signal, so they end before the tasks out here are cancelled.
     this.#controller.abort(reason);
-    this.#tasks.cancel(this.#core, reason);
+    this.#tasks.cancel(reason);
   }
 
   /** Tasks may submit further ones while they run, so it is looked at again after each wait. */

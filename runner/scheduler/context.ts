@@ -1,39 +1,34 @@
 /**
- * What a running task is given. Everything that costs something is made when it is asked for.
+ * What a running task is given: its signal, children, progress, work that must not be cut off.
+ * Everything that costs something is made when it is asked for.
+ *
+ * No child outlives its parent: children are part of what was accepted with it, and when the
+ * parent's function has ended, its slot is free only after theirs have (see JobFamily).
  *
  * @module
  */
-import type { Job } from "./job.ts";
+import { abortError, report } from "../../_internal/errors.ts";
+import { functionNamed } from "../../_internal/validate.ts";
+import type { SchedulerCore } from "./core.ts";
+import { ChildHandle } from "./handle.ts";
+import { isActive, type Job } from "./job.ts";
+import { familyOf } from "./job_family.ts";
 import type { TaskPriority } from "../priority.ts";
 import type { SubmitOptions, Task, TaskContext, TaskHandle } from "../types.ts";
-
-/** What a context needs from the scheduler that runs the task. */
-export interface ContextScheduler {
-  signalOf(job: Job): AbortSignal;
-  submitChild<T>(
-    parent: Job,
-    task: Task<T>,
-    options?: SubmitOptions,
-  ): TaskHandle<T>;
-  progress(job: Job, value: unknown): void;
-  shield<T>(
-    job: Job,
-    fn: (signal: AbortSignal) => T | PromiseLike<T>,
-  ): Promise<T>;
-}
 
 /** The context of one job. */
 export class JobContext implements TaskContext {
   readonly #job: Job;
-  readonly #scheduler: ContextScheduler;
+  readonly #core: SchedulerCore;
 
-  constructor(job: Job, scheduler: ContextScheduler) {
+  /** `core` is the one that runs the job. */
+  constructor(job: Job, core: SchedulerCore) {
     this.#job = job;
-    this.#scheduler = scheduler;
+    this.#core = core;
   }
 
   get signal(): AbortSignal {
-    return this.#scheduler.signalOf(this.#job);
+    return this.#core.extrasOf(this.#job).openSignal();
   }
 
   get id(): string {
@@ -53,14 +48,66 @@ export class JobContext implements TaskContext {
 
   get submit(): TaskContext["submit"] {
     return <T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> =>
-      this.#scheduler.submitChild(this.#job, task, options);
+      this.#submit(task, options);
   }
 
   get progress(): TaskContext["progress"] {
-    return (value) => this.#scheduler.progress(this.#job, value);
+    return (value) => this.#progress(value);
   }
 
   get shield(): TaskContext["shield"] {
-    return (fn) => this.#scheduler.shield(this.#job, fn);
+    return (fn) => this.#shield(fn);
+  }
+
+  #submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
+    const core = this.#core;
+    const parent = this.#job;
+    const handle = new ChildHandle<T>(task, core);
+    const weight = options?.weight ?? 1;
+    if (weight > parent.weight) {
+      throw new RangeError(
+        `weight must not be above that of the parent task (${parent.weight}), whose slots a child may have to use, got ${weight}`,
+      );
+    }
+    const extras = core.extrasOf(parent);
+    if (parent.state !== "running") {
+      core.refuse(
+        handle,
+        "cancelled",
+        extras.cutOff?.reason ??
+          abortError(`Task ${parent.name} has ended: it can submit no more`),
+      );
+      return handle;
+    }
+    core.submit(
+      handle,
+      options?.priority === undefined
+        ? { ...options, priority: parent.priority }
+        : options,
+      familyOf(extras).children,
+      true,
+      parent,
+    );
+    return handle;
+  }
+
+  #progress(value: unknown): void {
+    const job = this.#job;
+    const listener = job.extras?.onProgress;
+    if (listener === undefined || job.state !== "running") return;
+    try {
+      listener(value);
+    } catch (error) {
+      report(`onProgress of task ${job.name} threw`, error);
+    }
+  }
+
+  #shield<T>(fn: (signal: AbortSignal) => T | PromiseLike<T>): Promise<T> {
+    functionNamed("fn", fn);
+    const job = this.#job;
+    const work = (async () => await fn(new AbortController().signal))();
+    if (isActive(job)) familyOf(this.#core.extrasOf(job)).shield(work);
+    // Not `work` itself, whose failure counts as seen: this one nobody has looked at yet.
+    return work.then((value) => value);
   }
 }

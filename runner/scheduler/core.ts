@@ -27,9 +27,15 @@ import {
 } from "./admission.ts";
 import { Listeners } from "./listeners.ts";
 import type { Conditions } from "../../_internal/conditions.ts";
-import { Dispatcher, type DispatchingScheduler } from "./dispatcher.ts";
-import { Endings, expiry } from "./endings.ts";
-import { isActive, isOpen, type Job, JobExtras, JobTiming } from "./job.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Endings } from "./endings.ts";
+import {
+  isActive,
+  isOpen,
+  type Job,
+  type JobExtras,
+  JobTiming,
+} from "./job.ts";
 import { isShielding } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
@@ -46,16 +52,15 @@ import {
 } from "./options.ts";
 import { checkPriority } from "../../_internal/validate.ts";
 import { Slots } from "./slots.ts";
+import { StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
-import { type ServingScheduler, TaskServices } from "./task_services.ts";
 import { taskTelemetry } from "../observe/task_telemetry.ts";
 import { type Timeline, TimelineRecorder } from "../observe/timeline.ts";
-import type { SubmitOptions } from "../types.ts";
+import type { SubmitOptions, TaskContext } from "../types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 
 /** Lets jobs in, and gives each of them its end. */
-export class SchedulerCore
-  implements ScopeHost, DispatchingScheduler, ServingScheduler {
+export class SchedulerCore implements ScopeHost {
   /** Batches that submit as many as may run: told when the limit is changed. */
   readonly batches: Set<{ pump(): void }> = new Set();
   refusal: (() => unknown) | undefined = undefined;
@@ -76,7 +81,11 @@ export class SchedulerCore
   readonly #statistics = new Statistics();
   readonly #contexts = contextAccess();
 
-  constructor(options: SchedulerOptions) {
+  /** `contextOf` makes what the function of a job is given. */
+  constructor(
+    options: SchedulerOptions,
+    contextOf: (job: Job) => TaskContext,
+  ) {
     checkSchedulerOptions(options);
     const { aging = Infinity, maxPerKey = Infinity } = options;
     this.#slots = new Slots(
@@ -97,24 +106,28 @@ export class SchedulerCore
       gate,
       [telemetry, this.#timeline, options.observer]
         .filter((observer) => observer !== undefined),
-      options.onStall,
-      this,
+      options.onStall && new StallWatch(
+        options.onStall,
+        this.#queue,
+        this.#slots,
+        () => this.#dispatcher.hasBlockedWork,
+      ),
     );
-    this.#endings = new Endings({
-      queue: this.#queue,
-      slots: this.#slots,
-      statistics: this.#statistics,
-      listeners: this.#listeners,
-      extrasOf: this.extrasOf,
-      queueShrank: () => this.#dispatcher.queueShrank(),
-    });
+    this.#endings = new Endings(
+      this.#queue,
+      this.#slots,
+      this.#statistics,
+      this.#listeners,
+      () => this.#dispatcher.queueShrank(),
+    );
     this.#dispatcher = new Dispatcher(
       this.#queue,
       this.#slots,
-      this,
+      this.#statistics,
+      this.#listeners,
       this.#endings,
-      new TaskServices(this),
       {
+        contextOf,
         telemetry,
         rateLimit: options.rateLimit,
         paused: options.paused ?? false,
@@ -125,8 +138,8 @@ export class SchedulerCore
       options.overflow ?? "wait",
       this.#queue,
       this.#dispatcher,
+      this.#endings,
       gate,
-      this,
     );
   }
 
@@ -185,16 +198,8 @@ export class SchedulerCore
     return this.#slots.isAdaptive;
   }
 
-  get hasBlockedWork(): boolean {
-    return this.#dispatcher.hasBlockedWork;
-  }
-
   runningJobs(): Job[] {
     return this.#slots.jobs();
-  }
-
-  waitingJobs(): Iterable<Job> {
-    return this.#queue.jobs();
   }
 
   timeline(): Timeline {
@@ -296,7 +301,12 @@ export class SchedulerCore
   ): void {
     checkTask(job.task);
     if (options !== undefined) {
-      takeSubmitOptions(job, options, this.#slots.heaviest, this.extrasOf);
+      takeSubmitOptions(
+        job,
+        options,
+        this.#slots.heaviest,
+        this.#endings.extrasOf,
+      );
     }
     const context = this.#contexts.capture();
     if (context !== undefined) this.extrasOf(job).context = context;
@@ -361,28 +371,10 @@ export class SchedulerCore
       return true;
     }
     if (timeout === 0 || (deadline < Infinity && deadline <= now())) {
-      this.refuse(job, "failed", expiry(job, extras));
+      this.refuse(job, "failed", extras.expiry());
       return true;
     }
     return false;
-  }
-
-  // --- Starting, and what the dispatcher tells ----------------------------------------------
-
-  /** A job has left the queue and has its slots: its function is called next. */
-  started(job: Job): void {
-    const { timing, extras } = job;
-    if (timing !== undefined && timing.isSample) timing.startedAt = now();
-    this.#statistics.started(job);
-    if (extras !== undefined) {
-      const { timeout, deadline } = extras;
-      if (timeout < Infinity) {
-        extras.limit(
-          Math.min((timing?.startedAt || now()) + timeout, deadline),
-        );
-      }
-    }
-    this.#listeners.started(job);
   }
 
   /** Somebody awaits a child: while it is queued, its parent's slot may serve it. */
@@ -408,19 +400,12 @@ export class SchedulerCore
     this.#endings.cancel(job, reason);
   }
 
-  expire(job: Job): void {
-    this.#endings.expire(job);
-  }
-
   end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
     this.#endings.end(job, state, reason);
   }
 
-  readonly extrasOf: (job: Job) => JobExtras = (job) => {
-    if (job.extras !== undefined) return job.extras;
-    const extras = new JobExtras(job, this);
-    // Asked for by a running task: it took one slot when it started without extras.
-    if (job.state === "running") extras.slots = 1;
-    return extras;
-  };
+  /** The extras of a job, made when it has none. */
+  extrasOf(job: Job): JobExtras {
+    return this.#endings.extrasOf(job);
+  }
 }

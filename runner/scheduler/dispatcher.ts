@@ -11,23 +11,17 @@
 import { contextAccess } from "../../_internal/async_context.ts";
 import { now } from "../../_internal/clock.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { type ContextScheduler, JobContext } from "./context.ts";
 import type { Endings } from "./endings.ts";
 import type { Job, JobExtras } from "./job.ts";
 import { SlotLending } from "./job_family.ts";
 import { RateGate, type RateLimitOptions } from "./rate_gate.ts";
+import type { Listeners } from "./listeners.ts";
 import type { Slots } from "./slots.ts";
+import type { Statistics } from "./statistics.ts";
 import type { TaskTelemetry } from "../observe/task_telemetry.ts";
 import { TurnBudget } from "./turn_budget.ts";
+import type { TaskContext } from "../types.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
-
-/** What the dispatcher needs of its scheduler. */
-export interface DispatchingScheduler {
-  /** The extras of a job, made when it has none. */
-  readonly extrasOf: (job: Job) => JobExtras;
-  /** A job has left the queue and has its slots: its function is called next. */
-  started(job: Job): void;
-}
 
 /** Takes jobs from the queue as slots, the rate limit and the event loop allow. */
 export class Dispatcher {
@@ -38,12 +32,13 @@ export class Dispatcher {
   // each of them everything is looked at again.
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
-  readonly #scheduler: DispatchingScheduler;
+  readonly #statistics: Statistics;
+  readonly #listeners: Listeners;
   readonly #endings: Endings;
-  readonly #services: ContextScheduler;
+  readonly #contextOf: (job: Job) => TaskContext;
   readonly #telemetry: TaskTelemetry | undefined;
   readonly #rate: RateGate | undefined;
-  readonly #lending: SlotLending;
+  readonly #lending = new SlotLending();
   readonly #contexts = contextAccess();
   readonly #turn = new TurnBudget(() => this.schedule());
   #isPaused: boolean;
@@ -53,10 +48,12 @@ export class Dispatcher {
   constructor(
     queue: WaitingQueue,
     slots: Slots,
-    scheduler: DispatchingScheduler,
+    statistics: Statistics,
+    listeners: Listeners,
     endings: Endings,
-    services: ContextScheduler,
-    { telemetry, rateLimit, paused }: {
+    { contextOf, telemetry, rateLimit, paused }: {
+      /** Makes what the function of a job is given. */
+      contextOf: (job: Job) => TaskContext;
       telemetry: TaskTelemetry | undefined;
       rateLimit: RateLimitOptions | undefined;
       paused: boolean;
@@ -64,12 +61,12 @@ export class Dispatcher {
   ) {
     this.#queue = queue;
     this.#slots = slots;
-    this.#scheduler = scheduler;
+    this.#statistics = statistics;
+    this.#listeners = listeners;
     this.#endings = endings;
-    this.#services = services;
+    this.#contextOf = contextOf;
     this.#telemetry = telemetry;
     this.#rate = rateLimit && new RateGate(rateLimit, () => this.schedule());
-    this.#lending = new SlotLending(scheduler.extrasOf);
     this.#isPaused = paused;
   }
 
@@ -159,7 +156,7 @@ export class Dispatcher {
           value = this.#contexts.run(
             job.extras?.context,
             this.#telemetry === undefined ? job : this.#telemetry.within(job),
-            new JobContext(job, this.#services),
+            this.#contextOf(job),
           );
           if (isThenable(value)) value = await value;
         }
@@ -169,7 +166,7 @@ export class Dispatcher {
       }
       const family = job.extras?.family;
       while (family !== undefined && !family.hasEnded) {
-        await family.endWith(job, this.#endings);
+        await family.endWith(job);
       }
       this.#isHandingOver = true;
       this.#finish(job, failed, value);
@@ -203,7 +200,7 @@ export class Dispatcher {
       const job = this.#queue.peek();
       if (job === undefined) return undefined;
       const { extras } = job;
-      if (extras !== undefined && this.#isLate(job, extras)) continue;
+      if (extras !== undefined && hasExpired(extras)) continue;
       const weight = extras === undefined ? 1 : extras.weight;
       // A heavy job at the head waits for its slots and nothing overtakes it.
       if (!this.#slots.fits(weight)) return undefined;
@@ -216,7 +213,7 @@ export class Dispatcher {
   /** The next child that may run in the slot of the parent that awaits it. */
   #nextBorrower(): Job | undefined {
     for (const child of this.#lending.candidates(this.#admits)) {
-      if (child.extras !== undefined && this.#isLate(child, child.extras)) {
+      if (child.extras !== undefined && hasExpired(child.extras)) {
         return this.#nextBorrower();
       }
       if (this.#rate !== undefined && !this.#rate.admits()) return undefined;
@@ -229,20 +226,33 @@ export class Dispatcher {
 
   readonly #admits = (child: Job): boolean => this.#queue.admits(child);
 
+  /** The job has left the queue: gives it its slots. Its function is called next. */
   #start(job: Job, slots: number): Job {
     job.state = "running";
     this.#slots.take(job, slots);
-    this.#scheduler.started(job);
+    const { timing, extras } = job;
+    if (timing !== undefined && timing.isSample) timing.startedAt = now();
+    this.#statistics.started(job);
+    if (extras !== undefined) {
+      const { timeout, deadline } = extras;
+      if (timeout < Infinity) {
+        extras.limit(
+          Math.min((timing?.startedAt || now()) + timeout, deadline),
+        );
+      }
+    }
+    this.#listeners.started(job);
     return job;
   }
+}
 
-  /**
-   * Ends a queued job whose deadline has passed. Its timer does the same, but comes later when
-   * a task has kept the thread busy, and what has expired must not start.
-   */
-  #isLate(job: Job, { deadline }: JobExtras): boolean {
-    if (deadline === Infinity || deadline > now()) return false;
-    this.#endings.expire(job);
-    return true;
-  }
+/**
+ * Ends a queued job whose deadline has passed. Its timer does the same, but comes later when
+ * a task has kept the thread busy, and what has expired must not start.
+ */
+function hasExpired(extras: JobExtras): boolean {
+  const { deadline } = extras;
+  if (deadline === Infinity || deadline > now()) return false;
+  extras.expire();
+  return true;
 }

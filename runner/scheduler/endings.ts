@@ -1,39 +1,28 @@
 /**
- * What becomes of a job: its outcome, early or when its function has ended.
+ * What becomes of a job: its outcome, early or when its function has ended. Whatever ends a job
+ * (its function, its owner, a signal, a time limit, its parent, a full queue) does it here.
  *
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import type { Listeners } from "./listeners.ts";
+import { abortError } from "../../_internal/errors.ts";
 import {
   ended,
+  type EndJob,
   isOpen,
   type Job,
-  type JobCanceller,
-  type JobExtras,
+  JobExtras,
   type JobTiming,
   settle,
 } from "./job.ts";
+import type { Listeners } from "./listeners.ts";
 import type { Slots } from "./slots.ts";
 import type { Statistics } from "./statistics.ts";
 import type { TaskState } from "../types.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
-import { abortError, timeoutError } from "../../_internal/errors.ts";
-
-/** The parts of a scheduler that a job is taken out of, or that are told of its end. */
-export interface EndingsOf {
-  queue: WaitingQueue;
-  slots: Slots;
-  statistics: Statistics;
-  listeners: Listeners;
-  /** The extras of a job, made when it has none. */
-  extrasOf: (job: Job) => JobExtras;
-  /** A job has left the queue without having been started. */
-  queueShrank: () => void;
-}
 
 /** Ends jobs. */
-export class Endings implements JobCanceller {
+export class Endings {
   // Invariant: a job is settled exactly once, by #settle or `refuse`, whose callers have seen it
   // open. Its place goes first (out of the queue, or marked as cut off and still active), so that
   // whoever is told of the outcome finds everything as it then is.
@@ -41,20 +30,32 @@ export class Endings implements JobCanceller {
   readonly #slots: Slots;
   readonly #statistics: Statistics;
   readonly #listeners: Listeners;
-  readonly #extrasOf: (job: Job) => JobExtras;
   readonly #queueShrank: () => void;
   readonly #cancelReasons = new CancelReasons();
 
+  /** `queueShrank` is called when a job has left the queue without having been started. */
   constructor(
-    { queue, slots, statistics, listeners, extrasOf, queueShrank }: EndingsOf,
+    queue: WaitingQueue,
+    slots: Slots,
+    statistics: Statistics,
+    listeners: Listeners,
+    queueShrank: () => void,
   ) {
     this.#queue = queue;
     this.#slots = slots;
     this.#statistics = statistics;
     this.#listeners = listeners;
-    this.#extrasOf = extrasOf;
     this.#queueShrank = queueShrank;
   }
+
+  /** The extras of a job, made when it has none: through them its signal and its time limits end it. */
+  readonly extrasOf: (job: Job) => JobExtras = (job) => {
+    if (job.extras !== undefined) return job.extras;
+    const extras = new JobExtras(job, this.end);
+    // Asked for by a running task: it took one slot when it started without extras.
+    if (job.state === "running") extras.slots = 1;
+    return extras;
+  };
 
   /** The function of a running job has really ended: its slots are free. */
   finish(job: Job, failed: boolean, value: unknown): void {
@@ -109,22 +110,17 @@ export class Endings implements JobCanceller {
     );
   }
 
-  /** A time limit of the job has run out. */
-  expire(job: Job): void {
-    this.end(job, "failed", expiry(job, this.#extrasOf(job)));
-  }
-
   /**
    * Gives a job an outcome before its function has ended. Queued: it leaves the queue and never
    * starts. Running: its signal aborts, and its slots stay taken until the function has ended.
    * Settled: nothing.
    */
-  end(job: Job, state: "cancelled" | "failed", reason: unknown): void {
+  readonly end: EndJob = (job, state, reason) => {
     if (!isOpen(job)) return;
     if (job.state === "running") this.#cutOff(job, state, reason);
     else if (this.#queue.has(job)) this.#drop(job, state, reason);
     else this.refuse(job, state, reason);
-  }
+  };
 
   #drop(job: Job, state: "cancelled" | "failed", reason: unknown): void {
     const { extras } = job;
@@ -139,13 +135,13 @@ export class Endings implements JobCanceller {
 
   #cutOff(job: Job, state: "cancelled" | "failed", reason: unknown): void {
     // Made while the job counts as running, since only then they know of its slot.
-    const extras = this.#extrasOf(job);
+    const extras = this.extrasOf(job);
     extras.release();
     extras.cutOff = { reason, isActive: true };
     // From here on the job is settled for everybody, also for whom it is told below.
     this.#settle(job, state, reason);
     extras.controller?.abort(reason);
-    extras.family?.children.cancel(this, reason);
+    extras.family?.children.cancel(reason);
   }
 }
 
@@ -178,22 +174,4 @@ class CancelReasons {
       "The task was cancelled, as were many others in the same turn",
     );
   }
-}
-
-/** What a job fails with whose time limit has run out. */
-export function expiry(
-  job: Job,
-  { timeout, deadline }: JobExtras,
-): DOMException {
-  if (job.state === "queued" && timeout > 0) {
-    return timeoutError(
-      `Task ${job.name} was still queued at its deadline and was not started`,
-    );
-  }
-  const limit = timeout < Infinity && (deadline > now() || timeout === 0)
-    ? `timeout of ${timeout} ms`
-    : "deadline";
-  return timeoutError(
-    `Task ${job.name} did not end within its ${limit} and was aborted`,
-  );
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { SchedulerCore } from "./core.ts";
 import {
   idOf,
   type Job,
@@ -19,14 +20,6 @@ import {
 } from "./job.ts";
 import { TaskPriority } from "../priority.ts";
 import type { Task, TaskContext, TaskHandle, TaskState } from "../types.ts";
-
-/** What a handle can ask of its scheduler. */
-export interface HandleScheduler {
-  cancel(job: Job, reason: unknown): void;
-  setPriority(job: Job, priority: TaskPriority): void;
-  /** Somebody awaits this child of a running task. */
-  awaited(job: Job): void;
-}
 
 // The executor is shared, so that a handle needs no closure of its own: it runs synchronously
 // within `super()`, and the constructor takes both functions over in the next statement.
@@ -57,16 +50,17 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
   readonly task: Task<unknown>;
   timing: JobTiming | undefined = undefined;
   extras: JobExtras | undefined = undefined;
-  protected readonly scheduler: HandleScheduler;
+  protected readonly core: SchedulerCore;
   readonly #resolve: (value: T) => void;
   readonly #reject: (reason: unknown) => void;
 
-  constructor(task: Task<T>, scheduler: HandleScheduler) {
+  /** `core` is the one that it is submitted to. */
+  constructor(task: Task<T>, core: SchedulerCore) {
     super(capture as Executor<T>);
     this.#resolve = resolveOfLast;
     this.#reject = rejectOfLast;
     this.task = task;
-    this.scheduler = scheduler;
+    this.core = core;
   }
 
   get id(): string {
@@ -90,11 +84,11 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
   }
 
   cancel(reason?: unknown): void {
-    this.scheduler.cancel(this, reason);
+    this.core.cancel(this, reason);
   }
 
   setPriority(priority: TaskPriority): void {
-    this.scheduler.setPriority(this, priority);
+    this.core.setPriority(this, priority);
   }
 
   run(context: TaskContext): unknown {
@@ -135,7 +129,7 @@ export class ChildHandle<T> extends JobHandle<T> {
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    this.scheduler.awaited(this);
+    this.core.awaited(this);
     return super.then(onFulfilled, onRejected);
   }
 }

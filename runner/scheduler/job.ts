@@ -17,8 +17,10 @@ import {
   type AbortSubscription,
   subscribeAbort,
 } from "../../_internal/abort.ts";
-import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { AsyncContext } from "../../_internal/async_context.ts";
+import { now } from "../../_internal/clock.ts";
+import { timeoutError } from "../../_internal/errors.ts";
+import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import type { JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { TaskPriority } from "../priority.ts";
@@ -159,13 +161,12 @@ export class JobTiming {
   }
 }
 
-/** What the extras of a job need from its scheduler. */
-export interface JobCanceller {
-  /** Gives the job its end. */
-  end(job: Job, state: "cancelled" | "failed", reason: unknown): void;
-  /** The time limit of the job has run out. */
-  expire(job: Job): void;
-}
+/** Gives a job its end, unless it has one: `end` of its scheduler's Endings. */
+export type EndJob = (
+  job: Job,
+  state: "cancelled" | "failed",
+  reason: unknown,
+) => void;
 
 /**
  * What only some jobs have: a signal, time limits, a key, children. Made when it is first
@@ -173,7 +174,7 @@ export interface JobCanceller {
  */
 export class JobExtras {
   readonly job: Job;
-  readonly canceller: JobCanceller;
+  readonly #end: EndJob;
   // What the submit asked for, copied: the caller may use its options object again.
   timeout = Infinity;
   deadline = Infinity;
@@ -207,9 +208,9 @@ export class JobExtras {
   #subscription: AbortSubscription | undefined = undefined;
   #timer: TimerEntry | undefined = undefined;
 
-  constructor(job: Job, canceller: JobCanceller) {
+  constructor(job: Job, end: EndJob) {
     this.job = job;
-    this.canceller = canceller;
+    this.#end = end;
     job.extras = this;
   }
 
@@ -243,13 +244,39 @@ export class JobExtras {
     this.#timer = undefined;
   }
 
+  /** Cancels the job. Whoever calls has a reason of its own; see Endings for one who has none. */
+  cancel(reason: unknown): void {
+    this.#end(this.job, "cancelled", reason);
+  }
+
   aborted(reason: unknown): void {
-    this.canceller.end(this.job, "cancelled", reason);
+    this.cancel(reason);
   }
 
   timeUp(): void {
     this.#timer = undefined;
-    this.canceller.expire(this.job);
+    this.expire();
+  }
+
+  /** The time limit of the job has run out. */
+  expire(): void {
+    this.#end(this.job, "failed", this.expiry());
+  }
+
+  /** What the job fails with when its time limit has run out. */
+  expiry(): DOMException {
+    const { job: { name, state }, timeout, deadline } = this;
+    if (state === "queued" && timeout > 0) {
+      return timeoutError(
+        `Task ${name} was still queued at its deadline and was not started`,
+      );
+    }
+    const limit = timeout < Infinity && (deadline > now() || timeout === 0)
+      ? `timeout of ${timeout} ms`
+      : "deadline";
+    return timeoutError(
+      `Task ${name} did not end within its ${limit} and was aborted`,
+    );
   }
 }
 

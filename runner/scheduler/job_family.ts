@@ -1,17 +1,14 @@
 /**
- * A task and the tasks that it submitted.
+ * A task and the tasks that it submitted: it has not ended before they have, and while it awaits
+ * them its slot is lent to them, one at a time. So a child needs no slot of its own, and nesting,
+ * however deep, cannot deadlock.
  *
  * @module
  */
 import { abortError } from "../../_internal/errors.ts";
 import { Ring } from "../../_internal/ring.ts";
 import { JobGroup } from "./job_group.ts";
-import {
-  isActive,
-  type Job,
-  type JobCanceller,
-  type JobExtras,
-} from "./job.ts";
+import { isActive, type Job, type JobExtras } from "./job.ts";
 
 /** What only a task has that submitted children or shields work. */
 export class JobFamily {
@@ -34,10 +31,9 @@ export class JobFamily {
    * its parent, so the parent has not really ended either. Resolves when those have that there
    * were; look at `hasEnded` again afterwards.
    */
-  async endWith(parent: Job, canceller: JobCanceller): Promise<void> {
+  async endWith(parent: Job): Promise<void> {
     if (!this.children.isEmpty) {
       this.children.cancel(
-        canceller,
         abortError(
           `Task ${parent.name} ended before this task, which it had submitted`,
         ),
@@ -128,6 +124,11 @@ export function familyOf(extras: JobExtras): JobFamily {
   return extras.family ??= new JobFamily();
 }
 
+function familyOfParent(parent: Job): JobFamily {
+  // Founded when its first child was submitted.
+  return parent.extras!.family!;
+}
+
 /** Whether the job runs work that must not be cut off. */
 export function isShielding(job: Job): boolean {
   return (job.extras?.family?.shields.size ?? 0) > 0;
@@ -139,12 +140,6 @@ export class SlotLending {
   // slot; others that are still in it are dropped when they are come across. A child that runs in
   // a lent slot has `slots` 0 and its `lender`, which names it as its `borrower`.
   readonly #lenders = new Set<Job>();
-  readonly #extrasOf: (job: Job) => JobExtras;
-
-  /** `extrasOf` makes the extras of a job when it has none. */
-  constructor(extrasOf: (job: Job) => JobExtras) {
-    this.#extrasOf = extrasOf;
-  }
 
   /** Whether any slot may be lent. */
   get isOffered(): boolean {
@@ -153,14 +148,14 @@ export class SlotLending {
 
   /** `parent`, which is running, awaits `child`, which is queued. */
   offer(parent: Job, child: Job): void {
-    familyOf(this.#extrasOf(parent)).awaits(child);
+    familyOfParent(parent).awaits(child);
     this.#lenders.add(parent);
   }
 
   /** For each slot on offer the child that is next to run in it, of those that `admits` lets. */
   *candidates(admits: (job: Job) => boolean): Iterable<Job> {
     for (const parent of this.#lenders) {
-      const family = familyOf(this.#extrasOf(parent));
+      const family = familyOfParent(parent);
       const isLender = isActive(parent) && family.borrower === undefined;
       const child = isLender ? family.nextAwaited(admits) : undefined;
       if (child !== undefined) yield child;
@@ -170,12 +165,12 @@ export class SlotLending {
 
   /** A candidate takes its parent's slot. */
   lend(child: Job): void {
-    const borrowing = this.#extrasOf(child);
     // A candidate comes out of its parent's family.
-    const parent = borrowing.parent!;
+    const extras = child.extras!;
+    const parent = extras.parent!;
     this.#lenders.delete(parent);
-    borrowing.lender = parent;
-    familyOf(this.#extrasOf(parent)).borrower = child;
+    extras.lender = parent;
+    familyOfParent(parent).borrower = child;
   }
 
   /** A job has really ended: if it ran in its parent's slot, that one may lend it again. */
@@ -183,7 +178,7 @@ export class SlotLending {
     const { lender } = extras;
     if (lender === undefined) return;
     extras.lender = undefined;
-    const family = familyOf(this.#extrasOf(lender));
+    const family = familyOfParent(lender);
     family.borrower = undefined;
     if (isActive(lender) && family.awaitsQueued) {
       this.#lenders.add(lender);

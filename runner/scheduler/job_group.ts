@@ -6,7 +6,7 @@
  */
 import type { Admission, CutOff, OpenScope, ScopeHost } from "./admission.ts";
 import { Conditions } from "../../_internal/conditions.ts";
-import { isActive, isOpen, type Job, type JobCanceller } from "./job.ts";
+import { isActive, isOpen, type Job } from "./job.ts";
 
 /** A set of jobs that have not really ended. A job is added when it is accepted. */
 export class JobGroup implements Admission {
@@ -73,9 +73,10 @@ export class JobGroup implements Admission {
    * Ending a job ends its children, which recurses: by then there are none left, however deep.
    * One that has its outcome has ended its children already.
    */
-  cancel(canceller: JobCanceller, reason: unknown): Job[] {
+  cancel(reason: unknown): Job[] {
     const open = this.#generations(isOpen).reverse().flat();
-    for (const job of open) canceller.end(job, "cancelled", reason);
+    // Each has extras: they name its group.
+    for (const job of open) job.extras?.cancel(reason);
     return open;
   }
 
@@ -122,16 +123,16 @@ export class RunnerGroup extends JobGroup implements ScopeHost {
   }
 
   /** The runner's own signal has aborted: everything is cancelled, now and later. */
-  abort(canceller: JobCanceller, reason: unknown): void {
+  abort(reason: unknown): void {
     this.refusal = () => reason;
-    this.cancelAll(canceller, reason, true);
+    this.cancelAll(reason, true);
   }
 
   /** Cancels everything and lets nothing more in; returns what had no outcome yet. */
-  cancelAll(canceller: JobCanceller, reason: unknown, isAbort = false): Job[] {
+  cancelAll(reason: unknown, isAbort = false): Job[] {
     this.cutOff ??= { reason, isAbort };
     const scopes = [...this.scopes];
-    const open = this.cancel(canceller, reason);
+    const open = this.cancel(reason);
     for (const scope of scopes) scope.cancel(reason);
     return open;
   }

@@ -5,45 +5,39 @@
  *
  * @module
  */
+import { report } from "../../_internal/errors.ts";
 import { Conditions } from "../../_internal/conditions.ts";
 import type { Job } from "./job.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
-import {
-  type StallOptions,
-  type StallSubject,
-  StallWatch,
-} from "./stall_watch.ts";
-import { report } from "../../_internal/errors.ts";
+import type { StallWatch } from "./stall_watch.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** Tells the listeners of one scheduler. */
 export class Listeners {
   readonly conditions: Conditions = new Conditions();
   readonly #gate: ReadyGate;
-  readonly #observers: Observers | undefined;
+  /** Undefined when there are none. */
+  readonly #observers: readonly TaskObserver[] | undefined;
   readonly #stall: StallWatch | undefined;
 
   constructor(
     gate: ReadyGate,
     observers: readonly TaskObserver[],
-    stall: StallOptions | undefined,
-    subject: StallSubject,
+    stall: StallWatch | undefined,
   ) {
     this.#gate = gate;
-    this.#observers = observers.length === 0
-      ? undefined
-      : new Observers(observers);
-    this.#stall = stall && new StallWatch(stall, subject);
+    this.#observers = observers.length === 0 ? undefined : observers;
+    this.#stall = stall;
   }
 
   /** A job has joined the queue. */
   queued(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("queued", job);
+    if (this.#observers !== undefined) tell(this.#observers, "queued", job);
   }
 
   /** A job has left the queue and has its slots. */
   started(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("started", job);
+    if (this.#observers !== undefined) tell(this.#observers, "started", job);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
@@ -51,13 +45,13 @@ export class Listeners {
   /** A job has its outcome; `reason` is its error or cancel reason. */
   settled(job: Job, reason: unknown): void {
     if (this.#observers !== undefined) {
-      this.#observers.tell("settled", job, reason);
+      tell(this.#observers, "settled", job, reason);
     }
   }
 
   /** The function of a job has really ended. */
   ended(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("ended", job);
+    if (this.#observers !== undefined) tell(this.#observers, "ended", job);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
@@ -79,26 +73,21 @@ export class Listeners {
   }
 }
 
-/** Tells each of several observers; what one throws is reported and changes nothing. */
-class Observers {
-  readonly #observers: readonly TaskObserver[];
-
-  constructor(observers: readonly TaskObserver[]) {
-    this.#observers = observers;
-  }
-
-  /** Something has happened to `task`; `reason` goes with `settled`. */
-  tell(
-    event: "queued" | "started" | "settled" | "ended",
-    task: TaskInfo,
-    reason?: unknown,
-  ): void {
-    for (const observer of this.#observers) {
-      try {
-        observer[event]?.(task, reason);
-      } catch (error) {
-        report(`observer.${event} threw at task ${task.name}`, error);
-      }
+/**
+ * Tells each observer that something has happened to `task`; `reason` goes with `settled`. What
+ * one throws is reported and changes nothing.
+ */
+function tell(
+  observers: readonly TaskObserver[],
+  event: "queued" | "started" | "settled" | "ended",
+  task: TaskInfo,
+  reason?: unknown,
+): void {
+  for (const observer of observers) {
+    try {
+      observer[event]?.(task, reason);
+    } catch (error) {
+      report(`observer.${event} threw at task ${task.name}`, error);
     }
   }
 }

@@ -7,17 +7,12 @@
  * @module
  */
 import type { Dispatcher } from "./dispatcher.ts";
-import { isOpen, type Job, type JobCanceller } from "./job.ts";
+import type { Endings } from "./endings.ts";
+import { isOpen, type Job } from "./job.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
 import type { OverflowPolicy } from "./options.ts";
 import { checkSignal } from "../../_internal/validate.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
-
-/** What the bound asks of its scheduler. */
-export interface BoundedScheduler extends JobCanceller {
-  /** Ends a job that was never accepted. */
-  refuse(job: Job, state: "cancelled" | "failed", reason: unknown): void;
-}
 
 /** At most `maxQueue` jobs wait, unless whoever submits does not ask (overflow "wait"). */
 export class QueueBound {
@@ -28,7 +23,7 @@ export class QueueBound {
   readonly #overflow: OverflowPolicy;
   readonly #queue: WaitingQueue;
   readonly #dispatcher: Dispatcher;
-  readonly #scheduler: BoundedScheduler;
+  readonly #endings: Endings;
   readonly #gate: ReadyGate;
 
   constructor(
@@ -36,15 +31,15 @@ export class QueueBound {
     overflow: OverflowPolicy,
     queue: WaitingQueue,
     dispatcher: Dispatcher,
+    endings: Endings,
     gate: ReadyGate,
-    scheduler: BoundedScheduler,
   ) {
     this.#maxQueue = maxQueue;
     this.#overflow = overflow;
     this.#queue = queue;
     this.#dispatcher = dispatcher;
+    this.#endings = endings;
     this.#gate = gate;
-    this.#scheduler = scheduler;
   }
 
   /** How many more may be submitted before the queue is full. */
@@ -89,10 +84,10 @@ export class QueueBound {
     }
     const error = new QueueFullError((victim ?? job).name, this.#maxQueue);
     if (victim === undefined) {
-      this.#scheduler.refuse(job, "failed", error);
+      this.#endings.refuse(job, "failed", error);
       return false;
     }
-    this.#scheduler.end(victim, "failed", error);
+    this.#endings.end(victim, "failed", error);
     return true;
   }
 

@@ -6,9 +6,10 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
 import { integer } from "../../_internal/validate.ts";
+import { JobContext } from "./context.ts";
+import { SchedulerCore } from "./core.ts";
 import { JobHandle } from "./handle.ts";
 import type { SchedulerOptions } from "./options.ts";
-import { SchedulerCore } from "./core.ts";
 import {
   checkShutdownOptions,
   Shutdown,
@@ -58,7 +59,10 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
    * @throws {RangeError} or {TypeError} naming the option and the value when one is wrong.
    */
   constructor(options: SchedulerOptions = {}) {
-    const core = new SchedulerCore(options);
+    const core: SchedulerCore = new SchedulerCore(
+      options,
+      (job) => new JobContext(job, core),
+    );
     this.#core = core;
     const { signal } = options;
     if (signal === undefined) return;

@@ -8,7 +8,9 @@ import { now } from "../../_internal/clock.ts";
 import { report } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import { finiteDuration, functionNamed } from "../../_internal/validate.ts";
+import type { Slots } from "./slots.ts";
 import type { TaskInfo } from "../types.ts";
+import type { WaitingQueue } from "./waiting_queue.ts";
 
 /** Who holds the slots and who waits, when nothing moves. */
 export interface StallReport {
@@ -31,28 +33,30 @@ export interface StallOptions {
 /** How many waiting tasks a report names. */
 const MAX_QUEUED = 100;
 
-/** What the watch asks its scheduler. */
-export interface StallSubject {
-  /** Whether work waits that only a free slot would let start. */
-  readonly hasBlockedWork: boolean;
-  runningJobs(): TaskInfo[];
-  waitingJobs(): Iterable<TaskInfo>;
-}
-
 /** A timer that runs while work waits. */
 export class StallWatch {
   // Invariant: a timer is set exactly while the scheduler has blocked work, not yet reported.
   readonly #after: number;
   readonly #report: (stall: StallReport) => void;
-  readonly #subject: StallSubject;
+  readonly #queue: WaitingQueue;
+  readonly #slots: Slots;
+  readonly #isBlocked: () => boolean;
   #lastMove = 0;
   #reported = false;
   #timer: TimerEntry | undefined;
 
-  constructor({ after, report }: StallOptions, subject: StallSubject) {
+  /** `isBlocked`: whether work waits that only a free slot would let start. */
+  constructor(
+    { after, report }: StallOptions,
+    queue: WaitingQueue,
+    slots: Slots,
+    isBlocked: () => boolean,
+  ) {
     this.#after = finiteDuration("onStall.after", after);
     this.#report = functionNamed("onStall.report", report);
-    this.#subject = subject;
+    this.#queue = queue;
+    this.#slots = slots;
+    this.#isBlocked = isBlocked;
   }
 
   /** A task started or ended. */
@@ -64,7 +68,7 @@ export class StallWatch {
 
   /** A task joined or left the queue without being started. */
   queueChanged(): void {
-    if (!this.#subject.hasBlockedWork) this.stop();
+    if (!this.#isBlocked()) this.stop();
     else if (this.#timer === undefined && !this.#reported) {
       // The first that waits: what was before it was no stall.
       this.#lastMove = now();
@@ -81,7 +85,7 @@ export class StallWatch {
 
   timeUp(): void {
     this.#timer = undefined;
-    if (!this.#subject.hasBlockedWork) return;
+    if (!this.#isBlocked()) return;
     const stalledFor = now() - this.#lastMove;
     if (stalledFor < this.#after) {
       this.#timer = timers.add(this.#lastMove + this.#after, this);
@@ -97,9 +101,9 @@ export class StallWatch {
 
   #describe(stalledFor: number): StallReport {
     const queued: TaskInfo[] = [];
-    for (const job of this.#subject.waitingJobs()) {
+    for (const job of this.#queue.jobs()) {
       if (queued.push(job) === MAX_QUEUED) break;
     }
-    return { stalledFor, running: this.#subject.runningJobs(), queued };
+    return { stalledFor, running: this.#slots.jobs(), queued };
   }
 }
