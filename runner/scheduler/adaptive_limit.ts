@@ -28,6 +28,7 @@ const BACK_OFF = 0.9;
 
 /** Sets a limit from the latency of the tasks that ran under it. */
 export class AdaptiveLimit {
+  // Invariant: #limit, which need not be whole, lies between #min and `max`, both included.
   readonly #min: number;
   /** The limit never rises above this. */
   readonly max: number;

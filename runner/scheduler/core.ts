@@ -1,9 +1,22 @@
 /**
- * The mechanism behind TaskScheduler, AsyncRunner and their scopes: lets jobs in, and joins the
- * parts. A `WaitingQueue` has the jobs that wait and their order, `Slots` those that run,
- * `Dispatcher` starts them, `Endings` gives them their outcome, `QueueBound` turns away what is too
- * much, and `Listeners` tells everybody. Knows nothing of HTTP, files or streams, and nothing of the
- * public classes.
+ * The mechanism behind TaskScheduler, AsyncRunner and their scopes. Inside it a task is a job
+ * (job.ts), and meets the parts in this order:
+ *
+ * 1. `submit`, here, takes over its options (options.ts) and refuses it after a shutdown or an
+ *    abort (admission.ts).
+ * 2. `QueueBound` makes room for it in a full queue, or turns it or another away.
+ * 3. The `WaitingQueue` keeps it until its turn comes: a LevelQueue by priority, a KeyedQueue
+ *    where keys have limits. From here on its `JobGroup`, if any, counts it: the children of a
+ *    task, a scope, a runner that shares the scheduler.
+ * 4. The `Dispatcher` takes it out when `Slots` has a free one (or its parent lends its own:
+ *    SlotLending) and RateGate and TurnBudget let it start, and calls its function with a
+ *    JobContext.
+ * 5. `Endings` gives it its outcome, when its function has ended or before: as the promise of a
+ *    JobHandle, or told to the owner of an OwnedJob.
+ *
+ * `Statistics` counts these steps, `Listeners` tells whoever wants to know. Each part is handed the
+ * parts that it uses; the few calls that go the other way are joined in the constructor below. What
+ * a task is given and what its submitter gets stand above this file, and it knows neither.
  *
  * What must always hold:
  * - A job that was accepted is in exactly one place: the waiting queue, the slots, or neither, and
@@ -19,14 +32,14 @@
  */
 import { contextAccess } from "../../_internal/async_context.ts";
 import { now } from "../../_internal/clock.ts";
+import type { Conditions } from "../../_internal/conditions.ts";
+import { ReadyGate } from "../../_internal/ready_gate.ts";
 import {
   type CutOff,
   type OpenScope,
   refusalOf,
   type ScopeHost,
 } from "./admission.ts";
-import { Listeners } from "./listeners.ts";
-import type { Conditions } from "../../_internal/conditions.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Endings } from "./endings.ts";
 import {
@@ -39,9 +52,7 @@ import {
 import { isShielding } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
-import type { TaskPriority } from "../priority.ts";
-import { QueueBound } from "./queue_bound.ts";
-import { ReadyGate } from "../../_internal/ready_gate.ts";
+import { Listeners } from "./listeners.ts";
 import {
   checkSchedulerOptions,
   checkTask,
@@ -51,6 +62,8 @@ import {
   takeSubmitOptions,
 } from "./options.ts";
 import { checkPriority } from "../../_internal/validate.ts";
+import type { TaskPriority } from "../priority.ts";
+import { QueueBound } from "./queue_bound.ts";
 import { Slots } from "./slots.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
@@ -59,7 +72,7 @@ import { type Timeline, TimelineRecorder } from "../observe/timeline.ts";
 import type { SubmitOptions, TaskContext } from "../types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 
-/** Lets jobs in, and gives each of them its end. */
+/** Lets jobs in, and joins the parts. */
 export class SchedulerCore implements ScopeHost {
   /** Batches that submit as many as may run: told when the limit is changed. */
   readonly batches: Set<{ pump(): void }> = new Set();

@@ -173,6 +173,7 @@ export type EndJob = (
  * needed, so that a plain job carries none of it.
  */
 export class JobExtras {
+  // Invariant: it listens to a signal and a timer is set only while the job has no outcome.
   readonly job: Job;
   readonly #end: EndJob;
   // What the submit asked for, copied: the caller may use its options object again.

@@ -7,8 +7,8 @@
  */
 import { abortError } from "../../_internal/errors.ts";
 import { Ring } from "../../_internal/ring.ts";
-import { JobGroup } from "./job_group.ts";
 import { isActive, type Job, type JobExtras } from "./job.ts";
+import { JobGroup } from "./job_group.ts";
 
 /** What only a task has that submitted children or shields work. */
 export class JobFamily {

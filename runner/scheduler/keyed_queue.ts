@@ -1,6 +1,7 @@
 /**
  * The order with limits by key: within a level the keys take turns, and a key whose places are
- * all taken steps aside without holding up the others.
+ * all taken steps aside without holding up the others. With aging, the key that has waited longest
+ * may come before its turn.
  *
  * @module
  */
@@ -359,7 +360,10 @@ interface Entry {
   readonly group: KeyGroup;
 }
 
-/** A binary heap of groups by the age of their first job. */
+/**
+ * Finds the longest waiting of a level's groups: with aging it may have risen above the one whose
+ * turn it is. A binary heap of groups by the age of their first job.
+ */
 class OldestGroups {
   // Invariant: entry i is not younger than entries 2i + 1 and 2i + 2. An entry is true while its
   // group is in turn and its first job has the entry's sequence; every group in turn has a true

@@ -5,15 +5,17 @@
  *
  * @module
  */
-import { report } from "../../_internal/errors.ts";
 import { Conditions } from "../../_internal/conditions.ts";
-import type { Job } from "./job.ts";
+import { report } from "../../_internal/errors.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
+import type { Job } from "./job.ts";
 import type { StallWatch } from "./stall_watch.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** Tells the listeners of one scheduler. */
 export class Listeners {
+  // Invariant: nothing that is called here sees a job between two places: whoever calls has moved
+  // it, and looks at everything again afterwards.
   readonly conditions: Conditions = new Conditions();
   readonly #gate: ReadyGate;
   /** Undefined when there are none. */

@@ -6,12 +6,12 @@
  *
  * @module
  */
+import type { ReadyGate } from "../../_internal/ready_gate.ts";
+import { checkSignal } from "../../_internal/validate.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Endings } from "./endings.ts";
 import { isOpen, type Job } from "./job.ts";
-import type { ReadyGate } from "../../_internal/ready_gate.ts";
 import type { OverflowPolicy } from "./options.ts";
-import { checkSignal } from "../../_internal/validate.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
 
 /** At most `maxQueue` jobs wait, unless whoever submits does not ask (overflow "wait"). */

@@ -59,6 +59,7 @@ const MEASURE_ONE_IN = 16;
 
 /** Counters and histograms. */
 export class Statistics {
+  // Invariant: `submitted` is the sum of the three below and of the jobs that have no outcome yet.
   submitted = 0;
   succeeded = 0;
   failed = 0;

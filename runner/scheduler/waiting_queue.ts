@@ -1,6 +1,7 @@
 /**
  * Who starts next. The interface behind which the orders stand, and the plain order: strict
- * priority between the five levels, first come first served within one, optionally with aging.
+ * priority between the five levels, first come first served within one, optionally with aging. A
+ * job that changes its level goes in by its age, for which an index finds the place.
  *
  * @module
  */
@@ -197,9 +198,10 @@ const NEAR = 16;
 const SPACING = 64;
 
 /**
- * Adds jobs to a list by age, with a binary search and some steps: moving 50,000 jobs in random
- * order takes 0.25 s, where walking from the nearer end took 9. The list knows nothing of it, so
- * that whatever else is done with it costs what it did.
+ * Adds jobs to a list that is by age, the oldest first. New ones come at its end and need no search;
+ * one that has changed its level is older than others there, and is placed with a binary search and
+ * some steps: moving 50,000 jobs in random order takes 0.25 s, where walking from the nearer end
+ * took 9. The list knows nothing of it, so that whatever else is done with it costs what it did.
  */
 export class AgeIndex {
   // Invariant: #landmarks is by age, and all of them have stood in the list. Some may have left
