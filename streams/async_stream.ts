@@ -424,7 +424,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * [x, x]   1 -- 1 -- 2 -- 2 -- |
    * ```
    * Each inner source is opened in its turn, read on demand and closed when the stream stops.
-   * With `concurrency` so many calls of `fn` are in flight; their sources are still walked one
+   * With `concurrency` so many calls of `fn` are in flight; their sources are still read one
    * after the other.
    *
    * @throws {TypeError} While running, when `fn` returns a string or nothing that can be read.

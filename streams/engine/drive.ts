@@ -1,5 +1,5 @@
 /**
- * Driving: walking with the waits in between, one `await` where a source, a function or a
+ * Driving: the push loop with the waits in between, one `await` where a source, a function or a
  * consumer is really asynchronous.
  *
  * @module
@@ -10,7 +10,7 @@ import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { BATCH, closeQuietly, type Frame, PULL } from "./frame.ts";
 import type { PullableIterator } from "./types.ts";
-import { Walk } from "./push_loop.ts";
+import { PushLoop } from "./push_loop.ts";
 
 /** What the driving function waits for. */
 const NOTHING = 0;
@@ -21,10 +21,10 @@ const CHAIN = 2;
 // - One driving function at a time is in charge, the one whose `turn` is the present one. A cancel
 //   that cannot wait for it raises `turn` (`interveneNow`); when it wakes it sees that and only
 //   closes the frame that it waited for, which the cancel took off the stack.
-// - While something waits for a next(), its frame is the top one: nothing else walks.
+// - While something waits for a next(), its frame is the top one: nothing else is read.
 // - `isDriving` holds from the beginning of a drive, step or read to its end.
 /** See the module. */
-export abstract class Drive extends Walk {
+export abstract class Drive extends PushLoop {
   #turn = 0;
   protected isDriving = false;
   #waitingFor: typeof NOTHING | typeof SOURCE | typeof CHAIN = NOTHING;
@@ -35,7 +35,7 @@ export abstract class Drive extends Walk {
   protected isOpening = false;
 
   /** Whether somebody is at it: an element is under way, or it is being closed. */
-  get isWalking(): boolean {
+  get isBusy(): boolean {
     return this.isDriving;
   }
 
@@ -80,11 +80,11 @@ export abstract class Drive extends Walk {
       const frame = this.top!;
       try {
         if (wait === undefined) {
-          if (!await this.#walkAsync(frame, turn)) return false;
+          if (!await this.#pushAsync(frame, turn)) return false;
         } else if (this.isWaitingForFrame) {
           const pending = wait;
           wait = undefined;
-          if (!await this.#walkPending(frame, turn, pending)) return false;
+          if (!await this.#pushPending(frame, turn, pending)) return false;
         } else {
           this.#waitingFor = CHAIN;
           await wait;
@@ -183,11 +183,11 @@ export abstract class Drive extends Walk {
   }
 
   /**
-   * Walks the top frame, an asynchronous one, until something must be looked at. False: a cancel
-   * has taken the run over. Small on purpose: what an async function holds is saved and restored
-   * around each await (1.2 times the time when this is a part of `drive`).
+   * Pushes what the top frame, an asynchronous one, gives until something must be looked at. False:
+   * a cancel has taken the run over. Small on purpose: what an async function holds is saved and
+   * restored around each await (1.2 times the time when this is a part of `drive`).
    */
-  async #walkAsync(frame: Frame, turn: number): Promise<boolean> {
+  async #pushAsync(frame: Frame, turn: number): Promise<boolean> {
     const iterator = frame.source as AnyIterator<unknown>;
     const { push } = frame;
     do {
@@ -211,7 +211,7 @@ export abstract class Drive extends Walk {
   }
 
   /** The same for a frame of ours, or of batches, whose next element is `pending`. */
-  async #walkPending(
+  async #pushPending(
     frame: Frame,
     turn: number,
     pending: PromiseLike<unknown>,

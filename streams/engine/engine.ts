@@ -7,8 +7,8 @@
  * Two ways to drive: a terminal runs to the end (`complete`), an iterator asks for one element
  * at a time (`step` and `drive` return as soon as `output` is filled).
  *
- * Walking is in walk.ts, waiting in drive.ts; here is how a run begins, fails, is cancelled and
- * ends.
+ * The push loop is in push_loop.ts, waiting in drive.ts; here is how a run begins, fails, is
+ * cancelled and ends.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A frame: one source that a run is walking, with where its elements go.
+ * A frame: one source that a run is reading, with where its elements go.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export const PULL = 3;
 /** A source of batches. */
 export const BATCH = 4;
 
-/** Something that is being walked. One class for all kinds keeps the loops monomorphic. */
+/** A source that is being read. One class for all kinds keeps the loops monomorphic. */
 export class Frame {
   readonly kind: number;
   readonly level: number;

@@ -1,5 +1,5 @@
 /**
- * One run of a stream as an async iterator: each `next()` walks the source until one element has
+ * One run of a stream as an async iterator: each `next()` reads the source until one element has
  * come through.
  *
  * @module
@@ -63,7 +63,7 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    if (this.#waiting !== undefined || this.#run.isWalking) {
+    if (this.#waiting !== undefined || this.#run.isBusy) {
       return new Promise((resolve, reject) => {
         (this.#queue ??= new Ring()).push({ resolve, reject });
       });
@@ -86,7 +86,7 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    if (this.#waiting !== undefined || this.#run.isWalking) {
+    if (this.#waiting !== undefined || this.#run.isBusy) {
       (this.#queue ??= new Ring()).push(waiter);
       return undefined;
     }

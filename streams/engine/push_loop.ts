@@ -1,6 +1,6 @@
 /**
- * Walking: the sources that a run has open, one in another, and how their elements are pushed
- * through the operators for as long as nothing has to be waited for.
+ * The push loop: the sources that a run has open, one in another, and how their elements are
+ * pushed through the operators for as long as nothing has to be waited for.
  *
  * @module
  */
@@ -22,17 +22,17 @@ import type { BatchSource, PullableIterator, Push } from "./types.ts";
 
 // Invariants:
 // - `top` is the innermost frame; levels rise strictly from the bottom to the top, since only an
-//   operator below the frame that is being walked can enter another. A frame is taken off the
+//   operator below the frame that is being read can enter another. A frame is taken off the
 //   stack before it is closed, ends or fails: so it is closed at most once, and never after its
 //   end or failure.
 // - Operators of a level below `stopLevel` have seen their last element: a frame of such a level
-//   is closed instead of walked.
-// - `output` holds at most one element, and nothing is walked while it does.
+//   is closed instead of read.
+// - `output` holds at most one element, and nothing is read while it does.
 // - `isReading` is set exactly while the top frame's source is asked: what throws then is the
 //   source, which is done and not to be closed.
 /** See the module. */
-export abstract class Walk {
-  /** Set by whatever the walking loop must look at: a stop, an output, a new frame. */
+export abstract class PushLoop {
+  /** Set by whatever the loop must look at: a stop, an output, a new frame. */
   interrupt = false;
   hasOutput = false;
   /** The element for the iterator's consumer, while `hasOutput`. */
@@ -54,7 +54,7 @@ export abstract class Walk {
 
   /** The stack is empty: opens the source, goes on with what is left to do, or finishes. */
   protected abstract proceed(): Wait;
-  /** Something failed while it was walked. */
+  /** A source, or something that its elements were pushed to, has failed. */
   protected abstract fail(error: unknown): void;
 
   /** No more elements for the operator at `level` and those above it. */
@@ -68,7 +68,7 @@ export abstract class Walk {
     return level < this.stopLevel;
   }
 
-  /** Walks an array, its promises awaited, before anything else is taken from above. */
+  /** Pushes what an array has, its promises awaited, before anything else is taken from above. */
   enterArray(
     level: number,
     push: Push<never>,
@@ -133,14 +133,14 @@ export abstract class Walk {
   }
 
   /**
-   * Walks as far as it can without waiting. Afterwards there is an output, or the run is
+   * Goes as far as it can without waiting. Afterwards there is an output, or the run is
    * finished, or the returned thenable must settle first, or (undefined) the top frame is
    * asynchronous. Never throws.
    */
   protected advance(): Wait {
     while (!this.finished && !this.hasOutput) {
       if (this.countdown <= 0) {
-        // An asynchronous source's own waiting tells nothing of how long the walk takes.
+        // An asynchronous source's own waiting tells nothing of how long the pushing takes.
         const pause = this.#pace.look(this.top?.kind === ASYNC ? 16 : 1);
         this.countdown = this.#pace.stride;
         if (pause !== undefined) return pause;
@@ -153,11 +153,11 @@ export abstract class Walk {
         else if (frame.level < this.stopLevel) {
           this.top = frame.below;
           wait = frame.close(this.reason);
-        } else if (frame.kind === SYNC) wait = this.#walkSync(frame);
-        else if (frame.kind === ARRAY) wait = this.#walkArray(frame);
-        else if (frame.kind === PULL) wait = this.#walkOurs(frame);
-        else if (frame.kind === BATCH) wait = this.#walkBatches(frame);
-        // Asynchronous: walked by who can wait for it, in one loop with its await.
+        } else if (frame.kind === SYNC) wait = this.#pushSync(frame);
+        else if (frame.kind === ARRAY) wait = this.#pushArray(frame);
+        else if (frame.kind === PULL) wait = this.#pushOurs(frame);
+        else if (frame.kind === BATCH) wait = this.#pushBatches(frame);
+        // Asynchronous: read by who can wait for it, in one loop with its await.
         else return undefined;
         if (wait !== undefined) return wait;
       } catch (error) {
@@ -176,11 +176,11 @@ export abstract class Walk {
     this.top = frame.below;
   }
 
-  // The walks: each goes on until its source is exhausted, the countdown is over, something must
+  // The loops: each goes on until its source is exhausted, the countdown is over, something must
   // be looked at (`interrupt`) or waited for. One small function for each kind: the compiler does
   // better with them than with one that has it all.
 
-  #walkArray(frame: Frame): Wait {
+  #pushArray(frame: Frame): Wait {
     const { items, push } = frame;
     let left = this.countdown;
     let wait: Wait;
@@ -196,7 +196,7 @@ export abstract class Walk {
     return wait;
   }
 
-  #walkSync(frame: Frame): Wait {
+  #pushSync(frame: Frame): Wait {
     const iterator = frame.source as Iterator<unknown>;
     const { push } = frame;
     let left = this.countdown;
@@ -216,7 +216,7 @@ export abstract class Walk {
     return wait;
   }
 
-  #walkOurs(frame: Frame): Wait {
+  #pushOurs(frame: Frame): Wait {
     const iterator = frame.source as PullableIterator<unknown>;
     let left = this.countdown;
     let wait: Wait;
@@ -232,7 +232,7 @@ export abstract class Walk {
     return wait;
   }
 
-  #walkBatches(frame: Frame): Wait {
+  #pushBatches(frame: Frame): Wait {
     const { push } = frame;
     let left = this.countdown;
     let wait: Wait;

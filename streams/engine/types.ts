@@ -23,7 +23,7 @@ export interface RunAccess {
   onFailure(level: number, hook: () => Wait): void;
   /** The run fails with the signal's reason as soon as it aborts. */
   abortOn(signal: AbortSignal): void;
-  /** Walks an array, its promises awaited, before anything else is taken from above. */
+  /** Pushes what an array has, its promises awaited, before anything else is taken from above. */
   enterArray(
     level: number,
     push: Push<never>,

@@ -377,7 +377,7 @@ Deno.test("AsyncStream cancels a ReadableStream whose read hangs as soon as it i
   assertEquals(hanging.locked, false);
 });
 
-Deno.test("AsyncStream yields to timers while it walks an endless synchronous source", async () => {
+Deno.test("AsyncStream yields to timers while it reads an endless synchronous source", async () => {
   const controller = new AbortController();
   await using _ = nothingLeft({ signals: [controller.signal] });
   const source = syncProbe();
@@ -393,7 +393,7 @@ Deno.test("AsyncStream yields to timers while it walks an endless synchronous so
   clearTimeout(timer);
 });
 
-Deno.test("AsyncStream yields to timers while for await walks an endless synchronous source", async () => {
+Deno.test("AsyncStream yields to timers while for await reads an endless synchronous source", async () => {
   await using _ = nothingLeft();
   let isTimeUp = false;
   const timer = setTimeout(() => isTimeUp = true, 5);
