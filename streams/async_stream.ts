@@ -19,7 +19,9 @@ import {
 } from "../_internal/validate.ts";
 import type {
   BatchSource,
+  Mapper,
   Operator,
+  Predicate,
   PullableIterator,
 } from "./engine/engine.ts";
 import {
@@ -31,6 +33,7 @@ import {
 import { buffer } from "./operators/buffer.ts";
 import {
   areRepeatable,
+  flatMap,
   merge,
   SourcesOrigin,
   zip,
@@ -46,13 +49,10 @@ import {
   enumerate,
   filter,
   map,
-  type Mapper,
   pairwise,
-  type Predicate,
   scan,
   tap,
 } from "./operators/element.ts";
-import { flatMap } from "./operators/flatten.ts";
 import {
   batch,
   batchBytes,

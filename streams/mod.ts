@@ -30,7 +30,7 @@ export {
   type TimedBatchOptions,
   type WindowOptions,
 } from "./async_stream.ts";
-export type { BatchSource } from "./engine/engine.ts";
+export type { BatchSource, Mapper, Predicate } from "./engine/engine.ts";
 export {
   QueueClosedError,
   StreamConsumedError,
@@ -42,7 +42,6 @@ export type {
   StreamOverflow,
 } from "./from_events.ts";
 export type { ConcurrencyOptions } from "./operators/concurrent.ts";
-export type { Mapper, Predicate } from "./operators/element.ts";
 export type { PartialBatch } from "./operators/group.ts";
 export type { RetryOptions } from "./operators/recover.ts";
 export type { GroupOptions } from "./operators/group_by.ts";

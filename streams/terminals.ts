@@ -5,8 +5,8 @@
  * @module
  */
 import { isThenable } from "../_internal/thenable.ts";
-import type { Push, Run, Wait } from "./engine/engine.ts";
-import { later, type Mapper, type Predicate } from "./operators/element.ts";
+import type { Mapper, Predicate, Push, Run, Wait } from "./engine/engine.ts";
+import { later } from "./engine/later.ts";
 import { checkSignalOption } from "./options.ts";
 import type { Plan } from "./engine/plan.ts";
 

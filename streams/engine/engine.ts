@@ -20,8 +20,10 @@ import type { Wait } from "../../_internal/iterators.ts";
 
 export type {
   BatchSource,
+  Mapper,
   Operator,
   Origin,
+  Predicate,
   PullableIterator,
   Push,
   RunAccess,

@@ -8,7 +8,7 @@
 import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Mapper } from "../operators/element.ts";
+import type { Mapper } from "./types.ts";
 import type { PullIterator, Waiter } from "./pull_iterator.ts";
 import { Closing } from "../../_internal/upstream.ts";
 

@@ -5,6 +5,12 @@
  */
 import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
 
+/** A function of an element and its index. Its promise is awaited. */
+export type Mapper<T, U> = (value: T, index: number) => U | PromiseLike<U>;
+
+/** A test of an element. Its promise is awaited. */
+export type Predicate<T> = (value: T, index: number) => unknown;
+
 /**
  * Takes one element. It passes on at most one element before it returns (or before the thenable
  * that it returns settles); whatever makes more of one enters a frame (see `RunAccess`).

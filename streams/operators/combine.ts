@@ -1,12 +1,15 @@
 /**
- * Several sources as one: merged as they come, or side by side.
+ * Several sources as one: merged as they come, side by side, or one after the other.
  *
  * @module
  */
 import { isAbortReason } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import { isThenable } from "../../_internal/thenable.ts";
 import type {
+  Mapper,
+  Operator,
   Origin,
   PullableIterator,
   Push,
@@ -16,6 +19,7 @@ import type {
 import { Relay, type RelaySource } from "../engine/relay.ts";
 import {
   discardSource,
+  enterSource,
   openIterator,
   SourceOrigin,
   type StreamSource,
@@ -150,6 +154,46 @@ async function discardAll(
   if (errors.length > 0) {
     throw combined(errors, "Several sources failed to close");
   }
+}
+
+/**
+ * The elements of fn(value), for each value. An inner source is opened when its turn comes and
+ * closed when the stream stops; nothing is read ahead.
+ */
+export function flatMap<T, U>(
+  fn: Mapper<T, StreamSource<U>>,
+): Operator<T, U> {
+  return (next, run, level) => {
+    let index = 0;
+    const enter = (source: StreamSource<U>): Wait => {
+      if (typeof source === "string") {
+        // As in Iterator.prototype.flatMap: its characters are hardly ever what is meant.
+        throw new TypeError(
+          "flatMap() was given a string to flatten. Wrap it in an array, or spread it for its characters.",
+        );
+      }
+      if (Array.isArray(source)) {
+        if (source.length === 0) return undefined;
+        if (source.length === 1 && !isThenable(source[0])) {
+          return next(source[0]);
+        }
+      }
+      return enterSource(run, level + 1, next, source);
+    };
+    return (value) => {
+      const source = fn(value, index++);
+      return isThenable(source)
+        ? Promise.resolve(source as PromiseLike<StreamSource<U>>).then((
+          source,
+        ) =>
+          // Stopped in the meantime: not opened, only closed.
+          run.isStopped(level)
+            ? discardSource(source, undefined)
+            : enter(source)
+        )
+        : enter(source as StreamSource<U>);
+    };
+  };
 }
 
 /** Sources one after the other, each opened in its turn; the ones never reached are closed. */

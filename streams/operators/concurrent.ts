@@ -11,9 +11,8 @@ import type {
   TaskHandle,
   TaskRunner,
 } from "../../runner/types.ts";
-import type { PullableIterator } from "../engine/engine.ts";
+import type { Mapper, PullableIterator } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
-import type { Mapper } from "./element.ts";
 
 /** How map, filter and flatMap call their function. Without any of these: one call at a time. */
 export interface ConcurrencyOptions {

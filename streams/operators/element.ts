@@ -5,25 +5,15 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
-
-/** A function of an element and its index. Its promise is awaited. */
-export type Mapper<T, U> = (value: T, index: number) => U | PromiseLike<U>;
-
-/** A test of an element. Its promise is awaited. */
-export type Predicate<T> = (value: T, index: number) => unknown;
-
-/** Goes on with `then` when `thenable` settles, unless the stream was stopped in the meantime. */
-export function later<T>(
-  run: RunAccess,
-  level: number,
-  thenable: PromiseLike<T>,
-  then: (value: T) => Wait,
-): Wait {
-  return Promise.resolve(thenable).then((value) =>
-    run.isStopped(level) ? undefined : then(value)
-  );
-}
+import { later } from "../engine/later.ts";
+import type {
+  Mapper,
+  Operator,
+  Predicate,
+  Push,
+  RunAccess,
+  Wait,
+} from "../engine/engine.ts";
 
 /** `next` for a value that arrives late. */
 function lateNext<T>(run: RunAccess, level: number, next: Push<T>): Push<T> {
@@ -41,34 +31,6 @@ export function map<T, U>(fn: Mapper<T, U>): Operator<T, U> {
         ? Promise.resolve(result).then(late)
         : next(result);
     };
-  };
-}
-
-/**
- * Several maps in a row as one operator. They see the same index, and a loop over them costs a
- * fraction of a push for each, and no stack.
- */
-export function mapAll(
-  fns: readonly Mapper<unknown, unknown>[],
-): Operator<unknown, unknown> {
-  return (next, run, level) => {
-    let index = 0;
-    const mapFrom = (place: number, value: unknown, index: number): Wait => {
-      for (; place < fns.length; place++) {
-        // Within the array.
-        value = fns[place]!(value, index);
-        if (isThenable(value)) {
-          return later(
-            run,
-            level,
-            value,
-            (value) => mapFrom(place + 1, value, index),
-          );
-        }
-      }
-      return next(value);
-    };
-    return (value) => mapFrom(0, value, index++);
   };
 }
 

@@ -5,8 +5,8 @@
  */
 import { isThenable } from "../../_internal/thenable.ts";
 import { wrong } from "../../_internal/validate.ts";
-import { later } from "./element.ts";
 import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
+import { later } from "../engine/later.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";

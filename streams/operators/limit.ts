@@ -4,8 +4,8 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import type { Operator, Wait } from "../engine/engine.ts";
-import { later, type Predicate } from "./element.ts";
+import type { Operator, Predicate, Wait } from "../engine/engine.ts";
+import { later } from "../engine/later.ts";
 
 /** The first `limit` values: after exactly so many the source is closed, with 0 it is not read. */
 export function take<T>(limit: number): Operator<T, T> {

@@ -12,7 +12,7 @@ import {
   type WindowOptions,
 } from "../async_stream.ts";
 import type { ConcurrencyOptions } from "../operators/concurrent.ts";
-import type { Mapper, Predicate } from "../operators/element.ts";
+import type { Mapper, Predicate } from "../engine/engine.ts";
 import type { TransformPair } from "../operators/web.ts";
 import { checkConcurrency } from "../options.ts";
 import type { StreamSource } from "../engine/source.ts";
