@@ -1,10 +1,22 @@
 /**
  * A function over a source, several calls at once: bounded, in order or as they end, and closed
- * once. The engine of `map({ concurrency })` in streams and of `runner.map`.
+ * once. What `map({ concurrency })` of streams and `runner.map` stand on, and whatever else does
+ * one thing to many, so many at a time: give it a source, a function, how many and whether in order;
+ * read the results as an iterator, or `run` it for what the function does.
+ *
+ * States: new, reading, stopped, finished, each reached once and in this order.
+ * - new: nothing was read. The first `next()` begins.
+ * - reading: elements are read and calls begun while there is room.
+ * - stopped: the source is over, by its own end or failure, or because it was closed: by a call
+ *   that failed, by `stopWith`, or by `return()`. Nothing more is read; what is in flight goes on.
+ * - finished: everything has been delivered, the failure last, or `return()` was called, which
+ *   itself waits until nothing is in flight and the source is closed.
+ *
+ * A call that waits for a place in a runner is in flight like any other; `ready` keeps the source from
+ * being read for calls that a runner has no room for.
  *
  * @module
  */
-import { isAbortReason } from "./abort.ts";
 import { report } from "./errors.ts";
 import {
   type AnyIterator,
@@ -15,6 +27,7 @@ import {
 import { withResolvers } from "./resolvers.ts";
 import { Ring } from "./ring.ts";
 import { isThenable, isTrustedThenable } from "./thenable.ts";
+import { reportLate, Upstream, type UpstreamReader } from "./upstream.ts";
 
 /** How many at once, and in which order the results come. */
 export interface ConcurrentMapOptions {
@@ -22,7 +35,10 @@ export interface ConcurrentMapOptions {
   concurrency: number;
   /** True: in the order of the source. False: as they end. */
   ordered: boolean;
-  /** Asked before each read: `undefined` to go on, or a promise to wait for first. */
+  /**
+   * Asked before each read: `undefined` to go on, or a promise to wait for first. For a runner:
+   * `() => runner.isFull ? runner.ready(signal) : undefined`.
+   */
   ready?: (() => PromiseLike<void> | undefined) | undefined;
   /** Told once, when nothing more will be delivered. */
   finished?: (() => void) | undefined;
@@ -56,15 +72,18 @@ interface Waiter<U> {
 //   the ring also keeps the ones in flight, in their place). held <= concurrency (unless that was
 //   lowered since), so the source is never read further ahead, and a consumer that stalls costs
 //   at most concurrency + 1 reads.
-// - at most one source.next() is pending (`reading`).
-// - `stopped` is set once by the source's end, a failure or return(); after it nothing is read.
-// - the source is closed at most once, and only when it has neither ended nor failed by itself.
-// - a failure is delivered only when nothing is in flight and the source is closed; then comes
+// - stopped is `source.isOver`: after it nothing is read, and no call is begun.
+// - a failure is delivered only when nothing is in flight and no closing is under way; then comes
 //   `finished`, after which every next() is done.
+// - while `isPumping`, results wait: who pumps answers the waiting next() calls afterwards, so that
+//   these are answered in their order.
 /** See the module. Lazy: nothing is read before the first `next()`. */
-export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
+export class ConcurrentMap<T, U>
+  implements AsyncIterableIterator<U>, UpstreamReader<T> {
   readonly [closesWhilePending] = true;
-  readonly #iterator: AnyIterator<T>;
+  readonly #source: Upstream<T>;
+  /** A synchronous source may have promises in it, each awaited before the next is read. */
+  readonly #isSynchronous: boolean;
   readonly #start: (value: T, index: number) => U | PromiseLike<U>;
   #concurrency: number;
   readonly #ordered: boolean;
@@ -76,18 +95,11 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   #index = 0;
   #held = 0;
   #inFlight = 0;
-  #reading = false;
-  /** What is pending is `ready`, not the source. */
-  #gated = false;
-  #pumping = false;
-  #stopped = false;
+  /** The next read waits for `ready`, or for an element that is a promise. */
+  #isBlocked = false;
+  #isPumping = false;
   #finished = false;
-  /** The source is closed or needs no closing (it ended or failed). */
-  #sourceDone = false;
-  /** Why it stopped early; passed on to the source. */
-  #reason: unknown = undefined;
-  /** Set while the source's return() is pending. */
-  #closing: Promise<void> | undefined = undefined;
+  /** What closing the source has failed with, until somebody is told. */
   #closeError: { error: unknown } | undefined = undefined;
   /** Resolves when nothing is in flight any more; made when somebody waits for that. */
   #quiet: PromiseWithResolvers<void> | undefined = undefined;
@@ -97,10 +109,11 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     start: (value: T, index: number) => U | PromiseLike<U>,
     options: ConcurrentMapOptions,
   ) {
-    this.#iterator =
-      (isAsyncIterable(source)
-        ? source[Symbol.asyncIterator]()
-        : source[Symbol.iterator]()) as AnyIterator<T>;
+    this.#isSynchronous = !isAsyncIterable(source);
+    const iterator = isAsyncIterable(source)
+      ? source[Symbol.asyncIterator]()
+      : source[Symbol.iterator]();
+    this.#source = new Upstream(iterator as AnyIterator<T>, this);
     this.#start = start;
     this.#concurrency = options.concurrency;
     this.#ordered = options.ordered;
@@ -119,6 +132,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
 
   /** Reads on, after the concurrency was raised. Call it only once reading has begun. */
   readOn(): void {
+    if (this.#isPumping) return;
     this.#pump();
     this.#answer();
   }
@@ -135,8 +149,10 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
   /** `next()` that costs no promise when a result is there already. Throws a failure. */
   pull(): IteratorResult<U> | Promise<IteratorResult<U>> {
     if (this.#waiters.size === 0) {
-      if (!this.#stopped) this.#pump();
+      this.#pump();
       const result = this.#take();
+      // The function itself may have called next().
+      if (this.#waiters.size > 0) this.#answer();
       if (result !== undefined) return result;
     }
     return new Promise((resolve, reject) => {
@@ -144,39 +160,36 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     });
   }
 
-  /** Stops: reads nothing more, waits for what is in flight, closes the source. */
-  async return(reason?: unknown): Promise<IteratorResult<U>> {
-    if (this.#finished) {
-      // A second one tells nothing anew, but waits as the first does.
-      await this.#stillClosing();
-      return DONE;
-    }
-    if (!this.#stopped) this.#reason = reason;
-    this.#stopped = true;
-    this.#finish();
-    this.#answer();
-    this.#closeSource();
-    await this.#stillClosing();
-    const failure = this.#closeError;
-    this.#closeError = undefined;
-    if (failure !== undefined) throw failure.error;
-    return DONE;
+  /** Runs to the end for what the function does. Rejects with the failure, when all has ended. */
+  async run(): Promise<void> {
+    let done;
+    do ({ done } = await this.pull()); while (!done);
   }
 
-  /** Waits for the calls in flight and for the source's closing. */
-  async #stillClosing(): Promise<void> {
+  /** Stops: reads nothing more, waits for what is in flight, closes the source. */
+  async return(reason?: unknown): Promise<IteratorResult<U>> {
+    const isFirst = !this.#finished;
+    if (isFirst) {
+      this.#finish();
+      this.#answer();
+      this.#close(reason);
+    }
     if (this.#inFlight > 0) {
       await (this.#quiet ??= withResolvers<void>()).promise;
     }
-    if (this.#closing !== undefined) await this.#closing;
+    if (this.#source.closing !== undefined) await this.#source.closing;
+    // A second one tells nothing anew, but waits as the first does.
+    const failure = this.#closeError;
+    if (!isFirst || failure === undefined) return DONE;
+    this.#closeError = undefined;
+    throw failure.error;
   }
 
   /** Stops with a failure that belongs to no element; it is delivered as one of the source. */
   stopWith(error: unknown): void {
-    if (this.#stopped) return;
-    this.#fail(error);
-    this.#closeSource();
-    this.#answer();
+    if (this.#source.isOver) return;
+    this.#close(error);
+    this.failed(error);
   }
 
   /** A call has ended. @internal */
@@ -185,132 +198,99 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     slot.value = value;
     this.#inFlight--;
     if (!this.#ordered) this.#slots.push(slot);
-    if (state === FAILED && !this.#stopped) {
-      this.#stopped = true;
-      this.#reason = value;
-      this.#closeSource();
-    }
+    if (state === FAILED) this.#close(value);
     if (this.#finished) {
       if (this.#inFlight === 0) this.#quiet?.resolve();
-      return;
-    }
-    if (!this.#pumping) this.#answer();
+    } else if (!this.#isPumping) this.#answer();
+  }
+
+  /** An element of the source. @internal */
+  arrived(value: T): void {
+    if (this.#isSynchronous && this.#isAwaited(value)) return;
+    this.#begin(value);
+    this.readOn();
+  }
+
+  /** The source has ended. @internal */
+  ended(): void {
+    this.readOn();
+  }
+
+  /** A failure that belongs to no call takes its place in the order. @internal */
+  failed(error: unknown): void {
+    const slot = this.#newSlot();
+    slot.state = FAILED;
+    slot.value = error;
+    this.#held++;
+    this.#slots.push(slot);
+    this.readOn();
   }
 
   /** Reads and starts until the bound is reached or the source makes us wait. */
   #pump(): void {
     // Not re-entered: `start` and the source may call back into next() or return().
-    if (this.#pumping || this.#reading) return;
-    this.#pumping = true;
-    try {
-      while (
-        !this.#stopped && !this.#reading && this.#held < this.#concurrency
-      ) {
-        const gate = this.#ready?.();
-        if (gate !== undefined) {
-          this.#reading = this.#gated = true;
-          gate.then(this.#opened, this.#elementFailed);
-          return;
-        }
-        this.#read();
-      }
-    } catch (error) {
-      // Only `ready` throws; #read keeps its errors to itself.
-      this.#fail(error);
-      this.#closeSource();
-    } finally {
-      this.#pumping = false;
-    }
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (this.#mayRead()) this.#source.read();
+    this.#isPumping = false;
   }
 
-  #read(): void {
-    let result;
+  #mayRead(): boolean {
+    if (
+      this.#held >= this.#concurrency || this.#isBlocked ||
+      this.#source.isPending || this.#source.isOver
+    ) return false;
+    if (this.#ready === undefined) return true;
     try {
-      result = this.#iterator.pull === undefined
-        ? this.#iterator.next()
-        : this.#iterator.pull();
-      if (isThenable(result)) {
-        this.#reading = true;
-        callingOnce(result).then(
-          this.#arrived as (result: unknown) => void,
-          this.#readFailed,
-        );
-        return;
-      }
+      const gate = this.#ready();
+      if (gate === undefined) return true;
+      this.#isBlocked = true;
+      gate.then(this.#letIn, this.#refused);
     } catch (error) {
-      return this.#sourceFailed(error);
+      this.stopWith(error);
     }
-    let value;
-    try {
-      if (result.done) return this.#sourceEnded();
-      value = result.value;
-      if (isThenable(value)) {
-        // A synchronous source of promises: as `for await`, each is awaited before the next.
-        this.#reading = true;
-        callingOnce(value as PromiseLike<T>)
-          .then(this.#elementArrived, this.#elementFailed);
-        return;
-      }
-    } catch (error) {
-      return this.#elementFailed(error);
-    }
-    this.#begin(value);
+    return false;
   }
 
-  readonly #opened = (): void => {
-    this.#reading = this.#gated = false;
-    if (this.#stopped) return this.#woken();
-    this.#read();
-    this.#pump();
-    this.#answer();
+  /** It reads without asking again. */
+  readonly #letIn = (): void => {
+    this.#isBlocked = false;
+    this.#source.read();
+    this.readOn();
   };
 
-  readonly #arrived = (result: IteratorResult<T>): void => {
-    this.#reading = false;
-    let value;
+  readonly #refused = (error: unknown): void => {
+    this.#isBlocked = false;
+    this.stopWith(error);
+  };
+
+  /** Whether the element is a promise, which is awaited as `for await` does it. */
+  #isAwaited(value: unknown): boolean {
     try {
-      if (result.done) {
-        this.#sourceEnded();
-        this.#answer();
-        return;
-      }
-      value = result.value;
+      if (!isThenable(value)) return false;
+      this.#isBlocked = true;
+      callingOnce(value as PromiseLike<T>)
+        .then(this.#awaited, this.#elementFailed);
     } catch (error) {
-      // No iterator result: the source is broken, but not over.
-      return this.#elementFailed(error);
+      this.#refused(error);
     }
-    if (this.#stopped) return this.#woken();
-    this.#begin(value);
-    this.#pump();
-    this.#answer();
-  };
+    return true;
+  }
 
-  readonly #readFailed = (error: unknown): void => {
-    this.#reading = false;
-    this.#sourceFailed(error);
-    this.#answer();
-  };
-
-  readonly #elementArrived = (value: T): void => {
-    this.#reading = false;
-    if (this.#stopped) return this.#woken();
+  readonly #awaited = (value: T): void => {
+    this.#isBlocked = false;
+    if (this.#source.isOver) return;
     this.#begin(value);
-    this.#pump();
-    this.#answer();
+    this.readOn();
   };
 
   readonly #elementFailed = (error: unknown): void => {
-    this.#reading = this.#gated = false;
-    // An element or `ready` failed, not the source: that one is closed.
-    if (this.#stopped) return this.#woken();
-    this.#fail(error);
-    this.#closeSource();
-    this.#answer();
+    if (this.#source.isOver) reportLate(error);
+    else this.#refused(error);
   };
 
   #begin(value: T): void {
-    const slot = this.#free.pop() ??
-      new Slot<U>(this as unknown as ConcurrentMap<never, U>);
+    const slot = this.#free.pop() ?? this.#newSlot();
     slot.state = PENDING;
     this.#held++;
     this.#inFlight++;
@@ -319,76 +299,26 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     try {
       result = this.#start(value, this.#index++);
     } catch (error) {
-      this.settle(slot, FAILED, error);
-      return;
+      return slot.fail(error);
     }
-    if (!isThenable(result)) this.settle(slot, SUCCEEDED, result);
+    if (!isThenable(result)) slot.succeed(result);
     // A reused slot relies on being called back once.
     else callingOnce(result).then(slot.succeed, slot.fail);
   }
 
-  #sourceEnded(): void {
-    this.#sourceDone = true;
-    this.#stopped = true;
+  #newSlot(): Slot<U> {
+    return new Slot<U>(this as unknown as ConcurrentMap<never, U>);
   }
 
-  #sourceFailed(error: unknown): void {
-    this.#sourceDone = true;
-    if (!this.#stopped) this.#fail(error);
-    else if (this.#finished && !isAbortReason(error)) {
-      report("A stream's source failed after it had been stopped", error);
-    }
-  }
-
-  /** Gives a failure that belongs to no call its place in the order. */
-  #fail(error: unknown): void {
-    this.#stopped = true;
-    this.#reason = error;
-    const slot = new Slot<U>(this as unknown as ConcurrentMap<never, U>);
-    slot.state = FAILED;
-    slot.value = error;
-    this.#held++;
-    this.#slots.push(slot);
-  }
-
-  /** Closes the source unless it has ended, failed or been closed. */
-  #closeSource(): void {
-    if (this.#sourceDone) return;
-    // Pending: closed when it wakes, by `woken`.
-    if (
-      this.#reading && !this.#gated &&
-      this.#iterator[closesWhilePending] !== true
-    ) return;
-    this.#sourceDone = true;
-    let closed;
+  /** Closes the source unless it is over. */
+  #close(reason: unknown): void {
+    if (this.#source.isOver) return;
+    const failed = (error: unknown) => void (this.#closeError = { error });
     try {
-      closed = this.#iterator.return?.(this.#reason);
+      this.#source.close(reason)?.then(undefined, failed);
     } catch (error) {
-      this.#closeError = { error };
+      failed(error);
     }
-    if (!isThenable(closed)) return;
-    this.#closing = Promise.resolve(closed).then(
-      () => {},
-      (error) => {
-        this.#closeError = { error };
-      },
-    ).then(() => {
-      this.#closing = undefined;
-      this.#answer();
-    });
-  }
-
-  /** The source's next() came back after the stop: nobody waits for its closing any more. */
-  #woken(): void {
-    if (this.#sourceDone) return;
-    this.#closeSource();
-    const tell = () => {
-      if (this.#closeError === undefined) return;
-      report("A stream's source failed to close", this.#closeError.error);
-      this.#closeError = undefined;
-    };
-    if (this.#closing === undefined) tell();
-    else this.#closing.then(tell);
   }
 
   /** The next result that may be delivered now; throws a failure; undefined: not yet. */
@@ -396,9 +326,7 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
     if (this.#finished) return DONE;
     const slot = this.#slots.at(0);
     if (slot === undefined) {
-      if (!this.#stopped || this.#inFlight > 0 || this.#reading) {
-        return undefined;
-      }
+      if (!this.#source.isOver || this.#inFlight > 0) return undefined;
       this.#finish();
       return DONE;
     }
@@ -408,13 +336,15 @@ export class ConcurrentMap<T, U> implements AsyncIterableIterator<U> {
       this.#held--;
       slot.value = undefined;
       this.#free.push(slot);
-      if (!this.#stopped) this.#pump();
+      this.#pump();
       return { done: false, value };
     }
-    if (
-      slot.state === PENDING || this.#inFlight > 0 ||
-      this.#closing !== undefined
-    ) return undefined;
+    if (slot.state === PENDING || this.#inFlight > 0) return undefined;
+    const { closing } = this.#source;
+    if (closing !== undefined) {
+      closing.then(() => this.#answer());
+      return undefined;
+    }
     this.#finish();
     if (this.#closeError !== undefined) {
       report("A stream's source failed to close", this.#closeError.error);

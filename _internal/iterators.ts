@@ -21,8 +21,8 @@ export interface AnyIterator<T> {
   pull?(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
   /** Stops early. */
   return?(value?: unknown): unknown;
-  /** Ours only: told when the iteration has ended or failed by itself. */
-  ended?(): void;
+  /** Ours only: the iteration has ended or failed by itself, so there is nothing to close. */
+  release?(): void;
   /** See {@linkcode closesWhilePending}. */
   readonly [closesWhilePending]?: boolean;
 }

@@ -1,6 +1,8 @@
 /**
- * A source as the operators see it that read for themselves (merge, buffer, timers): one read at
- * a time, answered by a call, and closed once.
+ * The one way to read a source from outside the engine: one `next()` at a time, answered by a call,
+ * and closed once. An iterator of somebody else's whose `next()` is pending cannot be closed (an async
+ * generator would keep the `return()` waiting, perhaps for ever), so nobody waits for it: it is
+ * closed when it wakes.
  *
  * @module
  */
@@ -42,9 +44,10 @@ export interface UpstreamReader<T> {
   wants?(): boolean;
 }
 
-// Invariants: at most one next() is pending. `isOver` is set once: by the end, a failure or
-// `close`; after it the reader hears nothing more, and only `close` calls return(), if it was the
-// one to set it. A foreign source whose next() is pending then is closed when it wakes.
+// Invariants: at most one next() is called or pending (`isPending`). `isOver` is set once: by the
+// end, a failure or `close`; after it the reader hears nothing more, and only `close` calls
+// return(), if it was the one to set it: at once, or, where the source is somebody else's and its
+// next() is pending, when that wakes (`closesOnWake`).
 /** See the module. */
 export class Upstream<T> {
   readonly #iterator: AnyIterator<T>;
@@ -71,27 +74,30 @@ export class Upstream<T> {
     return this.#isOver;
   }
 
+  /** The end of a closing that is under way, whoever has begun it. Never rejects. */
+  get closing(): Promise<unknown> | undefined {
+    return this.#closing.ended;
+  }
+
   /** Reads one element; does nothing while a read is pending and when it is over. */
   read(): void {
     if (this.#isPending || this.#isOver) return;
+    this.#isPending = true;
     let result;
     try {
       result = this.#iterator.pull === undefined
         ? this.#iterator.next()
         : this.#iterator.pull();
       if (isThenable(result)) {
-        this.#isPending = true;
         // A foreign thenable may call back twice, or throw.
         (isTrustedThenable(result) ? result : Promise.resolve(result))
           .then(this.#settled, this.#rejected);
         return;
       }
     } catch (error) {
-      this.#isOver = true;
-      this.#iterator.ended?.();
-      this.#reader.failed(error, this);
-      return;
+      return this.#rejected(error);
     }
+    this.#isPending = false;
     this.#take(result);
   }
 
@@ -110,7 +116,10 @@ export class Upstream<T> {
     this.#isFlowing = false;
   }
 
-  /** Closes the source unless it is over. Waits for a closing that is under way. */
+  /**
+   * Closes the source unless it is over. Waits for a closing that is under way, but for no source
+   * that must wake first.
+   */
   close(reason?: unknown): Wait {
     if (this.#isOver) return this.#closing.ended;
     this.#isOver = true;
@@ -142,48 +151,66 @@ export class Upstream<T> {
       return this.#misunderstood(error);
     }
     if (this.#isOver) {
-      if (this.#closesOnWake && !done) {
-        closeNow(() => this.#iterator.return?.());
-      }
+      if (!done) this.#wake();
     } else if (done) {
       this.#isOver = true;
-      this.#iterator.ended?.();
+      this.#iterator.release?.();
       this.#reader.ended(this);
     } else this.#reader.arrived(value, this);
   }
 
   /** What came is no iterator result: a failure of a source that is closed all the same. */
   #misunderstood(error: unknown): void {
-    if (this.#isOver) {
-      if (this.#closesOnWake) closeNow(() => this.#iterator.return?.());
-      return;
-    }
-    closeNow(() => this.close(error));
+    if (this.#isOver) return this.#wake();
+    this.#isOver = true;
+    this.#reason = error;
+    this.#closeQuietly();
     this.#reader.failed(error, this);
   }
 
   readonly #rejected = (error: unknown): void => {
     this.#isPending = false;
-    if (!this.#isOver) {
-      this.#isOver = true;
-      this.#iterator.ended?.();
-      this.#reader.failed(error, this);
-    } else if (error !== this.#reason && !isAbortReason(error)) {
-      report("A stream's source failed after it had been stopped", error);
-    }
+    if (this.#isOver) return reportLate(error, this.#reason);
+    this.#isOver = true;
+    this.#iterator.release?.();
+    this.#reader.failed(error, this);
   };
+
+  /** A next() has come back after `close`, with something else than the end. */
+  #wake(): void {
+    if (this.#closesOnWake) this.#closeQuietly();
+  }
+
+  #closeQuietly(): void {
+    const closed = closeNow(() => this.#iterator.return?.(this.#reason));
+    if (closed !== undefined) this.#closing.begin(closed);
+  }
 }
 
-/** Closes something for which nobody waits any more. */
-export function closeNow(close: () => unknown): void {
+/** Closes something for whose closing nobody waits; it is over when the result settles. */
+export function closeNow(close: () => unknown): Promise<void> | undefined {
   const tell = (error: unknown) =>
     report("A stream's source failed to close", error);
   try {
     const closed = close();
-    if (isThenable(closed)) closed.then(undefined, tell);
+    if (!isThenable(closed)) return undefined;
+    return Promise.resolve(closed).then(() => {}, tell);
   } catch (error) {
     tell(error);
+    return undefined;
   }
+}
+
+/**
+ * Reports a failure that comes after the stop. That of what was cancelled, for `reason` or another
+ * signal's, is no news.
+ */
+export function reportLate(error: unknown, reason?: unknown): void {
+  if (
+    error === reason || isAbortReason(error) ||
+    (error instanceof DOMException && error.name === "AbortError")
+  ) return;
+  report("A stream failed after it had been stopped", error);
 }
 
 /** What can be closed once. */

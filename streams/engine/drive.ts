@@ -2,12 +2,16 @@
  * Driving: the push loop with the waits in between, one `await` where a source, a function or a
  * consumer is really asynchronous.
  *
+ * It reads its sources itself and not through an Upstream (_internal/upstream.ts), by the same rule:
+ * a foreign source whose next() is pending is closed when it wakes. There an element is answered
+ * by a call, here it is the result of an `await` within a loop, which is what the speed over an
+ * asynchronous source comes from; and what a stop has to wait for is the whole stack, not one source.
+ *
  * @module
  */
-import { isAbortReason } from "../../_internal/abort.ts";
-import { report } from "../../_internal/errors.ts";
 import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
+import { reportLate } from "../../_internal/upstream.ts";
 import { BATCH, closeQuietly, type Frame, PULL } from "./frame.ts";
 import type { PullableIterator } from "./types.ts";
 import { PushLoop } from "./push_loop.ts";
@@ -96,7 +100,7 @@ export abstract class Drive extends PushLoop {
         }
       } catch (error) {
         if (turn !== this.#turn) {
-          this.#tellLate(error);
+          reportLate(error, this.reason);
           return false;
         }
         wait = undefined;
@@ -151,7 +155,7 @@ export abstract class Drive extends PushLoop {
     // Set by `read`.
     const frame = this.#readFrame!;
     if (this.#readTurn !== this.#turn) {
-      this.#tellLate(error);
+      reportLate(error, this.reason);
       return false;
     }
     this.#failed(frame, error);
@@ -250,7 +254,7 @@ export abstract class Drive extends PushLoop {
   /** The frame's source has ended by itself. */
   #ended(frame: Frame): void {
     this.leave(frame);
-    (frame.source as AnyIterator<unknown>).ended?.();
+    (frame.source as AnyIterator<unknown>).release?.();
   }
 
   /** A wait has failed; if it was for the source of `frame`, that one is not closed. */
@@ -270,19 +274,11 @@ export abstract class Drive extends PushLoop {
         ? result === undefined
         : Boolean(result?.done);
     } catch (error) {
-      this.#tellLate(error);
+      reportLate(error, this.reason);
     }
     if (!hasEnded && !frame.closesWhilePending) {
       closeQuietly(frame, this.reason);
     }
     return false;
-  }
-
-  /** A failure that comes after a cancel. That of a cancelled operation is no news. */
-  #tellLate(error: unknown): void {
-    if (
-      error !== this.reason && !isAbortReason(error) &&
-      !(error instanceof DOMException && error.name === "AbortError")
-    ) report("A stream failed after it had been stopped", error);
   }
 }

@@ -266,7 +266,7 @@ class ReaderIterator<T> implements AnyIterator<T> {
   }
 
   /** The stream has ended or failed. */
-  ended(): void {
+  release(): void {
     this.#reader.releaseLock();
   }
 }

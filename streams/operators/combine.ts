@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { isAbortReason } from "../../_internal/abort.ts";
-import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import type {
@@ -29,6 +27,7 @@ import {
   closeAll,
   closeLost,
   combined,
+  reportLate,
   Upstream,
   type UpstreamReader,
 } from "../../_internal/upstream.ts";
@@ -52,9 +51,7 @@ function openAll<T>(
 
 /** Fails the relay; if its consumer has left in the meantime the failure is reported. */
 function tell(relay: { fail(error: unknown): boolean }, error: unknown): void {
-  if (!relay.fail(error) && !isAbortReason(error)) {
-    report("A stream's source failed after it had been stopped", error);
-  }
+  if (!relay.fail(error)) reportLate(error);
 }
 
 /** Closes sources when the consumer stops. */

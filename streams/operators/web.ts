@@ -97,7 +97,7 @@ class Piped<U> extends Wrapped<U> {
   async #ended(): Promise<IteratorResult<U>> {
     if (!this.isOver) {
       this.isOver = true;
-      this.#iterator?.ended?.();
+      this.#iterator?.release?.();
       await this.closing.begin(this.#closeSource(undefined));
     }
     return DONE;
@@ -106,7 +106,7 @@ class Piped<U> extends Wrapped<U> {
   readonly #failed = async (error: unknown): Promise<IteratorResult<U>> => {
     if (this.isOver) return DONE;
     this.isOver = true;
-    this.#iterator?.ended?.();
+    this.#iterator?.release?.();
     await this.closing.begin(this.#closeSource(error)).catch((second) =>
       report("A stream's source failed to close", second)
     );

@@ -1,6 +1,13 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
+import {
+  asyncProbe,
+  captureReports,
+  failureOf,
+  settle,
+  syncProbe,
+} from "../support/probe.ts";
 
 /** A source that counts what is done to it. */
 function counted(
@@ -42,10 +49,6 @@ function controlled() {
       return call.promise;
     },
   };
-}
-
-async function settle(): Promise<void> {
-  for (let round = 0; round < 30; round++) await null;
 }
 
 Deno.test("ConcurrentMap keeps order when the slowest is the first", async () => {
@@ -285,4 +288,141 @@ Deno.test("ConcurrentMap closes the source when `ready` rejects", async () => {
   });
   await assertRejects(() => map.next(), Error, "shut down");
   assertEquals([source.pulls, source.returns], [0, 1]);
+});
+
+Deno.test("ConcurrentMap delivers a failure after the closing of a source that woke meanwhile", async () => {
+  const closing = Promise.withResolvers<void>();
+  const read = Promise.withResolvers<IteratorResult<number>>();
+  let index = 0;
+  const { calls, start } = controlled();
+  const map = new ConcurrentMap(
+    {
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          index < 2
+            ? Promise.resolve({ done: false, value: index++ })
+            : read.promise,
+        return: async () => {
+          await closing.promise;
+          return { done: true as const, value: undefined };
+        },
+      }),
+    },
+    start,
+    { concurrency: 3, ordered: false },
+  );
+  let failed: unknown;
+  const first = map.next().catch((error) => failed = error);
+  await settle();
+  calls[0]?.reject("broken");
+  await settle();
+  read.resolve({ done: false, value: 2 });
+  await settle();
+  calls[1]?.resolve("b");
+  await settle();
+  assertEquals(failed, undefined, "the source is being closed");
+  closing.resolve();
+  await first;
+  assertEquals([failed, calls.length], ["broken", 2]);
+});
+
+Deno.test("ConcurrentMap closes a synchronous source that stops it within its own next()", async () => {
+  using reports = captureReports();
+  let isClosed = false;
+  const stopping = function* () {
+    try {
+      yield 0;
+      map.stopWith("enough");
+      yield 1;
+    } finally {
+      isClosed = true;
+    }
+  };
+  const map: ConcurrentMap<number, number> = new ConcurrentMap(
+    stopping(),
+    (value: number) => value,
+    { concurrency: 2, ordered: true },
+  );
+  assertEquals(await map.next(), { done: false, value: 0 });
+  assertEquals(await failureOf(map.next()), "enough");
+  assertEquals([isClosed, reports.errors], [true, []]);
+});
+
+Deno.test("ConcurrentMap closes a source of promises at once when it is stopped while it awaits one", async () => {
+  using reports = captureReports();
+  const element = Promise.withResolvers<number>();
+  const source = syncProbe();
+  const { next } = source;
+  source.next = () => (next.call(source), {
+    done: false,
+    value: element.promise as unknown as number,
+  });
+  const map = new ConcurrentMap(source, (value: number) => value, {
+    concurrency: 2,
+    ordered: true,
+  });
+  const first = map.next();
+  await map.return();
+  assertEquals([source.pulls, source.returns], [1, 1]);
+  assertEquals((await first).done, true);
+  element.reject("late");
+  await settle();
+  assertEquals(reports.errors, ["late"]);
+});
+
+Deno.test("ConcurrentMap gives promises of an asynchronous source to the function as they are", async () => {
+  const value = Promise.resolve(1);
+  const seen: unknown[] = [];
+  const source = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => ({ done: seen.length > 0, value }),
+    }),
+  } as unknown as AsyncIterable<unknown>;
+  await new ConcurrentMap(source, (value) => void seen.push(value), {
+    concurrency: 1,
+    ordered: true,
+  }).run();
+  assertEquals(seen.length, 1);
+  assertStrictEquals(seen[0], value);
+});
+
+Deno.test("ConcurrentMap answers a next() that its function calls, after the one that it is called for", async () => {
+  const answers: Promise<IteratorResult<number>>[] = [];
+  const map: ConcurrentMap<number, number> = new ConcurrentMap(
+    [1, 2, 3],
+    (value: number) => {
+      if (value === 1) answers.push(map.next());
+      return value;
+    },
+    { concurrency: 2, ordered: true },
+  );
+  assertEquals((await map.next()).value, 1);
+  assertEquals((await answers[0])?.value, 2);
+  assertEquals((await map.next()).value, 3);
+});
+
+Deno.test("ConcurrentMap.run() calls the function for each element, so many at a time, and then resolves", async () => {
+  let running = 0;
+  let most = 0;
+  const seen: number[] = [];
+  await new ConcurrentMap(counted(10), async (value: number) => {
+    most = Math.max(most, ++running);
+    await settle();
+    running--;
+    seen.push(value);
+  }, { concurrency: 3, ordered: false }).run();
+  assertEquals([most, running, seen.length], [3, 0, 10]);
+});
+
+Deno.test("ConcurrentMap.run() rejects with the first failure when what runs has ended and the source is closed", async () => {
+  const source = asyncProbe();
+  let running = 0;
+  const map = new ConcurrentMap(source, async (value: number) => {
+    running++;
+    for (let round = 0; round < (value === 1 ? 2 : 20); round++) await null;
+    running--;
+    if (value > 0) throw value;
+  }, { concurrency: 4, ordered: false });
+  assertEquals(await failureOf(map.run()), 1);
+  assertEquals([running, source.returns, source.isClosed], [0, 1, true]);
 });

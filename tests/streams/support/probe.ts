@@ -107,6 +107,17 @@ export async function failureOf(
   throw new Error("It was expected to reject.");
 }
 
+/** What is reported on the console, while it is in use, instead of being printed. */
+export function captureReports(): Disposable & { readonly errors: unknown[] } {
+  const errors: unknown[] = [];
+  const { error: consoleError } = console;
+  console.error = (...values: unknown[]) => errors.push(values.at(-1));
+  return {
+    errors,
+    [Symbol.dispose]: () => void (console.error = consoleError),
+  };
+}
+
 /** A promise that never settles. */
 export function never<T = never>(): Promise<T> {
   return new Promise<T>(() => {});
