@@ -18,14 +18,13 @@ import type { PullIterator } from "../engine/pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../engine/source.ts";
 import { Timer } from "./timer.ts";
 import { closeNow } from "../../_internal/upstream.ts";
-import { type Pulled, Wrapped } from "../engine/wrapped.ts";
+import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
 
-// Invariant: `current` is the iterator that is being read; `replace` is pending only after it has
+// Invariant: `inner` is the iterator that is being read; `replace` is pending only after it has
 // failed, so it needs no closing then. return() before the replacement is there: it is closed
 // when it comes.
 /** An iterator that goes on with another one after a failure. */
 class Replacing<T> extends Wrapped<T> {
-  #current: AnyIterator<T>;
   /** Aborts the waiting between two attempts. */
   readonly #stopping = new AbortController();
   readonly #replace: (
@@ -38,40 +37,20 @@ class Replacing<T> extends Wrapped<T> {
     first: AnyIterator<T>,
     replace: (error: unknown, signal: AbortSignal) => Promise<AnyIterator<T>>,
   ) {
-    super();
-    this.#current = first;
+    super(first);
     this.#replace = replace;
   }
 
-  override pull(): Pulled<T> {
-    if (this.isOver) return DONE;
-    let result;
-    try {
-      result = this.#read();
-    } catch (error) {
-      return this.#recover(error);
-    }
-    return isThenable(result)
-      ? result.then(undefined, (error) => this.#recover(error))
-      : result;
-  }
-
-  #read(): Pulled<T> {
-    const current = this.#current;
-    return current.pull === undefined ? current.next() : current.pull();
-  }
-
-  protected override async close(reason: unknown): Promise<void> {
+  protected override close(reason: unknown): Promise<void> {
     this.#stopping.abort(reason);
-    const current = this.#current;
-    await current.return?.(reason);
+    return super.close(reason);
   }
 
   /** A loop, however often a replacement fails in its turn. */
-  async #recover(error: unknown): Promise<IteratorResult<T>> {
-    while (!this.isOver) {
+  protected override async failed(error: unknown): Promise<IteratorResult<T>> {
+    for (;;) {
       // It failed by itself: from now on there is nothing to close, until the next one is there.
-      this.#current = NOTHING_LEFT;
+      this.inner = NOTHING;
       let replacement;
       try {
         replacement = await this.#replace(error, this.#stopping.signal);
@@ -84,18 +63,16 @@ class Replacing<T> extends Wrapped<T> {
         closeNow(() => replacement.return?.());
         return DONE;
       }
-      this.#current = replacement;
+      this.inner = replacement;
       try {
-        return await this.#read();
+        return await this.read();
       } catch (again) {
+        if (this.isOver) throw again;
         error = again;
       }
     }
-    return DONE;
   }
 }
-
-const NOTHING_LEFT: AnyIterator<never> = { next: () => DONE };
 
 /** See AsyncStream.catch. */
 export function recover<T, U>(
@@ -156,52 +133,32 @@ export function retry<T>(
 
 /** Calls fn once, after the end, the failure or the closing of the stream. */
 class Finalizing<T> extends Wrapped<T> {
-  readonly #upstream: PullIterator<T>;
   readonly #fn: () => unknown;
 
-  constructor(upstream: PullIterator<T>, fn: () => unknown) {
-    super();
-    this.#upstream = upstream;
+  constructor(inner: AnyIterator<T>, fn: () => unknown) {
+    super(inner);
     this.#fn = fn;
-  }
-
-  override pull(): Pulled<T> {
-    if (this.isOver) return DONE;
-    let result;
-    try {
-      result = this.#upstream.pull();
-    } catch (error) {
-      return this.#failed(error);
-    }
-    if (!isThenable(result)) return result.done ? this.#ended() : result;
-    return result.then(
-      (result) => result.done ? this.#ended() : result,
-      (error) => this.#failed(error),
-    );
   }
 
   protected override async close(reason: unknown): Promise<void> {
     try {
-      await this.#upstream.return(reason);
+      await super.close(reason);
     } catch (error) {
       await this.#failing(error);
     }
     await this.#fn();
   }
 
-  async #ended(): Promise<IteratorResult<T>> {
-    if (!this.isOver) {
-      this.isOver = true;
-      await this.closing.begin(this.#call());
-    }
+  protected override async ended(): Promise<IteratorResult<T>> {
+    await this.closing.begin(this.#call());
     return DONE;
   }
 
-  async #failed(error: unknown): Promise<IteratorResult<T>> {
-    if (this.isOver) return DONE;
+  protected override failed(error: unknown): Promise<never> {
     this.isOver = true;
-    await this.closing.begin(this.#failing(error));
-    return DONE;
+    const failing = this.#failing(error);
+    this.closing.begin(failing);
+    return failing;
   }
 
   async #call(): Promise<void> {
@@ -226,37 +183,43 @@ export function finalize<T>(
   return new Finalizing(plan.iterate(), fn);
 }
 
-// Invariant: the timer is set exactly while a read is pending, and `expire` fails that read.
+// Invariant: the timer is set exactly while a read is pending. When it rings, the run that is read
+// fails with the error, and so does that read.
 /** Fails when the next element takes too long. */
 class Timing<T> extends Wrapped<T> {
   readonly #upstream: PullIterator<T>;
   readonly #duration: number;
-  #expire: ((error: unknown) => void) | undefined = undefined;
   readonly #timer = new Timer(() => this.#timeUp());
 
   constructor(upstream: PullIterator<T>, duration: number) {
-    super();
+    super(upstream);
     this.#upstream = upstream;
     this.#duration = duration;
   }
 
-  override pull(): Pulled<T> {
-    if (this.isOver) return DONE;
-    let result;
-    try {
-      result = this.#upstream.pull();
-    } catch (error) {
-      this.#timer.clear();
-      throw error;
-    }
-    if (isThenable(result)) return this.#await(result);
-    if (result.done) this.#timer.clear();
+  protected override read(): Pulled<T> {
+    const result = this.#upstream.pull();
+    if (isThenable(result)) this.#timer.set(now() + this.#duration);
     return result;
   }
 
-  protected override async close(reason: unknown): Promise<void> {
+  protected override arrived(): void {
+    this.#timer.rest();
+  }
+
+  protected override ended(): Pulled<T> {
     this.#timer.clear();
-    await this.#upstream.return(reason);
+    return super.ended();
+  }
+
+  protected override failed(error: unknown): Pulled<T> {
+    this.#timer.clear();
+    return super.failed(error);
+  }
+
+  protected override close(reason: unknown): Promise<void> {
+    this.#timer.clear();
+    return super.close(reason);
   }
 
   #timeUp(): void {
@@ -265,23 +228,7 @@ class Timing<T> extends Wrapped<T> {
       `The next element did not come within ${this.#duration} ms. The source was closed.`,
     );
     // As an abort: what is late, a source or a function, is not waited for.
-    this.closing.begin(this.#upstream.abort(error))
-      .then(() => this.#expire?.(error));
-  }
-
-  #await(result: PromiseLike<IteratorResult<T>>): Promise<IteratorResult<T>> {
-    this.#timer.set(now() + this.#duration);
-    return new Promise((resolve, reject) => {
-      this.#expire = reject;
-      result.then((result) => {
-        if (result.done) this.#timer.clear();
-        else this.#timer.rest();
-        resolve(result);
-      }, (error) => {
-        this.#timer.clear();
-        reject(error);
-      });
-    });
+    this.closing.begin(this.#upstream.abort(error));
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
+import { DONE } from "../../_internal/iterators.ts";
 import type {
   Origin,
   PullableIterator,
@@ -20,7 +20,7 @@ import {
   type StreamSource,
 } from "../engine/source.ts";
 import { readableOf } from "../to_readable.ts";
-import { type Pulled, Wrapped } from "../engine/wrapped.ts";
+import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
 
 /** A TransformStream, or anything with its two sides. */
 export interface TransformPair<T, U> {
@@ -46,8 +46,7 @@ export function isTransform(
 class Piped<U> extends Wrapped<U> {
   readonly #plan: Plan<unknown>;
   readonly #transform: TransformPair<unknown, U>;
-  /** Set by the first read, as is `source`. */
-  #iterator: AnyIterator<U> | undefined = undefined;
+  /** Set by the first read, and with it `inner`. */
   #source: PullIterator<unknown> | undefined = undefined;
   /** Ends a piping that does not end by itself. */
   readonly #stopping = new AbortController();
@@ -55,24 +54,22 @@ class Piped<U> extends Wrapped<U> {
   #closeError: { error: unknown } | undefined = undefined;
 
   constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
-    super();
+    super(NOTHING);
     this.#plan = plan;
     this.#transform = transform;
   }
 
-  override pull(): Pulled<U> {
-    if (this.isOver) return DONE;
+  protected override read(): Pulled<U> {
     try {
-      this.#iterator ??= this.#open();
+      if (this.#source === undefined) this.#open();
     } catch (error) {
       this.isOver = true;
       return refuse(this.#plan, error);
     }
-    return (this.#iterator.next() as Promise<IteratorResult<U>>)
-      .then(this.#settled, this.#failed);
+    return super.read();
   }
 
-  #open(): AnyIterator<U> {
+  #open(): void {
     const { readable, writable } = this.#transform;
     if (writable.locked) {
       throw new TypeError(
@@ -80,38 +77,32 @@ class Piped<U> extends Wrapped<U> {
           "Give a function that returns a new one: through(() => new TransformStream()).",
       );
     }
-    const iterator = openIterator<U>(readable);
-    const source = this.#source = this.#plan.iterate();
-    readableOf(source, {}, (error) => void (this.#closeError = { error }))
+    this.inner = openIterator<U>(readable);
+    this.#source = this.#plan.iterate();
+    readableOf(
+      this.#source,
+      {},
+      (error) => void (this.#closeError = { error }),
+    )
       .pipeTo(writable, { signal: this.#stopping.signal })
       // A failure of the piping is also one of the readable side, which is read.
       .catch(() => {});
-    return iterator;
   }
 
-  readonly #settled = (
-    result: IteratorResult<U>,
-  ): IteratorResult<U> | Promise<IteratorResult<U>> =>
-    result.done ? this.#ended() : result;
-
-  async #ended(): Promise<IteratorResult<U>> {
-    if (!this.isOver) {
-      this.isOver = true;
-      this.#iterator?.release?.();
-      await this.closing.begin(this.#closeSource(undefined));
-    }
+  protected override async ended(): Promise<IteratorResult<U>> {
+    this.inner.release?.();
+    await this.closing.begin(this.#closeSource(undefined));
     return DONE;
   }
 
-  readonly #failed = async (error: unknown): Promise<IteratorResult<U>> => {
-    if (this.isOver) return DONE;
+  protected override async failed(error: unknown): Promise<never> {
     this.isOver = true;
-    this.#iterator?.release?.();
+    this.inner.release?.();
     await this.closing.begin(this.#closeSource(error)).catch((second) =>
       report("A stream's source failed to close", second)
     );
     throw error;
-  };
+  }
 
   /** Does nothing to a source that is over, as it is when it was piped to its end. */
   async #closeSource(reason: unknown): Promise<void> {
@@ -123,13 +114,12 @@ class Piped<U> extends Wrapped<U> {
   }
 
   protected override async close(reason: unknown): Promise<void> {
+    const { readable } = this.#transform;
     try {
-      if (this.#iterator !== undefined) await this.#iterator.return?.(reason);
-      else if (!this.#transform.readable.locked) {
-        await this.#transform.readable.cancel(reason);
-      }
+      if (this.#source !== undefined) await super.close(reason);
+      else if (!readable.locked) await readable.cancel(reason);
     } finally {
-      if (this.#iterator !== undefined) await this.#closeSource(reason);
+      if (this.#source !== undefined) await this.#closeSource(reason);
       else await this.#plan.origin.discard(reason);
     }
   }
