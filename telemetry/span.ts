@@ -94,7 +94,7 @@ export function spanUntil<T>(
       try {
         result = fn(current);
       } catch (error) {
-        fail(current, error, signal);
+        endWithFailure(current, error, signal);
         throw error;
       }
       if (!isThenable(result)) {
@@ -108,7 +108,7 @@ export function spanUntil<T>(
             return value;
           },
           (error) => {
-            fail(current, error, signal);
+            endWithFailure(current, error, signal);
             throw error;
           },
         ),
@@ -127,7 +127,12 @@ function given<T>(result: unknown): SpanResult<T> {
   return result as SpanResult<T>;
 }
 
-function fail(span: Span, error: unknown, signal?: AbortSignal): void {
+/** Ends a span of work that failed; with what its `signal` aborted for, it was cancelled. */
+export function endWithFailure(
+  span: Span,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): void {
   if (signal?.aborted && error === signal.reason) {
     span.setAttribute("async_core.cancelled", true);
   } else recordError(span, error);

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { closesWhilePending } from "../../_internal/iterators.ts";
 import { boolean, object, show } from "../../_internal/validate.ts";
 import { AsyncQueue } from "../queue/async_queue.ts";
 import { AsyncStream, ofIterator } from "../async_stream.ts";
-import type { PullableIterator } from "../engine/engine.ts";
 import {
   type DeadLetter,
   PipelineStage,
@@ -18,8 +16,8 @@ import {
 } from "./pipeline_stage.ts";
 import { pipelineTracer, TracedRun } from "./pipeline_telemetry.ts";
 import { PLAN, type Plan } from "../engine/plan.ts";
-import type { PullIterator } from "../engine/pull_iterator.ts";
 import type { StreamSource } from "../engine/source.ts";
+import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 import type { TerminalOptions } from "../terminals.ts";
 
 /** How a pipeline is made. */
@@ -222,36 +220,29 @@ export class AsyncPipeline<In, Out = In> {
 }
 
 /** Tells of the end, with the failure, or the reason for which it was left. */
-class Watched<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
-  readonly #iterator: PullIterator<T>;
-  readonly #ended: (reason: unknown) => void;
+class Watched<T> extends Wrapped<T> {
+  readonly #tell: (reason: unknown) => void;
 
-  constructor(plan: Plan<T>, ended: (reason: unknown) => void) {
-    this.#iterator = plan.iterate();
-    this.#ended = ended;
+  constructor(plan: Plan<T>, tell: (reason: unknown) => void) {
+    super(plan.iterate());
+    this.#tell = tell;
   }
 
-  next(): Promise<IteratorResult<T>> {
-    return this.pull();
+  protected override ended(): Pulled<T> {
+    this.#tell(undefined);
+    return super.ended();
   }
 
-  async pull(): Promise<IteratorResult<T>> {
+  protected override failed(error: unknown): Pulled<T> {
+    this.#tell(error);
+    return super.failed(error);
+  }
+
+  protected override async close(reason: unknown): Promise<void> {
     try {
-      const result = await this.#iterator.pull();
-      if (result.done) this.#ended(undefined);
-      return result;
-    } catch (error) {
-      this.#ended(error);
-      throw error;
-    }
-  }
-
-  async return(reason?: unknown): Promise<void> {
-    try {
-      await this.#iterator.return(reason);
+      await super.close(reason);
     } finally {
-      this.#ended(reason);
+      this.#tell(reason);
     }
   }
 }

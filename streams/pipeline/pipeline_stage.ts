@@ -4,16 +4,16 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { closesWhilePending } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { duration, integer, oneOf, show } from "../../_internal/validate.ts";
 import { type AsyncStream, ofIterator } from "../async_stream.ts";
-import type { Mapper, PullableIterator } from "../engine/engine.ts";
+import type { Mapper } from "../engine/engine.ts";
 import type { ConcurrencyOptions } from "../operators/concurrent.ts";
 import { isTransform, type TransformPair } from "../operators/web.ts";
 import { checkConcurrency } from "../options.ts";
 import { PLAN, type Plan } from "../engine/plan.ts";
+import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 import { eachOf, SKIPPED, type StageFunction } from "./stages.ts";
 
 /**
@@ -244,26 +244,20 @@ export class PipelineStage {
 }
 
 /** Tells how long each read takes. */
-class Clocked<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
-  readonly #iterator: PullableIterator<T>;
+class Clocked<T> extends Wrapped<T> {
   readonly #took: (time: number) => void;
 
   constructor(plan: Plan<T>, took: (time: number) => void) {
-    this.#iterator = plan.iterate();
+    super(plan.iterate());
     this.#took = took;
   }
 
-  next(): IteratorResult<T> | PromiseLike<IteratorResult<T>> {
-    return this.pull();
-  }
-
-  pull(): IteratorResult<T> | PromiseLike<IteratorResult<T>> {
+  protected override read(): Pulled<T> {
     const start = now();
     const tell = () => this.#took(now() - start);
     let result;
     try {
-      result = this.#iterator.pull();
+      result = super.read();
     } catch (error) {
       tell();
       throw error;
@@ -271,10 +265,6 @@ class Clocked<T> implements PullableIterator<T> {
     if (isThenable(result)) result.then(tell, tell);
     else tell();
     return result;
-  }
-
-  return(reason?: unknown): unknown {
-    return this.#iterator.return?.(reason);
   }
 }
 

@@ -4,20 +4,15 @@
  *
  * @module
  */
+import type { Tracer } from "@opentelemetry/api";
 import {
-  type Context,
-  context,
-  type Span,
-  trace,
-  type Tracer,
-} from "@opentelemetry/api";
-import { closesWhilePending } from "../../_internal/iterators.ts";
-import { isThenable } from "../../_internal/thenable.ts";
+  type ReadingDescription,
+  ReadingSpan,
+} from "../../telemetry/reading_span.ts";
 import { sharedTelemetry } from "../../telemetry/shared.ts";
-import { recordError } from "../../telemetry/span.ts";
-import type { StageStats } from "./pipeline_stage.ts";
-import type { PullableIterator } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
+import { type Pulled, Wrapped } from "../engine/wrapped.ts";
+import type { StageStats } from "./pipeline_stage.ts";
 
 /** The tracer for pipelines; `undefined` while nobody listens. */
 export const pipelineTracer: () => Tracer | undefined = sharedTelemetry(
@@ -25,80 +20,42 @@ export const pipelineTracer: () => Tracer | undefined = sharedTelemetry(
 );
 
 /** One run within its span. */
-export class TracedRun<T> implements PullableIterator<T> {
-  // Invariant: #span is set from the first pull until the first of the end, a failure and return;
-  // whoever takes it away ends it, so it ends once.
-  readonly [closesWhilePending] = true;
-  readonly #iterator: PullableIterator<T>;
-  readonly #tracer: Tracer;
-  readonly #stats: () => StageStats[];
-  #before: StageStats[] = [];
-  #span: Span | undefined;
-  #context: Context | undefined;
+export class TracedRun<T> extends Wrapped<T> {
+  readonly #reading: ReadingSpan;
 
+  /** `stats` counts all runs; the span says what has come since it began. */
   constructor(plan: Plan<T>, tracer: Tracer, stats: () => StageStats[]) {
-    this.#iterator = plan.iterate();
-    this.#tracer = tracer;
-    this.#stats = stats;
+    super(plan.iterate());
+    this.#reading = new ReadingSpan(tracer, () => describe(stats));
   }
 
-  next(): IteratorResult<T> | PromiseLike<IteratorResult<T>> {
-    return this.pull();
+  protected override read(): Pulled<T> {
+    return this.#reading.pull(
+      () => super.read(),
+      ({ done }) => done === true,
+    );
   }
 
-  pull(): IteratorResult<T> | PromiseLike<IteratorResult<T>> {
-    const within = this.#context ??= this.#begin();
-    let result;
-    try {
-      result = context.with(within, () => this.#iterator.pull());
-    } catch (error) {
-      this.#end({ error });
-      throw error;
-    }
-    if (isThenable(result)) {
-      result.then(
-        ({ done }) => {
-          if (done) this.#end();
-        },
-        (error) => this.#end({ error }),
-      );
-    } else if (result.done) this.#end();
-    return result;
+  protected override close(reason: unknown): Promise<void> {
+    return this.#reading.close(() => super.close(reason));
   }
+}
 
-  return(reason?: unknown): unknown {
-    const closed = this.#context === undefined
-      ? this.#iterator.return?.(reason)
-      : context.with(this.#context, () => this.#iterator.return?.(reason));
-    if (isThenable(closed)) {
-      closed.then(() => this.#end(), (error) => this.#end({ error }));
-    } else this.#end();
-    return closed;
-  }
-
-  #begin(): Context {
-    this.#before = this.#stats();
-    this.#span = this.#tracer.startSpan("stream.pipeline", {
-      attributes: { "async_core.pipeline.stages": this.#before.length },
-    });
-    return trace.setSpan(context.active(), this.#span);
-  }
-
-  #end(failure?: { error: unknown }): void {
-    const span = this.#span;
-    if (span === undefined) return;
-    this.#span = undefined;
-    this.#stats().forEach((stage, index) => {
-      const before = this.#before[index];
-      span.addEvent("stage", {
-        "async_core.stage.name": stage.name,
-        "async_core.stage.in": stage.in - (before?.in ?? 0),
-        "async_core.stage.out": stage.out - (before?.out ?? 0),
-        "async_core.stage.errors": stage.errors - (before?.errors ?? 0),
-        "async_core.stage.time_ms": stage.time - (before?.time ?? 0),
-      });
-    });
-    if (failure !== undefined) recordError(span, failure.error);
-    span.end();
-  }
+function describe(stats: () => StageStats[]): ReadingDescription {
+  const before = stats();
+  return {
+    name: "stream.pipeline",
+    attributes: { "async_core.pipeline.stages": before.length },
+    finish: (span) =>
+      stats().forEach((stage, index) => {
+        const was = before[index];
+        span.addEvent("stage", {
+          "async_core.stage.name": stage.name,
+          "async_core.stage.in": stage.in - (was?.in ?? 0),
+          "async_core.stage.out": stage.out - (was?.out ?? 0),
+          "async_core.stage.errors": stage.errors - (was?.errors ?? 0),
+          "async_core.stage.time_ms": stage.time - (was?.time ?? 0),
+        });
+      }),
+  };
 }

@@ -6,6 +6,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AsyncRunner, AsyncStream } from "../../../mod.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
+import { captureReports, settle } from "../support/probe.ts";
 
 /** An element, then one that fails with `error` when `signal` aborts. */
 async function* failing(signal: AbortSignal, error: unknown) {
@@ -51,4 +52,31 @@ for (const isNews of [false, true]) {
       assertEquals(reported, isNews ? [error] : []);
     },
   );
+}
+
+const operators: Record<
+  string,
+  (stream: AsyncStream<number>) => AsyncStream<number>
+> = {
+  finally: (stream) => stream.finally(() => {}),
+  catch: (stream) => stream.catch(() => []),
+  retry: (stream) => stream.retry(),
+  timeout: (stream) => stream.timeout(60_000),
+  buffer: (stream) => stream.buffer(2),
+};
+for (const [name, operate] of Object.entries(operators)) {
+  Deno.test(`AsyncStream.${name}() reports a function before it that fails after the stream was left`, async () => {
+    using reports = captureReports();
+    const call = Promise.withResolvers<number>();
+    const stream = AsyncStream.from(() => [1]).map(() => call.promise);
+    const iterator = operate(stream)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await settle();
+    const returned = iterator.return?.();
+    await settle();
+    call.reject("late");
+    await returned;
+    assertEquals((await first).done, true);
+    assertEquals(reports.errors, ["late"]);
+  });
 }
