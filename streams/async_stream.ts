@@ -1,22 +1,10 @@
 /**
- * AsyncStream: the face of everything in this folder. Each method is described here and done in
- * the file of its family.
+ * AsyncStream: the face of everything in this folder. Each method is described here, and checked
+ * and done in the file of its family.
  *
  * @module
  */
-import { isThenable } from "../_internal/thenable.ts";
-import {
-  boolean,
-  checkSignal,
-  duration,
-  finiteDuration,
-  functionNamed,
-  integer,
-  integerOrInfinity,
-  object,
-  oneOf,
-  show,
-} from "../_internal/validate.ts";
+import { checkSignal, functionNamed, show } from "../_internal/validate.ts";
 import type {
   BatchSource,
   Mapper,
@@ -24,11 +12,18 @@ import type {
   Predicate,
   PullableIterator,
 } from "./engine/engine.ts";
+import { PLAN, Plan, type ReadingOperator } from "./engine/plan.ts";
+import {
+  BatchOrigin,
+  IteratorOrigin,
+  range,
+  SourceOrigin,
+  type StreamSource,
+} from "./engine/source.ts";
 import {
   type EventEmitterLike,
   type EventOptions,
   fromEvents,
-  type StreamOverflow,
 } from "./from_events.ts";
 import { buffer } from "./operators/buffer.ts";
 import {
@@ -56,10 +51,13 @@ import {
 import {
   batch,
   batchBytes,
-  bytesOf as sizeOf,
-  type PartialBatch,
+  type BatchBytesOptions,
+  takeBatch,
+  type TimedBatchOptions,
   window,
+  type WindowOptions,
 } from "./operators/group.ts";
+import { groupBy, type GroupOptions, partition } from "./operators/group_by.ts";
 import { drop, dropWhile, take, takeWhile } from "./operators/limit.ts";
 import {
   finalize,
@@ -68,16 +66,11 @@ import {
   type RetryOptions,
   timeout,
 } from "./operators/recover.ts";
-import { groupBy, type GroupOptions, partition } from "./operators/group_by.ts";
-import {
-  broadcast,
-  type SharedOverflow,
-  type ShareOptions,
-  tee,
-} from "./operators/tee.ts";
+import { broadcast, type ShareOptions, tee } from "./operators/tee.ts";
 import {
   debounce,
   delay,
+  type DelayOptions,
   interval,
   sample,
   throttle,
@@ -90,63 +83,9 @@ import {
   through,
   type TransformPair,
 } from "./operators/web.ts";
-import {
-  checkConcurrency,
-  countNamed,
-  numberNamed,
-  optionalFunction,
-  takeBuffer,
-} from "./options.ts";
-import { PLAN, Plan } from "./engine/plan.ts";
-import {
-  BatchOrigin,
-  IteratorOrigin,
-  SourceOrigin,
-  type StreamSource,
-} from "./engine/source.ts";
 import * as terminals from "./terminals.ts";
 import type { TerminalOptions } from "./terminals.ts";
 import { type ReadableOptions, toReadable } from "./to_readable.ts";
-
-/** When a batch is full, and what becomes of one that is not. */
-export interface BatchOptions {
-  /** Passes on a batch that is not full when a failure ends the stream, or drops it. @default {"deliver"} */
-  onError?: PartialBatch | undefined;
-}
-
-/** When a batch leaves. */
-export interface TimedBatchOptions extends BatchOptions {
-  /** Milliseconds after its first value at which a batch leaves though it is not full. @default {Infinity} */
-  timeout?: number | undefined;
-}
-
-/** How `batchBytes` measures. */
-export interface BatchBytesOptions<T> extends BatchOptions {
-  /** The size of a chunk. @default {byteLength, or the UTF-8 length of a string} */
-  bytesOf?: ((value: T) => number | PromiseLike<number>) | undefined;
-}
-
-/** How far `delay` reads ahead. */
-export interface DelayOptions {
-  /** Most values that may be under way at a time. @default {1024} */
-  buffer?: number | undefined;
-}
-
-/** What `window` does at the end. */
-export interface WindowOptions {
-  /** Whether the windows at the end that are shorter than `size` are passed on. @default {false} */
-  partial?: boolean | undefined;
-}
-
-const PARTIAL: readonly PartialBatch[] = ["deliver", "drop"];
-const DROPPING: readonly StreamOverflow[] = [
-  "drop-oldest",
-  "drop-newest",
-  "error",
-];
-const SHARING: readonly SharedOverflow[] = ["wait", ...DROPPING];
-const SHARED = { buffer: 16, overflow: "wait" } as const;
-const GROUPED = { buffer: 64, overflow: "error" } as const;
 
 /**
  * A sequence of elements over time: lazy, pulled by its consumer, composable.
@@ -274,12 +213,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     end: number = Infinity,
     step = 1,
   ): AsyncStream<number> {
-    numberNamed("start", start);
-    numberNamed("end", end, true);
-    if (numberNamed("step", step) === 0) {
-      throw new RangeError("step must not be 0, got 0");
-    }
-    return new AsyncStream<number>(() => rangeIterator(start, end, step));
+    return new AsyncStream<number>(range(start, end, step));
   }
 
   /**
@@ -295,8 +229,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   static interval(period: number): AsyncStream<number> {
-    finiteDuration("period", period);
-    return ofIterator(() => interval(period), true);
+    return ofIterator(interval(period), true);
   }
 
   /**
@@ -322,23 +255,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     type: string,
     options: EventOptions = {},
   ): AsyncStream<E> {
-    const { buffer, overflow } = takeBuffer(
-      options,
-      { buffer: 1024, overflow: "error" },
-      DROPPING,
-    );
-    if (typeof type !== "string") {
-      throw new TypeError(`type must be a string, got ${show(type)}`);
-    }
-    if (!(target instanceof EventTarget)) {
-      object("target", target, "an EventTarget or ");
-      functionNamed("target.on", target.on);
-      functionNamed("target.off", target.off);
-    }
-    return ofIterator(
-      () => fromEvents<E>(target, type, buffer, overflow),
-      true,
-    );
+    return ofIterator(fromEvents<E>(target, type, options), true);
   }
 
   // Operators on single elements
@@ -368,11 +285,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   map<U>(fn: Mapper<T, U>, options?: ConcurrencyOptions): AsyncStream<U> {
-    functionNamed("fn", fn);
-    checkConcurrency(options);
-    return isConcurrent(options)
-      ? this.#over((plan) => concurrentMap(plan, fn, options ?? {}), options)
-      : this.#then(map(fn), options, fn);
+    const stream = isConcurrent(options)
+      ? this.#over(concurrentMap(fn, options))
+      : this.#then(map(fn), fn);
+    return stream.#until(options);
   }
 
   /**
@@ -404,9 +320,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options?: ConcurrencyOptions,
   ): AsyncStream<T> {
+    if (!isConcurrent(options)) {
+      return this.#then(filter(predicate)).#until(options);
+    }
     functionNamed("predicate", predicate);
-    checkConcurrency(options);
-    if (!isConcurrent(options)) return this.#then(filter(predicate), options);
     return this
       .map(async (value, index) => ({
         value,
@@ -440,13 +357,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     fn: Mapper<T, StreamSource<U>>,
     options?: ConcurrencyOptions,
   ): AsyncStream<U> {
-    functionNamed("fn", fn);
-    checkConcurrency(options);
     return isConcurrent(options)
-      ? this.map(fn, options).#then(
-        flatMap<StreamSource<U>, U>((inner) => inner),
-      )
-      : this.#then(flatMap(fn), options);
+      ? this.map(fn, options).flatMap((inner) => inner)
+      : this.#then(flatMap(fn)).#until(options);
   }
 
   /**
@@ -476,7 +389,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   tap(fn: Mapper<T, unknown>): AsyncStream<T> {
-    return this.#then(tap(functionNamed("fn", fn)));
+    return this.#then(tap(fn));
   }
 
   /**
@@ -507,13 +420,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     fn: (accumulator: U, value: T, index: number) => U | PromiseLike<U>,
     ...seed: [] | [U]
   ): AsyncStream<U> {
-    functionNamed("fn", fn);
-    return this.#then(scan(
-      fn,
-      seed.length === 0 ? undefined : {
-        value: seed[0],
-      },
-    ));
+    return this.#then(
+      scan(fn, seed.length === 0 ? undefined : { value: seed[0] }),
+    );
   }
 
   /**
@@ -527,7 +436,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   enumerate(start = 0): AsyncStream<[number, T]> {
-    return this.#then(enumerate<T>(numberNamed("start", start)));
+    return this.#then(enumerate<T>(start));
   }
 
   /**
@@ -555,7 +464,6 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   distinct(key?: Mapper<T, unknown>): AsyncStream<T> {
-    optionalFunction("key", key);
     return this.#then(distinct(key));
   }
 
@@ -570,7 +478,6 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   distinctUntilChanged(key?: Mapper<T, unknown>): AsyncStream<T> {
-    optionalFunction("key", key);
     return this.#then(distinctUntilChanged(key));
   }
 
@@ -589,7 +496,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   take(limit: number): AsyncStream<T> {
-    return this.#then(take<T>(countNamed("limit", limit)));
+    return this.#then(take<T>(limit));
   }
 
   /**
@@ -603,7 +510,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   takeWhile(predicate: Predicate<T>): AsyncStream<T> {
-    return this.#then(takeWhile(functionNamed("predicate", predicate)));
+    return this.#then(takeWhile(predicate));
   }
 
   /**
@@ -618,7 +525,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   drop(count: number): AsyncStream<T> {
-    return this.#then(drop<T>(countNamed("count", count)));
+    return this.#then(drop<T>(count));
   }
 
   /**
@@ -632,7 +539,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   dropWhile(predicate: Predicate<T>): AsyncStream<T> {
-    return this.#then(dropWhile(functionNamed("predicate", predicate)));
+    return this.#then(dropWhile(predicate));
   }
 
   // Operators that put elements together
@@ -657,14 +564,10 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   batch(size: number, options: TimedBatchOptions = {}): AsyncStream<T[]> {
-    integer("size", size, 1);
-    object("options", options);
-    const { timeout = Infinity, onError = "deliver" } = options;
-    duration("timeout", timeout);
-    oneOf("onError", onError, PARTIAL);
+    const { timeout, onError } = takeBatch(size, options);
     return timeout === Infinity
       ? this.#then(batch<T>(size, onError))
-      : this.#over((plan) => timedBatch(plan, size, timeout, onError));
+      : this.#over(timedBatch<T>(size, timeout, onError));
   }
 
   /**
@@ -684,12 +587,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     limit: number,
     options: BatchBytesOptions<T> = {},
   ): AsyncStream<T[]> {
-    integer("limit", limit, 1);
-    object("options", options);
-    const { bytesOf = sizeOf, onError = "deliver" } = options;
-    functionNamed("bytesOf", bytesOf);
-    oneOf("onError", onError, PARTIAL);
-    return this.#then(batchBytes<T>(limit, bytesOf, onError));
+    return this.#then(batchBytes<T>(limit, options));
   }
 
   /**
@@ -716,12 +614,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     step = 1,
     options: WindowOptions = {},
   ): AsyncStream<T[]> {
-    integer("size", size, 1);
-    integer("step", step, 1);
-    object("options", options);
-    const { partial = false } = options;
-    boolean("partial", partial);
-    return this.#then(window<T>(size, step, partial));
+    return this.#then(window<T>(size, step, options));
   }
 
   /**
@@ -742,8 +635,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   windowTime(period: number): AsyncStream<T[]> {
-    finiteDuration("period", period);
-    return this.#over((plan) => windowTime(plan, period));
+    return this.#over(windowTime<T>(period));
   }
 
   // Operators over several sources
@@ -858,9 +750,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   ): N extends 2 ? [AsyncStream<T>, AsyncStream<T>]
     : N extends 3 ? [AsyncStream<T>, AsyncStream<T>, AsyncStream<T>]
     : AsyncStream<T>[] {
-    integer("count", count, 1);
-    const { buffer, overflow } = takeBuffer(options, SHARED, SHARING);
-    return tee(this[PLAN], count, buffer, overflow)
+    return tee(this[PLAN], count, options)
       .map((open) => ofIterator(open, false)) as ReturnType<
         typeof this.tee<N>
       >;
@@ -882,11 +772,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   broadcast(options: ShareOptions = {}): AsyncStream<T> {
-    const { buffer, overflow } = takeBuffer(options, SHARED, SHARING);
-    return ofIterator(
-      broadcast(this[PLAN], buffer, overflow),
-      this[PLAN].origin.isRepeatable,
-    );
+    const plan = this[PLAN];
+    return ofIterator(broadcast(plan, options), plan.origin.isRepeatable);
   }
 
   /**
@@ -914,10 +801,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     keyOf: Mapper<T, K>,
     options: GroupOptions = {},
   ): AsyncStream<[K, AsyncStream<T>]> {
-    functionNamed("keyOf", keyOf);
-    const { buffer, overflow } = takeBuffer(options, GROUPED, DROPPING);
-    return this.#keyed(keyOf).#over((plan) =>
-      groupBy(plan, buffer, overflow, (open) => ofIterator(open, false))
+    return this.#over(
+      groupBy(keyOf, options, (open) => ofIterator(open, false)),
     );
   }
 
@@ -937,17 +822,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options: GroupOptions = {},
   ): [AsyncStream<T>, AsyncStream<T>] {
-    functionNamed("predicate", predicate);
-    const { buffer, overflow } = takeBuffer(options, GROUPED, DROPPING);
-    const passes: Mapper<T, boolean> = (value, index) => {
-      const passes = predicate(value, index);
-      return isThenable(passes) ? passes.then(Boolean) : Boolean(passes);
-    };
-    const [passing, failing] = partition(
-      this.#keyed(passes)[PLAN],
-      buffer,
-      overflow,
-    );
+    const [passing, failing] = partition(this[PLAN], predicate, options);
     return [ofIterator(passing, false), ofIterator(failing, false)];
   }
 
@@ -965,8 +840,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   buffer(size: number): AsyncStream<T> {
-    integer("size", size, 1);
-    return this.#over((plan) => buffer(plan, size));
+    return this.#over(buffer<T>(size));
   }
 
   /**
@@ -985,8 +859,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   debounce(silence: number): AsyncStream<T> {
-    duration("silence", silence);
-    return this.#over((plan) => debounce(plan, silence));
+    return this.#over(debounce<T>(silence));
   }
 
   /**
@@ -1005,7 +878,6 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   throttle(period: number): AsyncStream<T> {
-    duration("period", period);
     return this.#then(throttle<T>(period));
   }
 
@@ -1027,8 +899,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   sample(period: number): AsyncStream<T> {
-    finiteDuration("period", period);
-    return this.#over((plan) => sample(plan, period));
+    return this.#over(sample<T>(period));
   }
 
   /**
@@ -1053,13 +924,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   delay(period: number, options: DelayOptions = {}): AsyncStream<T> {
-    duration("period", period);
-    object("options", options);
-    const { buffer = 1024 } = options;
-    integerOrInfinity("buffer", buffer, 1);
-    return period === 0
-      ? this
-      : this.#over((plan) => delay(plan, period, buffer));
+    const operator = delay<T>(period, options);
+    return period === 0 ? this : this.#over(operator);
   }
 
   // Operators on failures and ends
@@ -1078,8 +944,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   timeout(limit: number): AsyncStream<T> {
-    duration("limit", limit);
-    return this.#over((plan) => timeout(plan, limit));
+    return this.#over(timeout<T>(limit));
   }
 
   /**
@@ -1103,22 +968,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   retry(options: RetryOptions = {}): AsyncStream<T> {
-    object("options", options);
-    const { maxRetries, delay, retryOn } = options;
-    if (maxRetries !== undefined) {
-      integerOrInfinity("maxRetries", maxRetries, 0);
-    }
-    if (delay !== undefined && typeof delay !== "function") {
-      duration("delay", delay);
-    }
-    optionalFunction("retryOn", retryOn);
-    if (!this[PLAN].origin.isRepeatable) {
-      throw new TypeError(
-        "retry() needs a stream that can be read again, and this one's source can be read once. " +
-          "Make it from a function that returns a new source each time: AsyncStream.from(() => …).",
-      );
-    }
-    return this.#over((plan) => retry(plan, options));
+    return this.#over(retry<T>(this[PLAN].origin, options));
   }
 
   /**
@@ -1139,8 +989,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   catch<U>(
     fn: (error: unknown) => StreamSource<U> | PromiseLike<StreamSource<U>>,
   ): AsyncStream<T | U> {
-    functionNamed("fn", fn);
-    return this.#over((plan) => recover(plan, fn));
+    return this.#over(recover<T, U>(fn));
   }
 
   /**
@@ -1155,8 +1004,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   finally(fn: () => unknown): AsyncStream<T> {
-    functionNamed("fn", fn);
-    return this.#over((plan) => finalize(plan, fn));
+    return this.#over(finalize<T>(fn));
   }
 
   // Web Streams and stages
@@ -1267,11 +1115,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * await AsyncStream.of("a", "b").forEach((value, index) => console.log(index, value));
    * ```
    */
-  async forEach(
+  forEach(
     fn: Mapper<T, unknown>,
     options?: TerminalOptions,
   ): Promise<void> {
-    await terminals.forEach(this[PLAN], functionNamed("fn", fn), options);
+    return terminals.forEach(this[PLAN], fn, options);
   }
 
   /**
@@ -1295,13 +1143,13 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     initial: U,
     options?: TerminalOptions,
   ): Promise<U>;
-  async reduce<U>(
+  reduce<U>(
     fn: (accumulator: U, value: T, index: number) => U | PromiseLike<U>,
     ...rest: [initial?: U, options?: TerminalOptions]
   ): Promise<U> {
-    return await terminals.reduce(
+    return terminals.reduce(
       this[PLAN],
-      functionNamed("fn", fn),
+      fn,
       rest.length === 0 ? undefined : { value: rest[0] as U },
       rest[1],
     );
@@ -1373,15 +1221,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.range(0).find((n) => n * n > 50)); // 8
    * ```
    */
-  async find(
+  find(
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<T | undefined> {
-    return await terminals.find(
-      this[PLAN],
-      functionNamed("predicate", predicate),
-      options,
-    );
+    return terminals.find(this[PLAN], predicate, options);
   }
 
   /**
@@ -1394,15 +1238,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.range(0).some((n) => n > 2)); // true
    * ```
    */
-  async some(
+  some(
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<boolean> {
-    return await terminals.some(
-      this[PLAN],
-      functionNamed("predicate", predicate),
-      options,
-    );
+    return terminals.some(this[PLAN], predicate, options);
   }
 
   /**
@@ -1415,15 +1255,11 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.range(0).every((n) => n < 2)); // false
    * ```
    */
-  async every(
+  every(
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<boolean> {
-    return await terminals.every(
-      this[PLAN],
-      functionNamed("predicate", predicate),
-      options,
-    );
+    return terminals.every(this[PLAN], predicate, options);
   }
 
   /**
@@ -1445,14 +1281,12 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     valueOf: Mapper<T, V>,
     options?: TerminalOptions,
   ): Promise<Map<K, V>>;
-  async toMap<K, V>(
+  toMap<K, V>(
     keyOf: Mapper<T, K>,
     valueOf?: Mapper<T, V>,
     options?: TerminalOptions,
   ): Promise<Map<K, V>> {
-    functionNamed("keyOf", keyOf);
-    optionalFunction("valueOf", valueOf);
-    return await terminals.toMap(this[PLAN], keyOf, valueOf, options);
+    return terminals.toMap(this[PLAN], keyOf, valueOf, options);
   }
 
   /**
@@ -1479,11 +1313,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * console.log(await AsyncStream.of("a", "b").join("-")); // "a-b"
    * ```
    */
-  async join(separator = ",", options?: TerminalOptions): Promise<string> {
-    if (typeof separator !== "string") {
-      throw new TypeError(`separator must be a string, got ${show(separator)}`);
-    }
-    return await terminals.join(this[PLAN], separator, options);
+  join(separator = ",", options?: TerminalOptions): Promise<string> {
+    return terminals.join(this[PLAN], separator, options);
   }
 
   /**
@@ -1521,39 +1352,23 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     return this[PLAN].iterateForAnyone();
   }
 
-  /** One more fused operator. */
-  #then<U>(
-    operator: Operator<T, U>,
-    options?: { signal?: AbortSignal | undefined },
-    mapper?: Mapper<T, U>,
-  ): AsyncStream<U> {
-    const stream = ofPlan(this[PLAN].then(operator, mapper));
-    return options?.signal === undefined
-      ? stream
-      : stream.abortable(options.signal);
-  }
-
-  /** Each value with its key. */
-  #keyed<K>(keyOf: Mapper<T, K>): AsyncStream<[K, T]> {
-    return this.map((value, index): [K, T] | PromiseLike<[K, T]> => {
-      const key = keyOf(value, index);
-      return isThenable(key)
-        ? (key as PromiseLike<K>).then((key): [K, T] => [key, value])
-        : [key as K, value];
-    });
+  /** One more fused operator; `mapper` when that only maps. */
+  #then<U>(operator: Operator<T, U>, mapper?: Mapper<T, U>): AsyncStream<U> {
+    return ofPlan(this[PLAN].then(operator, mapper));
   }
 
   /** An operator that reads this stream by itself. */
-  #over<U>(
-    make: (plan: Plan<T>) => PullableIterator<U>,
-    options?: { signal?: AbortSignal | undefined },
-  ): AsyncStream<U> {
+  #over<U>(operator: ReadingOperator<T, U>): AsyncStream<U> {
     const plan = this[PLAN];
-    const { isRepeatable } = plan.origin;
-    const stream = ofIterator(() => make(plan), isRepeatable);
-    return options?.signal === undefined
-      ? stream
-      : stream.abortable(options.signal);
+    return ofIterator(() => operator(plan), plan.origin.isRepeatable);
+  }
+
+  /** This stream, which fails when the signal aborts, if one is given. */
+  #until(
+    options: { signal?: AbortSignal | undefined } | undefined,
+  ): AsyncStream<T> {
+    const signal = options?.signal;
+    return signal === undefined ? this : this.abortable(signal);
   }
 }
 
@@ -1568,26 +1383,4 @@ export function ofIterator<T>(
   isRepeatable: boolean,
 ): AsyncStream<T> {
   return ofPlan(Plan.of(new IteratorOrigin(open, isRepeatable)));
-}
-
-function rangeIterator(
-  start: number,
-  end: number,
-  step: number,
-): IterableIterator<number> {
-  // Counted and multiplied, not added up: no rounding error grows.
-  let index = 0;
-  return {
-    next(): IteratorResult<number> {
-      const value = start + step * index;
-      if (step > 0 ? value >= end : value <= end) {
-        return { done: true, value: undefined };
-      }
-      index++;
-      return { done: false, value };
-    },
-    [Symbol.iterator]() {
-      return this;
-    },
-  };
 }

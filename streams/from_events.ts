@@ -8,9 +8,8 @@ import type { PullableIterator } from "./engine/types.ts";
 import type { Wait } from "../_internal/iterators.ts";
 import { StreamOverflowError } from "./errors.ts";
 import { Relay, type RelaySource } from "./engine/relay.ts";
-
-/** What becomes of an element for which a buffer has no room. */
-export type StreamOverflow = "drop-oldest" | "drop-newest" | "error";
+import { DROPPING, type StreamOverflow, takeBuffer } from "./options.ts";
+import { functionNamed, object, show } from "../_internal/validate.ts";
 
 /** How events are kept until they are read. */
 export interface EventOptions {
@@ -85,8 +84,20 @@ class EventReader<E> implements RelaySource {
 export function fromEvents<E>(
   target: EventTarget | EventEmitterLike,
   type: string,
-  buffer: number,
-  overflow: StreamOverflow,
-): PullableIterator<E> {
-  return new EventReader<E>(target, type, buffer, overflow).relay;
+  options: EventOptions,
+): () => PullableIterator<E> {
+  const { buffer, overflow } = takeBuffer(
+    options,
+    { buffer: 1024, overflow: "error" },
+    DROPPING,
+  );
+  if (typeof type !== "string") {
+    throw new TypeError(`type must be a string, got ${show(type)}`);
+  }
+  if (!(target instanceof EventTarget)) {
+    object("target", target, "an EventTarget or ");
+    functionNamed("target.on", target.on);
+    functionNamed("target.off", target.off);
+  }
+  return () => new EventReader<E>(target, type, buffer, overflow).relay;
 }

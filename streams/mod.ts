@@ -22,30 +22,26 @@ export {
   type AsyncQueueOptions,
   type QueueWaitOptions,
 } from "./queue/async_queue.ts";
-export {
-  AsyncStream,
-  type BatchBytesOptions,
-  type BatchOptions,
-  type DelayOptions,
-  type TimedBatchOptions,
-  type WindowOptions,
-} from "./async_stream.ts";
+export { AsyncStream } from "./async_stream.ts";
 export type { BatchSource, Mapper, Predicate } from "./engine/engine.ts";
 export {
   QueueClosedError,
   StreamConsumedError,
   StreamOverflowError,
 } from "./errors.ts";
-export type {
-  EventEmitterLike,
-  EventOptions,
-  StreamOverflow,
-} from "./from_events.ts";
+export type { EventEmitterLike, EventOptions } from "./from_events.ts";
 export type { ConcurrencyOptions } from "./operators/concurrent.ts";
-export type { PartialBatch } from "./operators/group.ts";
+export type {
+  BatchBytesOptions,
+  BatchOptions,
+  PartialBatch,
+  TimedBatchOptions,
+  WindowOptions,
+} from "./operators/group.ts";
 export type { RetryOptions } from "./operators/recover.ts";
 export type { GroupOptions } from "./operators/group_by.ts";
 export type { SharedOverflow, ShareOptions } from "./operators/tee.ts";
+export type { DelayOptions } from "./operators/time.ts";
 export type { TransformPair } from "./operators/web.ts";
 export type {
   DeadLetter,
@@ -55,6 +51,7 @@ export type {
   StageStats,
 } from "./pipeline/pipeline_stage.ts";
 export type { StreamSource } from "./engine/source.ts";
+export type { StreamOverflow } from "./options.ts";
 export {
   asyncBatch,
   asyncFilter,

@@ -54,6 +54,16 @@ export function checkConcurrency(
   if (signal !== undefined) checkSignal("signal", signal);
 }
 
+/** What becomes of an element for which a buffer has no room. */
+export type StreamOverflow = "drop-oldest" | "drop-newest" | "error";
+
+/** Those policies. */
+export const DROPPING: readonly StreamOverflow[] = [
+  "drop-oldest",
+  "drop-newest",
+  "error",
+];
+
 /** Checks how elements that nobody reads yet are kept. */
 export function takeBuffer<Overflow extends string>(
   options: {

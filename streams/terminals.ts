@@ -5,9 +5,10 @@
  * @module
  */
 import { isThenable } from "../_internal/thenable.ts";
+import { functionNamed, show } from "../_internal/validate.ts";
 import type { Mapper, Predicate, Push, Run, Wait } from "./engine/engine.ts";
 import { later } from "./engine/later.ts";
-import { checkSignalOption } from "./options.ts";
+import { checkSignalOption, optionalFunction } from "./options.ts";
 import type { Plan } from "./engine/plan.ts";
 
 /** What every terminal takes. */
@@ -42,12 +43,13 @@ export async function collect<T>(
 }
 
 /** Calls fn with each element and waits for it. */
-export function forEach<T>(
+export async function forEach<T>(
   plan: Plan<T>,
   fn: Mapper<T, unknown>,
   options?: TerminalOptions,
 ): Promise<void> {
-  return consume(plan, () => {
+  functionNamed("fn", fn);
+  await consume(plan, () => {
     let index = 0;
     return (value) => {
       const result = fn(value, index++);
@@ -63,6 +65,7 @@ export async function reduce<T, U>(
   initial: { value: U } | undefined,
   options?: TerminalOptions,
 ): Promise<U> {
+  functionNamed("fn", fn);
   let hasAccumulator = initial !== undefined;
   let accumulator = initial?.value as U;
   await consume(plan, (run, level) => {
@@ -113,19 +116,21 @@ export function drain<T>(
   return consume(plan, () => () => undefined, options);
 }
 
-/** The first element that passes; `undefined` when none does. */
-export async function find<T>(
+/** The first element that passes, or does not, as `wanted` says. */
+async function search<T>(
   plan: Plan<T>,
   predicate: Predicate<T>,
-  options?: TerminalOptions,
-): Promise<T | undefined> {
-  let found: T | undefined;
+  wanted: boolean,
+  options: TerminalOptions | undefined,
+): Promise<{ value: T } | undefined> {
+  functionNamed("predicate", predicate);
+  let found: { value: T } | undefined;
   await consume(plan, (run, level) => {
     let index = 0;
     return (value) => {
       const decide = (passes: unknown): Wait => {
-        if (passes) {
-          found = value;
+        if (Boolean(passes) === wanted) {
+          found = { value };
           run.stop(level);
         }
         return undefined;
@@ -139,19 +144,31 @@ export async function find<T>(
   return found;
 }
 
+/** The first element that passes; `undefined` when none does. */
+export async function find<T>(
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options?: TerminalOptions,
+): Promise<T | undefined> {
+  return (await search(plan, predicate, true, options))?.value;
+}
+
 /** Whether an element passes. */
 export async function some<T>(
   plan: Plan<T>,
   predicate: Predicate<T>,
   options?: TerminalOptions,
 ): Promise<boolean> {
-  let result = false;
-  await find(plan, (value, index) => {
-    const decide = (passes: unknown) => result = Boolean(passes);
-    const passes = predicate(value, index);
-    return isThenable(passes) ? passes.then(decide) : decide(passes);
-  }, options);
-  return result;
+  return await search(plan, predicate, true, options) !== undefined;
+}
+
+/** Whether all elements pass. */
+export async function every<T>(
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options?: TerminalOptions,
+): Promise<boolean> {
+  return await search(plan, predicate, false, options) === undefined;
 }
 
 /** The last element; `undefined` when there is none. */
@@ -174,6 +191,8 @@ export async function toMap<T, K, V>(
   valueOf: Mapper<T, V> | undefined,
   options?: TerminalOptions,
 ): Promise<Map<K, V>> {
+  functionNamed("keyOf", keyOf);
+  optionalFunction("valueOf", valueOf);
   const entries = new Map<K, V>();
   await consume(plan, (run, level) => {
     let index = 0;
@@ -225,6 +244,9 @@ export async function join<T>(
   separator: string,
   options?: TerminalOptions,
 ): Promise<string> {
+  if (typeof separator !== "string") {
+    throw new TypeError(`separator must be a string, got ${show(separator)}`);
+  }
   let text = "";
   let isFirst = true;
   await consume(plan, () => (value) => {
@@ -234,16 +256,4 @@ export async function join<T>(
     return undefined;
   }, options);
   return text;
-}
-
-/** Whether all elements pass. */
-export async function every<T>(
-  plan: Plan<T>,
-  predicate: Predicate<T>,
-  options?: TerminalOptions,
-): Promise<boolean> {
-  return !await some(plan, (value, index) => {
-    const passes = predicate(value, index);
-    return isThenable(passes) ? passes.then((passes) => !passes) : !passes;
-  }, options);
 }

@@ -9,6 +9,7 @@ import {
   type Mapper,
   type Operator,
   type Origin,
+  type PullableIterator,
   type Push,
   Run,
   type Wait,
@@ -154,6 +155,9 @@ function mapAll(
     return (value) => mapFrom(0, value, index++);
   };
 }
+
+/** An operator that reads by itself: from what comes before it to an iterator of ours. */
+export type ReadingOperator<T, U> = (plan: Plan<T>) => PullableIterator<U>;
 
 /** The plan of `value` if it is an AsyncStream. */
 export function planOf<T>(value: unknown): Plan<T> | undefined {

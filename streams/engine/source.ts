@@ -21,6 +21,7 @@ import type {
   Wait,
 } from "./engine.ts";
 import { StreamConsumedError } from "../errors.ts";
+import { numberNamed } from "../options.ts";
 import { Plan, planOf } from "./plan.ts";
 import type { PullIterator } from "./pull_iterator.ts";
 
@@ -269,4 +270,40 @@ class ReaderIterator<T> implements AnyIterator<T> {
   release(): void {
     this.#reader.releaseLock();
   }
+}
+
+/** The numbers from `start` up to `end`, a new iterator at each call. */
+export function range(
+  start: number,
+  end: number,
+  step: number,
+): () => IterableIterator<number> {
+  numberNamed("start", start);
+  numberNamed("end", end, true);
+  if (numberNamed("step", step) === 0) {
+    throw new RangeError("step must not be 0, got 0");
+  }
+  return () => rangeIterator(start, end, step);
+}
+
+function rangeIterator(
+  start: number,
+  end: number,
+  step: number,
+): IterableIterator<number> {
+  // Counted and multiplied, not added up: no rounding error grows.
+  let index = 0;
+  return {
+    next(): IteratorResult<number> {
+      const value = start + step * index;
+      if (step > 0 ? value >= end : value <= end) {
+        return { done: true, value: undefined };
+      }
+      index++;
+      return { done: false, value };
+    },
+    [Symbol.iterator]() {
+      return this;
+    },
+  };
 }

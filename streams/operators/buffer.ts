@@ -3,36 +3,33 @@
  *
  * @module
  */
-import type { PullableIterator, Wait } from "../engine/engine.ts";
-import type { Plan } from "../engine/plan.ts";
-import { Relay, type RelaySource } from "../engine/relay.ts";
 import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
+import { integer } from "../../_internal/validate.ts";
+import type { Wait } from "../engine/engine.ts";
+import type { Plan, ReadingOperator } from "../engine/plan.ts";
+import { Relay, type RelaySource } from "../engine/relay.ts";
 
-/** Keeps up to `size` elements ready. */
-class Buffer<T> implements RelaySource, UpstreamReader<T> {
-  readonly relay = new Relay<T>(this);
-  readonly #upstream: Upstream<T>;
-  readonly #size: number;
+/** One source and one relay: reads on, at each pull and as elements are taken, while it `wants`. */
+export abstract class ReadAhead<T, U>
+  implements RelaySource, UpstreamReader<T> {
+  readonly relay: Relay<U> = new Relay<U>(this);
+  protected readonly upstream: Upstream<T>;
 
-  constructor(plan: Plan<T>, size: number) {
-    this.#upstream = new Upstream(plan.iterate(), this);
-    this.#size = size;
+  constructor(plan: Plan<T>) {
+    this.upstream = new Upstream(plan.iterate(), this);
   }
 
+  /** Whether there is room for one more. */
+  abstract wants(): boolean;
+  /** One element was read. */
+  abstract arrived(value: T): void;
+
   demand(): void {
-    this.#upstream.flow();
+    this.upstream.flow();
   }
 
   taken(): void {
-    this.#upstream.flow();
-  }
-
-  wants(): boolean {
-    return this.relay.size < this.#size;
-  }
-
-  arrived(value: T): void {
-    this.relay.push(value);
+    this.upstream.flow();
   }
 
   ended(): void {
@@ -44,11 +41,30 @@ class Buffer<T> implements RelaySource, UpstreamReader<T> {
   }
 
   close(reason: unknown): Wait {
-    return this.#upstream.close(reason);
+    return this.upstream.close(reason);
+  }
+}
+
+/** Keeps up to `size` elements ready. */
+class Buffer<T> extends ReadAhead<T, T> {
+  readonly #size: number;
+
+  constructor(plan: Plan<T>, size: number) {
+    super(plan);
+    this.#size = size;
+  }
+
+  override wants(): boolean {
+    return this.relay.size < this.#size;
+  }
+
+  override arrived(value: T): void {
+    this.relay.push(value);
   }
 }
 
 /** See AsyncStream.buffer. */
-export function buffer<T>(plan: Plan<T>, size: number): PullableIterator<T> {
-  return new Buffer(plan, size).relay;
+export function buffer<T>(size: number): ReadingOperator<T, T> {
+  integer("size", size, 1);
+  return (plan) => new Buffer(plan, size).relay;
 }

@@ -5,6 +5,7 @@
  */
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
+import { functionNamed } from "../../_internal/validate.ts";
 import type {
   Mapper,
   Operator,
@@ -160,6 +161,7 @@ async function discardAll(
 export function flatMap<T, U>(
   fn: Mapper<T, StreamSource<U>>,
 ): Operator<T, U> {
+  functionNamed("fn", fn);
   return (next, run, level) => {
     let index = 0;
     const enter = (source: StreamSource<U>): Wait => {

@@ -5,14 +5,16 @@
  */
 import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
+import { functionNamed } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type {
   SubmitOptions,
   TaskHandle,
   TaskRunner,
 } from "../../runner/types.ts";
-import type { Mapper, PullableIterator } from "../engine/engine.ts";
-import type { Plan } from "../engine/plan.ts";
+import type { Mapper } from "../engine/engine.ts";
+import type { ReadingOperator } from "../engine/plan.ts";
+import { checkConcurrency } from "../options.ts";
 
 /** How map, filter and flatMap call their function. Without any of these: one call at a time. */
 export interface ConcurrencyOptions {
@@ -35,37 +37,37 @@ export interface ConcurrencyOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Whether the options ask for more than one call after the other. */
+/** Whether the options, which are checked, ask for more than one call after the other. */
 export function isConcurrent(options: ConcurrencyOptions | undefined): boolean {
+  checkConcurrency(options);
   return options !== undefined &&
     ((options.concurrency ?? 1) !== 1 || options.runner !== undefined);
 }
 
-/** fn over a plan, `concurrency` calls at a time. */
+/** fn over a stream, `concurrency` calls at a time. */
 export function concurrentMap<T, U>(
-  plan: Plan<T>,
   fn: Mapper<T, U>,
-  options: ConcurrencyOptions,
-): PullableIterator<U> {
+  options: ConcurrencyOptions = {},
+): ReadingOperator<T, U> {
+  functionNamed("fn", fn);
   const { runner, priority, signal, ordered = true } = options;
   if (runner === undefined) {
-    return new ConcurrentMap(plan.iterate(), fn, {
-      concurrency: options.concurrency ?? 1,
-      ordered,
-    });
+    const { concurrency = 1 } = options;
+    return (plan) =>
+      new ConcurrentMap(plan.iterate(), fn, { concurrency, ordered });
   }
-  const queue = new QueuedCalls(runner, fn, {
-    priority,
-    signal,
-    // Without a name of its own a task is called by its id.
-    name: fn.name || undefined,
-  });
-  return new ConcurrentMap(plan.iterate(), queue.submit, {
-    concurrency: options.concurrency ?? 64,
-    ordered,
-    ready: () => runner.isFull ? runner.ready(signal) : undefined,
-    finished: () => queue.cancel(),
-  });
+  const { concurrency = 64 } = options;
+  // Without a name of its own a task is called by its id.
+  const submitted = { priority, signal, name: fn.name || undefined };
+  return (plan) => {
+    const queue = new QueuedCalls(runner, fn, submitted);
+    return new ConcurrentMap(plan.iterate(), queue.submit, {
+      concurrency,
+      ordered,
+      ready: () => runner.isFull ? runner.ready(signal) : undefined,
+      finished: () => queue.cancel(),
+    });
+  };
 }
 
 /**

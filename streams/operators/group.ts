@@ -4,12 +4,60 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import { wrong } from "../../_internal/validate.ts";
+import {
+  boolean,
+  duration,
+  functionNamed,
+  integer,
+  object,
+  oneOf,
+  wrong,
+} from "../../_internal/validate.ts";
 import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
 import { later } from "../engine/later.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";
+
+/** What becomes of a batch that is not full. */
+export interface BatchOptions {
+  /** Passes on a batch that is not full when a failure ends the stream, or drops it. @default {"deliver"} */
+  onError?: PartialBatch | undefined;
+}
+
+/** When a batch leaves. */
+export interface TimedBatchOptions extends BatchOptions {
+  /** Milliseconds after its first value at which a batch leaves though it is not full. @default {Infinity} */
+  timeout?: number | undefined;
+}
+
+/** How `batchBytes` measures. */
+export interface BatchBytesOptions<T> extends BatchOptions {
+  /** The size of a chunk. @default {byteLength, or the UTF-8 length of a string} */
+  bytesOf?: ((value: T) => number | PromiseLike<number>) | undefined;
+}
+
+/** What `window` does at the end. */
+export interface WindowOptions {
+  /** Whether the windows at the end that are shorter than `size` are passed on. @default {false} */
+  partial?: boolean | undefined;
+}
+
+/** Checks how a batch is made. */
+export function takeBatch(
+  size: number,
+  options: TimedBatchOptions,
+): { timeout: number; onError: PartialBatch } {
+  integer("size", size, 1);
+  object("options", options);
+  const { timeout = Infinity, onError = "deliver" } = options;
+  duration("timeout", timeout);
+  return { timeout, onError: partialNamed(onError) };
+}
+
+function partialNamed(onError: PartialBatch): PartialBatch {
+  return oneOf("onError", onError, ["deliver", "drop"]);
+}
 
 /**
  * Passes batches on, and remembers when the failure came from the far side: to that one nothing
@@ -65,9 +113,13 @@ export function batch<T>(
 /** Arrays of chunks that together have at most `limit` bytes, or of one chunk that has more. */
 export function batchBytes<T>(
   limit: number,
-  bytesOf: (value: T) => number | PromiseLike<number>,
-  partial: PartialBatch,
+  options: BatchBytesOptions<T>,
 ): Operator<T, T[]> {
+  integer("limit", limit, 1);
+  object("options", options);
+  const { bytesOf = sizeOf, onError = "deliver" } = options;
+  functionNamed("bytesOf", bytesOf);
+  const partial = partialNamed(onError);
   return (next, run, level) => {
     let items: T[] = [];
     let bytes = 0;
@@ -110,7 +162,7 @@ export function batchBytes<T>(
 }
 
 /** The bytes of a chunk: of a view or buffer, or of a string in UTF-8. */
-export function bytesOf(value: unknown): number {
+function sizeOf(value: unknown): number {
   if (typeof value === "string") {
     let bytes = value.length;
     for (let index = 0; index < value.length; index++) {
@@ -135,8 +187,13 @@ export function bytesOf(value: unknown): number {
 export function window<T>(
   size: number,
   step: number,
-  partial: boolean,
+  options: WindowOptions,
 ): Operator<T, T[]> {
+  integer("size", size, 1);
+  integer("step", step, 1);
+  object("options", options);
+  const { partial = false } = options;
+  boolean("partial", partial);
   return (next, run, level) => {
     let items: T[] = [];
     /** How many values to skip: the gap between two windows when step > size. */

@@ -3,11 +3,18 @@
  *
  * @module
  */
-import { show } from "../../_internal/validate.ts";
+import { isThenable } from "../../_internal/thenable.ts";
+import { functionNamed, show } from "../../_internal/validate.ts";
+import type {
+  Mapper,
+  Operator,
+  Predicate,
+  PullableIterator,
+} from "../engine/engine.ts";
+import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
-import type { PullableIterator } from "../engine/engine.ts";
-import type { StreamOverflow } from "../from_events.ts";
-import type { Plan } from "../engine/plan.ts";
+import { DROPPING, type StreamOverflow, takeBuffer } from "../options.ts";
+import { map } from "./element.ts";
 import { type Branch, Shared } from "./shared.ts";
 
 /** How groups (and parts) that nobody reads are kept. */
@@ -19,6 +26,20 @@ export interface GroupOptions {
    * that somebody reads makes the source wait instead. @default {"error"}
    */
   overflow?: StreamOverflow | undefined;
+}
+
+function takeGroup(options: GroupOptions) {
+  return takeBuffer(options, { buffer: 64, overflow: "error" }, DROPPING);
+}
+
+/** [key, value]. */
+function keyed<K, T>(keyOf: Mapper<T, K>): Operator<T, [K, T]> {
+  return map((value, index): [K, T] | PromiseLike<[K, T]> => {
+    const key = keyOf(value, index);
+    return isThenable(key)
+      ? (key as PromiseLike<K>).then((key): [K, T] => [key, value])
+      : [key as K, value];
+  });
 }
 
 // Invariant: a branch that somebody reads makes the source wait when it is full; one that nobody
@@ -102,21 +123,23 @@ class Groups<K, T, S> extends Routed<[K, T]> {
 
 /** See AsyncStream.groupBy. */
 export function groupBy<K, T, S>(
-  plan: Plan<[K, T]>,
-  buffer: number,
-  overflow: StreamOverflow,
+  keyOf: Mapper<T, K>,
+  options: GroupOptions,
   makeStream: (open: () => PullableIterator<T>) => S,
-): PullableIterator<[K, S]> {
-  return new Groups(plan, buffer, overflow, makeStream).outer;
+): ReadingOperator<T, [K, S]> {
+  functionNamed("keyOf", keyOf);
+  const { buffer, overflow } = takeGroup(options);
+  return (plan) =>
+    new Groups(plan.then(keyed(keyOf)), buffer, overflow, makeStream).outer;
 }
 
 /** Each element goes to one of two branches. */
-class Partition<T> extends Routed<[boolean, T]> {
+class Partition<T> extends Routed<[unknown, T]> {
   readonly passing: Branch<T>;
   readonly failing: Branch<T>;
 
   constructor(
-    plan: Plan<[boolean, T]>,
+    plan: Plan<[unknown, T]>,
     buffer: number,
     overflow: StreamOverflow,
   ) {
@@ -129,18 +152,24 @@ class Partition<T> extends Routed<[boolean, T]> {
     return this.branches.size > 0;
   }
 
-  override arrived([passes, value]: [boolean, T]): void {
+  override arrived([passes, value]: [unknown, T]): void {
     if (passes) this.route(value, this.passing, () => "The first part");
     else this.route(value, this.failing, () => "The second part");
   }
 }
 
-/** See AsyncStream.partition. */
+/** See AsyncStream.partition: a function for each part that opens it. */
 export function partition<T>(
-  plan: Plan<[boolean, T]>,
-  buffer: number,
-  overflow: StreamOverflow,
+  plan: Plan<T>,
+  predicate: Predicate<T>,
+  options: GroupOptions,
 ): [() => PullableIterator<T>, () => PullableIterator<T>] {
-  const { passing, failing } = new Partition(plan, buffer, overflow);
+  functionNamed("predicate", predicate);
+  const { buffer, overflow } = takeGroup(options);
+  const { passing, failing } = new Partition(
+    plan.then(keyed<unknown, T>(predicate)),
+    buffer,
+    overflow,
+  );
   return [() => passing.open(), () => failing.open()];
 }

@@ -4,13 +4,16 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
+import { functionNamed } from "../../_internal/validate.ts";
 import type { Operator, Predicate, Wait } from "../engine/engine.ts";
 import { later } from "../engine/later.ts";
+import { countNamed } from "../options.ts";
 
 /** The first `limit` values: after exactly so many the source is closed, with 0 it is not read. */
 export function take<T>(limit: number): Operator<T, T> {
+  const count = countNamed("limit", limit);
   return (next, run, level) => {
-    let left = limit;
+    let left = count;
     if (left === 0) run.stop(level);
     return (value) => {
       if (--left === 0) run.stop(level);
@@ -21,6 +24,7 @@ export function take<T>(limit: number): Operator<T, T> {
 
 /** The values before the first that does not pass. */
 export function takeWhile<T>(predicate: Predicate<T>): Operator<T, T> {
+  functionNamed("predicate", predicate);
   return (next, run, level) => {
     let index = 0;
     return (value) => {
@@ -39,8 +43,9 @@ export function takeWhile<T>(predicate: Predicate<T>): Operator<T, T> {
 
 /** The values after the first `count`. */
 export function drop<T>(count: number): Operator<T, T> {
+  const dropped = countNamed("count", count);
   return (next) => {
-    let left = count;
+    let left = dropped;
     return (value) => {
       if (left === 0) return next(value);
       left--;
@@ -51,6 +56,7 @@ export function drop<T>(count: number): Operator<T, T> {
 
 /** The values from the first that does not pass on. */
 export function dropWhile<T>(predicate: Predicate<T>): Operator<T, T> {
+  functionNamed("predicate", predicate);
   return (next, run, level) => {
     let index = 0;
     let isDropping = true;

@@ -9,13 +9,19 @@ import { report, timeoutError } from "../../_internal/errors.ts";
 import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { duration as durationNamed } from "../../_internal/validate.ts";
-import type { PullableIterator } from "../engine/engine.ts";
+import {
+  duration,
+  functionNamed,
+  integerOrInfinity,
+  object,
+} from "../../_internal/validate.ts";
+import type { Origin } from "../engine/engine.ts";
 import { StreamConsumedError } from "../errors.ts";
 import { Pace } from "../engine/pace.ts";
-import type { Plan } from "../engine/plan.ts";
+import type { ReadingOperator } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../engine/source.ts";
+import { optionalFunction } from "../options.ts";
 import { Timer } from "./timer.ts";
 import { closeNow } from "../../_internal/upstream.ts";
 import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
@@ -76,15 +82,17 @@ class Replacing<T> extends Wrapped<T> {
 
 /** See AsyncStream.catch. */
 export function recover<T, U>(
-  plan: Plan<T>,
   fn: (error: unknown) => StreamSource<U> | PromiseLike<StreamSource<U>>,
-): PullableIterator<T | U> {
-  let hasRecovered = false;
-  return new Replacing<T | U>(plan.iterate(), async (error) => {
-    if (hasRecovered) throw error;
-    hasRecovered = true;
-    return iterateSource<T | U>(await fn(error));
-  });
+): ReadingOperator<T, T | U> {
+  functionNamed("fn", fn);
+  return (plan) => {
+    let hasRecovered = false;
+    return new Replacing<T | U>(plan.iterate(), async (error) => {
+      if (hasRecovered) throw error;
+      hasRecovered = true;
+      return iterateSource<T | U>(await fn(error));
+    });
+  };
 }
 
 /** How `retry` tries again. */
@@ -102,33 +110,46 @@ export interface RetryOptions {
     | undefined;
 }
 
-/** See AsyncStream.retry. */
+/** See AsyncStream.retry. `origin` is that of the stream. */
 export function retry<T>(
-  plan: Plan<T>,
-  { maxRetries = 3, delay = 0, retryOn }: RetryOptions,
-): PullableIterator<T> {
-  let attempt = 0;
-  let previous: unknown;
-  const pace = new Pace();
-  return new Replacing(plan.iterate(), async (error, signal) => {
-    if (attempt > 0 && error instanceof StreamConsumedError) {
-      // Something in the stream can be read once only: what it failed with first is the news.
-      error.cause ??= previous;
-      throw error;
-    }
-    attempt++;
-    previous = error;
-    if (
-      attempt > maxRetries || await retryOn?.(error, attempt) === false
-    ) throw error;
-    const pause = typeof delay === "number"
-      ? delay
-      : durationNamed("delay", await delay(attempt, error));
-    if (pause > 0) await sleep(pause, signal);
-    // Attempts that fail at once, without a pause, must not keep the event loop.
-    else await pace.look(1);
-    return plan.iterate();
-  });
+  origin: Origin<unknown>,
+  options: RetryOptions,
+): ReadingOperator<T, T> {
+  object("options", options);
+  const { maxRetries = 3, delay = 0, retryOn } = options;
+  integerOrInfinity("maxRetries", maxRetries, 0);
+  if (typeof delay !== "function") duration("delay", delay);
+  optionalFunction("retryOn", retryOn);
+  if (!origin.isRepeatable) {
+    throw new TypeError(
+      "retry() needs a stream that can be read again, and this one's source can be read once. " +
+        "Make it from a function that returns a new source each time: AsyncStream.from(() => …).",
+    );
+  }
+  return (plan) => {
+    let attempt = 0;
+    let previous: unknown;
+    const pace = new Pace();
+    return new Replacing(plan.iterate(), async (error, signal) => {
+      if (attempt > 0 && error instanceof StreamConsumedError) {
+        // Something in the stream can be read once only: what it failed with first is the news.
+        error.cause ??= previous;
+        throw error;
+      }
+      attempt++;
+      previous = error;
+      if (
+        attempt > maxRetries || await retryOn?.(error, attempt) === false
+      ) throw error;
+      const pause = typeof delay === "number"
+        ? delay
+        : duration("delay", await delay(attempt, error));
+      if (pause > 0) await sleep(pause, signal);
+      // Attempts that fail at once, without a pause, must not keep the event loop.
+      else await pace.look(1);
+      return plan.iterate();
+    });
+  };
 }
 
 /** Calls fn once, after the end, the failure or the closing of the stream. */
@@ -176,11 +197,9 @@ class Finalizing<T> extends Wrapped<T> {
 }
 
 /** See AsyncStream.finally. */
-export function finalize<T>(
-  plan: Plan<T>,
-  fn: () => unknown,
-): PullableIterator<T> {
-  return new Finalizing(plan.iterate(), fn);
+export function finalize<T>(fn: () => unknown): ReadingOperator<T, T> {
+  functionNamed("fn", fn);
+  return (plan) => new Finalizing(plan.iterate(), fn);
 }
 
 // Invariant: the timer is set exactly while a read is pending. When it rings, the run that is read
@@ -233,9 +252,7 @@ class Timing<T> extends Wrapped<T> {
 }
 
 /** See AsyncStream.timeout. */
-export function timeout<T>(
-  plan: Plan<T>,
-  duration: number,
-): PullableIterator<T> {
-  return new Timing(plan.iterate(), duration);
+export function timeout<T>(limit: number): ReadingOperator<T, T> {
+  duration("limit", limit);
+  return (plan) => new Timing(plan.iterate(), limit);
 }

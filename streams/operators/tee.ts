@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { StreamOverflowError } from "../errors.ts";
+import { integer } from "../../_internal/validate.ts";
 import type { PullableIterator } from "../engine/engine.ts";
-import type { StreamOverflow } from "../from_events.ts";
 import type { Plan } from "../engine/plan.ts";
+import { StreamOverflowError } from "../errors.ts";
+import { DROPPING, type StreamOverflow, takeBuffer } from "../options.ts";
 import { type Branch, Shared } from "./shared.ts";
 
 /** What becomes of an element for which the buffer of one reader has no room. */
@@ -63,13 +64,22 @@ class Tee<T> extends Shared<T> {
   }
 }
 
+function takeShare(options: ShareOptions) {
+  return takeBuffer<SharedOverflow>(
+    options,
+    { buffer: 16, overflow: "wait" },
+    ["wait", ...DROPPING],
+  );
+}
+
 /** See AsyncStream.tee: so many functions that each open one branch. */
 export function tee<T>(
   plan: Plan<T>,
   count: number,
-  buffer: number,
-  overflow: SharedOverflow,
+  options: ShareOptions,
 ): (() => PullableIterator<T>)[] {
+  integer("count", count, 1);
+  const { buffer, overflow } = takeShare(options);
   const shared = new Tee(plan, buffer, overflow);
   return Array.from({ length: count }, () => {
     const branch = shared.add();
@@ -80,9 +90,9 @@ export function tee<T>(
 /** See AsyncStream.broadcast: a function that opens a branch of what is being read now. */
 export function broadcast<T>(
   plan: Plan<T>,
-  buffer: number,
-  overflow: SharedOverflow,
+  options: ShareOptions,
 ): () => PullableIterator<T> {
+  const { buffer, overflow } = takeShare(options);
   let shared: Tee<T> | undefined;
   return () => {
     if (shared === undefined || shared.isOver) {

@@ -7,53 +7,42 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
+import {
+  duration,
+  finiteDuration,
+  integerOrInfinity,
+  object,
+} from "../../_internal/validate.ts";
 import type { Operator, PullableIterator, Wait } from "../engine/engine.ts";
-import type { Plan } from "../engine/plan.ts";
+import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { Relay, type RelaySource } from "../engine/relay.ts";
-import { Timer } from "./timer.ts";
-import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
+import { ReadAhead } from "./buffer.ts";
 import type { PartialBatch } from "./group.ts";
+import { Timer } from "./timer.ts";
 
 /** What the operators below have in common: one source, one relay, one timer. */
-abstract class Timed<T, U> implements RelaySource, UpstreamReader<T> {
-  readonly relay: Relay<U>;
-  protected readonly upstream: Upstream<T>;
-  protected readonly timer: Timer;
-
-  constructor(plan: Plan<T>) {
-    this.relay = new Relay<U>(this);
-    this.upstream = new Upstream(plan.iterate(), this);
-    this.timer = new Timer(() => this.ring());
-  }
+abstract class Timed<T, U> extends ReadAhead<T, U> {
+  protected readonly timer: Timer = new Timer(() => this.ring());
 
   protected abstract ring(): void;
-  abstract arrived(value: T): void;
 
-  demand(): void {
-    this.upstream.flow();
-  }
-
-  taken(): void {
-    this.upstream.flow();
-  }
-
-  wants(): boolean {
+  override wants(): boolean {
     return this.relay.size === 0;
   }
 
-  ended(): void {
+  override ended(): void {
     this.timer.clear();
-    this.relay.end();
+    super.ended();
   }
 
-  failed(error: unknown): void {
+  override failed(error: unknown): void {
     this.timer.clear();
-    this.relay.fail(error);
+    super.failed(error);
   }
 
-  close(reason: unknown): Wait {
+  override close(reason: unknown): Wait {
     this.timer.clear();
-    return this.upstream.close(reason);
+    return super.close(reason);
   }
 }
 
@@ -126,48 +115,52 @@ class TimedBatch<T> extends Timed<T, T[]> {
 
 /** See AsyncStream.batch with a timeout. */
 export function timedBatch<T>(
-  plan: Plan<T>,
   size: number,
   timeout: number,
   partial: PartialBatch,
-): PullableIterator<T[]> {
-  return new TimedBatch(plan, size, timeout, partial).relay;
+): ReadingOperator<T, T[]> {
+  return (plan) => new TimedBatch(plan, size, timeout, partial).relay;
 }
 
-/** The first multiple of `period` after `start` that lies after `time`. */
-function nextTick(start: number, period: number, time: number): number {
-  return start + (Math.floor((time - start) / period) + 1) * period;
-}
-
-/** What gives something out at the ticks of a period, counted from the first read on. */
-abstract class Ticking<T, U> extends Timed<T, U> {
+/** The ticks of a period, counted from the first `begin` on. */
+class Ticks {
   readonly #period: number;
   #start = -1;
 
-  constructor(plan: Plan<T>, period: number) {
-    super(plan);
+  constructor(period: number) {
     this.#period = period;
   }
 
-  override demand(): void {
+  begin(): void {
     if (this.#start < 0) this.#start = now();
-    super.demand();
   }
 
-  /** Rings at the next tick: there is something to give out. */
-  protected awaitTick(): void {
-    if (this.timer.isSet) return;
-    this.timer.set(nextTick(this.#start, this.#period, now()));
+  /** Lets `timer` ring at the next tick. */
+  awaitWith(timer: Timer): void {
+    if (timer.isSet) return;
+    const ticked = Math.floor((now() - this.#start) / this.#period);
+    timer.set(this.#start + (ticked + 1) * this.#period);
   }
 }
 
 /** Windows of time side by side. */
-class TimeWindow<T> extends Ticking<T, T[]> {
+class TimeWindow<T> extends Timed<T, T[]> {
+  readonly #ticks: Ticks;
   #items: T[] = [];
+
+  constructor(plan: Plan<T>, period: number) {
+    super(plan);
+    this.#ticks = new Ticks(period);
+  }
+
+  override demand(): void {
+    this.#ticks.begin();
+    super.demand();
+  }
 
   override arrived(value: T): void {
     this.#items.push(value);
-    this.awaitTick();
+    this.#ticks.awaitWith(this.timer);
   }
 
   override ended(): void {
@@ -188,25 +181,40 @@ class TimeWindow<T> extends Ticking<T, T[]> {
 }
 
 /** See AsyncStream.windowTime. */
-export function windowTime<T>(
-  plan: Plan<T>,
-  period: number,
-): PullableIterator<T[]> {
-  return new TimeWindow(plan, period).relay;
+export function windowTime<T>(period: number): ReadingOperator<T, T[]> {
+  finiteDuration("period", period);
+  return (plan) => new TimeWindow(plan, period).relay;
+}
+
+/** The latest value, when the timer rings. */
+abstract class Latest<T> extends Timed<T, T> {
+  #latest: { value: T } | undefined = undefined;
+
+  /** Sets the timer: there is a value. */
+  protected abstract schedule(): void;
+
+  override arrived(value: T): void {
+    this.#latest = { value };
+    this.schedule();
+  }
+
+  protected override ring(): void {
+    const latest = this.#latest;
+    this.#latest = undefined;
+    if (latest !== undefined) this.relay.push(latest.value);
+  }
 }
 
 /** The last value before each silence. */
-class Debounce<T> extends Timed<T, T> {
+class Debounce<T> extends Latest<T> {
   readonly #silence: number;
-  #latest: { value: T } | undefined = undefined;
 
   constructor(plan: Plan<T>, silence: number) {
     super(plan);
     this.#silence = silence;
   }
 
-  override arrived(value: T): void {
-    this.#latest = { value };
+  protected override schedule(): void {
     this.timer.set(now() + this.#silence);
   }
 
@@ -214,44 +222,43 @@ class Debounce<T> extends Timed<T, T> {
     this.ring();
     super.ended();
   }
-
-  protected override ring(): void {
-    const latest = this.#latest;
-    this.#latest = undefined;
-    if (latest !== undefined) this.relay.push(latest.value);
-  }
 }
 
 /** See AsyncStream.debounce. */
-export function debounce<T>(
-  plan: Plan<T>,
-  silence: number,
-): PullableIterator<T> {
-  return new Debounce(plan, silence).relay;
+export function debounce<T>(silence: number): ReadingOperator<T, T> {
+  duration("silence", silence);
+  return (plan) => new Debounce(plan, silence).relay;
 }
 
 /** The latest value at each tick. */
-class Sample<T> extends Ticking<T, T> {
-  #latest: { value: T } | undefined = undefined;
+class Sample<T> extends Latest<T> {
+  readonly #ticks: Ticks;
 
-  override arrived(value: T): void {
-    this.#latest = { value };
-    this.awaitTick();
+  constructor(plan: Plan<T>, period: number) {
+    super(plan);
+    this.#ticks = new Ticks(period);
   }
 
-  protected override ring(): void {
-    const latest = this.#latest;
-    this.#latest = undefined;
-    if (latest !== undefined) this.relay.push(latest.value);
+  override demand(): void {
+    this.#ticks.begin();
+    super.demand();
+  }
+
+  protected override schedule(): void {
+    this.#ticks.awaitWith(this.timer);
   }
 }
 
 /** See AsyncStream.sample. */
-export function sample<T>(
-  plan: Plan<T>,
-  period: number,
-): PullableIterator<T> {
-  return new Sample(plan, period).relay;
+export function sample<T>(period: number): ReadingOperator<T, T> {
+  finiteDuration("period", period);
+  return (plan) => new Sample(plan, period).relay;
+}
+
+/** How far `delay` reads ahead. */
+export interface DelayOptions {
+  /** Most values that may be under way at a time. @default {1024} */
+  buffer?: number | undefined;
 }
 
 // Invariants: `line` holds the values that were read and are not due yet, in order, each with the
@@ -320,21 +327,25 @@ class Delay<T> extends Timed<T, T> {
 
 /** See AsyncStream.delay. */
 export function delay<T>(
-  plan: Plan<T>,
-  duration: number,
-  buffer: number,
-): PullableIterator<T> {
-  return new Delay(plan, duration, buffer).relay;
+  period: number,
+  options: DelayOptions,
+): ReadingOperator<T, T> {
+  duration("period", period);
+  object("options", options);
+  const { buffer = 1024 } = options;
+  integerOrInfinity("buffer", buffer, 1);
+  return (plan) => new Delay(plan, period, buffer).relay;
 }
 
 /** The first value, then none for some time, and so on. Needs no timer. */
-export function throttle<T>(duration: number): Operator<T, T> {
+export function throttle<T>(period: number): Operator<T, T> {
+  duration("period", period);
   return (next) => {
     let until = -Infinity;
     return (value) => {
       const time = now();
       if (time < until) return undefined;
-      until = time + duration;
+      until = time + period;
       return next(value);
     };
   };
@@ -343,22 +354,18 @@ export function throttle<T>(duration: number): Operator<T, T> {
 /** 0, 1, 2 … in a fixed rhythm. */
 class Interval implements RelaySource {
   readonly relay = new Relay<number>(this);
-  readonly #period: number;
+  readonly #ticks: Ticks;
   readonly #timer = new Timer(() => this.relay.push(this.#count++));
-  #start = -1;
   #count = 0;
 
   constructor(period: number) {
-    this.#period = period;
+    this.#ticks = new Ticks(period);
   }
 
   demand(): void {
-    const time = now();
-    if (this.#start < 0) this.#start = time;
+    this.#ticks.begin();
     // A tick that nobody waited for is not made up for: no bursts.
-    if (!this.#timer.isSet) {
-      this.#timer.set(nextTick(this.#start, this.#period, time));
-    }
+    this.#ticks.awaitWith(this.#timer);
   }
 
   close(): Wait {
@@ -368,6 +375,7 @@ class Interval implements RelaySource {
 }
 
 /** See AsyncStream.interval. */
-export function interval(period: number): PullableIterator<number> {
-  return new Interval(period).relay;
+export function interval(period: number): () => PullableIterator<number> {
+  finiteDuration("period", period);
+  return () => new Interval(period).relay;
 }

@@ -6,13 +6,10 @@
  */
 import { functionNamed } from "../../_internal/validate.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import {
-  AsyncStream,
-  type TimedBatchOptions,
-  type WindowOptions,
-} from "../async_stream.ts";
+import { AsyncStream } from "../async_stream.ts";
 import type { ConcurrencyOptions } from "../operators/concurrent.ts";
 import type { Mapper, Predicate } from "../engine/engine.ts";
+import type { TimedBatchOptions, WindowOptions } from "../operators/group.ts";
 import type { TransformPair } from "../operators/web.ts";
 import { checkConcurrency } from "../options.ts";
 import type { StreamSource } from "../engine/source.ts";
