@@ -107,7 +107,12 @@ async function mutate(area: string, files: string[]): Promise<boolean> {
 }
 
 if (import.meta.main) {
+  // Stryker is told by the terminal as well: what was made for it goes when it has ended.
+  let isInterrupted = false;
+  Deno.addSignalListener("SIGINT", () => isInterrupted = true);
   for (const [area, files] of await chosenFiles(Deno.args)) {
     if (!await mutate(area, files)) Deno.exitCode = 1;
+    if (isInterrupted) Deno.exit(130);
   }
+  Deno.exit();
 }
