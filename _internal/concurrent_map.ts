@@ -4,7 +4,7 @@
  * one thing to many, so many at a time: give it a source, a function, how many and whether in order;
  * read the results as an iterator, or `run` it for what the function does.
  *
- * States: new, reading, stopped, finished, each reached once and in this order.
+ * States: new, reading, stopped, finished, in this order; none comes back.
  * - new: nothing was read. The first `next()` begins.
  * - reading: elements are read and calls begun while there is room.
  * - stopped: the source is over, by its own end or failure, or because it was closed: by a call
@@ -188,8 +188,9 @@ export class ConcurrentMap<T, U>
   /** Stops with a failure that belongs to no element; it is delivered as one of the source. */
   stopWith(error: unknown): void {
     if (this.#source.isOver) return;
+    this.#fail(error);
     this.#close(error);
-    this.failed(error);
+    this.readOn();
   }
 
   /** A call has ended. @internal */
@@ -216,14 +217,19 @@ export class ConcurrentMap<T, U>
     this.readOn();
   }
 
-  /** A failure that belongs to no call takes its place in the order. @internal */
+  /** The source has failed. @internal */
   failed(error: unknown): void {
+    this.#fail(error);
+    this.readOn();
+  }
+
+  /** Gives a failure that belongs to no call its place in the order. */
+  #fail(error: unknown): void {
     const slot = this.#newSlot();
     slot.state = FAILED;
     slot.value = error;
     this.#held++;
     this.#slots.push(slot);
-    this.readOn();
   }
 
   /** Reads and starts until the bound is reached or the source makes us wait. */
@@ -298,12 +304,15 @@ export class ConcurrentMap<T, U>
     let result;
     try {
       result = this.#start(value, this.#index++);
+      if (isThenable(result)) {
+        // A reused slot relies on being called back once.
+        callingOnce(result).then(slot.succeed, slot.fail);
+        return;
+      }
     } catch (error) {
       return slot.fail(error);
     }
-    if (!isThenable(result)) slot.succeed(result);
-    // A reused slot relies on being called back once.
-    else callingOnce(result).then(slot.succeed, slot.fail);
+    slot.succeed(result);
   }
 
   #newSlot(): Slot<U> {

@@ -426,3 +426,14 @@ Deno.test("ConcurrentMap.run() rejects with the first failure when what runs has
   assertEquals(await failureOf(map.run()), 1);
   assertEquals([running, source.returns, source.isClosed], [0, 1, true]);
 });
+
+Deno.test("ConcurrentMap fails with what the then of a result throws", async () => {
+  const source = asyncProbe();
+  const map = new ConcurrentMap(source, () => ({
+    get then() {
+      throw "no promise";
+    },
+  }), { concurrency: 2, ordered: true });
+  assertEquals(await failureOf(map.next()), "no promise");
+  assertEquals([source.returns, (await map.next()).done], [1, true]);
+});
