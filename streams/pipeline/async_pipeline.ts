@@ -4,6 +4,7 @@
  * @module
  */
 import { boolean, object, show } from "../../_internal/validate.ts";
+import { activeTracer } from "../../telemetry/provider.ts";
 import { AsyncQueue } from "../queue/async_queue.ts";
 import { AsyncStream, ofIterator } from "../async_stream.ts";
 import {
@@ -14,7 +15,7 @@ import {
   type StageRun,
   type StageStats,
 } from "./pipeline_stage.ts";
-import { pipelineTracer, TracedRun } from "./pipeline_telemetry.ts";
+import { TracedRun } from "./pipeline_telemetry.ts";
 import { PLAN, type Plan } from "../engine/plan.ts";
 import type { StreamSource } from "../engine/source.ts";
 import { type Pulled, Wrapped } from "../engine/wrapped.ts";
@@ -159,7 +160,7 @@ export class AsyncPipeline<In, Out = In> {
       putAside: (letter) => this.#putAside(letter),
     };
     for (const stage of this.#stages) stream = stage.apply(stream, run);
-    const tracer = pipelineTracer();
+    const tracer = activeTracer();
     if (tracer !== undefined) {
       const plan = stream[PLAN];
       stream = ofIterator(

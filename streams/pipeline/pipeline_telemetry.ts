@@ -9,15 +9,9 @@ import {
   type ReadingDescription,
   ReadingSpan,
 } from "../../telemetry/reading_span.ts";
-import { sharedTelemetry } from "../../telemetry/shared.ts";
 import type { Plan } from "../engine/plan.ts";
 import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 import type { StageStats } from "./pipeline_stage.ts";
-
-/** The tracer for pipelines; `undefined` while nobody listens. */
-export const pipelineTracer: () => Tracer | undefined = sharedTelemetry(
-  (tracer) => tracer,
-);
 
 /** One run within its span. */
 export class TracedRun<T> extends Wrapped<T> {
