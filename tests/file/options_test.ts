@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertMatch, assertRejects } from "@std/assert";
 import {
   asyncCopyFile,
   AsyncDirectoryWatcher,
