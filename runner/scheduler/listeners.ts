@@ -6,11 +6,11 @@
  * @module
  */
 import { Conditions } from "../../_internal/conditions.ts";
-import { report } from "../../_internal/errors.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
 import type { Job } from "./job.ts";
+import { Observers } from "./observers.ts";
 import type { StallWatch } from "./stall_watch.ts";
-import type { TaskInfo, TaskObserver } from "../types.ts";
+import type { TaskObserver } from "../types.ts";
 
 /** Tells the listeners of one scheduler. */
 export class Listeners {
@@ -19,7 +19,7 @@ export class Listeners {
   readonly conditions: Conditions = new Conditions();
   readonly #gate: ReadyGate;
   /** Undefined when there are none. */
-  readonly #observers: readonly TaskObserver[] | undefined;
+  readonly #observers: Observers | undefined;
   readonly #stall: StallWatch | undefined;
 
   constructor(
@@ -28,18 +28,20 @@ export class Listeners {
     stall: StallWatch | undefined,
   ) {
     this.#gate = gate;
-    this.#observers = observers.length === 0 ? undefined : observers;
+    this.#observers = observers.length === 0
+      ? undefined
+      : new Observers(observers);
     this.#stall = stall;
   }
 
   /** A job has joined the queue. */
   queued(job: Job): void {
-    if (this.#observers !== undefined) tell(this.#observers, "queued", job);
+    if (this.#observers !== undefined) this.#observers.tell("queued", job);
   }
 
   /** A job has left the queue and has its slots. */
   started(job: Job): void {
-    if (this.#observers !== undefined) tell(this.#observers, "started", job);
+    if (this.#observers !== undefined) this.#observers.tell("started", job);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
@@ -47,13 +49,13 @@ export class Listeners {
   /** A job has its outcome; `reason` is its error or cancel reason. */
   settled(job: Job, reason: unknown): void {
     if (this.#observers !== undefined) {
-      tell(this.#observers, "settled", job, reason);
+      this.#observers.tell("settled", job, reason);
     }
   }
 
   /** The function of a job has really ended. */
   ended(job: Job): void {
-    if (this.#observers !== undefined) tell(this.#observers, "ended", job);
+    if (this.#observers !== undefined) this.#observers.tell("ended", job);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
@@ -72,24 +74,5 @@ export class Listeners {
   /** Nothing may start. */
   paused(): void {
     if (this.#stall !== undefined) this.#stall.stop();
-  }
-}
-
-/**
- * Tells each observer that something has happened to `task`; `reason` goes with `settled`. What
- * one throws is reported and changes nothing.
- */
-function tell(
-  observers: readonly TaskObserver[],
-  event: "queued" | "started" | "settled" | "ended",
-  task: TaskInfo,
-  reason?: unknown,
-): void {
-  for (const observer of observers) {
-    try {
-      observer[event]?.(task, reason);
-    } catch (error) {
-      report(`observer.${event} threw at task ${task.name}`, error);
-    }
   }
 }
