@@ -40,8 +40,8 @@ export interface ConcurrentMapOptions {
    * `() => runner.isFull ? runner.ready(signal) : undefined`.
    */
   ready?: (() => PromiseLike<void> | undefined) | undefined;
-  /** Told once, when nothing more will be delivered. */
-  finished?: (() => void) | undefined;
+  /** Told once, when nothing more will be delivered, with the failure that is the last to be. */
+  finished?: ((failure: unknown) => void) | undefined;
 }
 
 const PENDING = 0;
@@ -88,7 +88,7 @@ export class ConcurrentMap<T, U>
   #concurrency: number;
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
-  readonly #tellFinished: (() => void) | undefined;
+  readonly #tellFinished: ((failure: unknown) => void) | undefined;
   readonly #slots = new Ring<Slot<U>>();
   readonly #free: Slot<U>[] = [];
   readonly #waiters = new Ring<Waiter<U>>();
@@ -354,7 +354,7 @@ export class ConcurrentMap<T, U>
       closing.then(() => this.#answer());
       return undefined;
     }
-    this.#finish();
+    this.#finish(slot.value);
     if (this.#closeError !== undefined) {
       report("A stream's source failed to close", this.#closeError.error);
       this.#closeError = undefined;
@@ -362,9 +362,9 @@ export class ConcurrentMap<T, U>
     throw slot.value;
   }
 
-  #finish(): void {
+  #finish(failure?: unknown): void {
     this.#finished = true;
-    this.#tellFinished?.();
+    this.#tellFinished?.(failure);
   }
 
   /** Answers waiting next() calls with what is there; once finished, all of them. */

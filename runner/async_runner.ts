@@ -5,15 +5,9 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { DisposedError } from "../_internal/errors.ts";
+import { withDefaults } from "./batch/batch.ts";
 import {
-  boolean,
-  checkSignal,
-  functionNamed,
-  object,
-} from "../_internal/validate.ts";
-import {
-  type BatchSettings,
-  gatherAll,
+  gather,
   type GatherOptions,
   type SettledTaskResults,
   type TaskResults,
@@ -21,19 +15,14 @@ import {
 import { JobHandle } from "./scheduler/handle.ts";
 import { isShielding } from "./scheduler/job_family.ts";
 import { RunnerGroup } from "./scheduler/job_group.ts";
-import { firstOf, type RaceOptions } from "./batch/race.ts";
-import { checkSource, RunnerMap, type RunnerMapOptions } from "./batch/map.ts";
+import { any, race, type RaceOptions } from "./batch/race.ts";
+import { map, type RunnerMapOptions } from "./batch/map.ts";
 import { type RunnerOptions, takeRunnerOptions } from "./runner_options.ts";
 import { coreOf, TaskScheduler } from "./scheduler/scheduler.ts";
 import type { SchedulerCore } from "./scheduler/core.ts";
 import { concurrency } from "./scheduler/options.ts";
-import {
-  inherit,
-  runScope,
-  type ScopeOptions,
-  type TaskScope,
-  withDefaults,
-} from "./batch/scope.ts";
+import { SchedulerHost } from "./scheduler/scheduler_host.ts";
+import { scope, type ScopeOptions, type TaskScope } from "./batch/scope.ts";
 import {
   checkShutdownOptions,
   Shutdown,
@@ -42,7 +31,6 @@ import {
 } from "./scheduler/shutdown.ts";
 import type { SchedulerStatistics } from "./scheduler/statistics.ts";
 import type { Timeline } from "./observe/timeline.ts";
-import { spanUntil } from "../telemetry/span.ts";
 import { WorkerPool } from "./threads/worker_pool.ts";
 import type {
   SubmitOptions,
@@ -78,6 +66,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   readonly #core: SchedulerCore;
   /** Only with a shared scheduler: the tasks that are this runner's. */
   readonly #group: RunnerGroup | undefined;
+  /** This runner, as gather, map, race, any and scope use it. */
+  readonly #host: SchedulerHost;
   readonly #subscription: AbortSubscription | undefined;
   /** What a submit without options is submitted with; `undefined` when there are no defaults. */
   readonly #defaults: SubmitOptions | undefined;
@@ -94,20 +84,17 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     const { scheduler, defaults, maxThreads } = takeRunnerOptions(options);
     this.#defaults = defaults;
     this.#maxThreads = maxThreads;
-    if (!(scheduler instanceof TaskScheduler)) {
-      this.#scheduler = new TaskScheduler(scheduler);
-      this.#core = coreOf(this.#scheduler);
-      return;
-    }
-    this.#scheduler = scheduler;
-    this.#core = coreOf(scheduler);
-    const group = this.#group = new RunnerGroup();
+    const isShared = scheduler instanceof TaskScheduler;
+    this.#scheduler = isShared ? scheduler : new TaskScheduler(scheduler);
+    const core = this.#core = coreOf(this.#scheduler);
+    const group = this.#group = isShared ? new RunnerGroup() : undefined;
+    this.#host = new SchedulerHost(core, group, defaults);
     const { signal } = options;
-    if (signal === undefined) return;
-    if (signal.aborted) group.abort(signal.reason);
-    else {
-      this.#subscription = onAbort(signal, (reason) => group.abort(reason));
-    }
+    // An own scheduler listens to it itself.
+    if (group === undefined || signal === undefined) return;
+    const abort = (reason: unknown) => group.cancelAll(reason, true);
+    if (signal.aborted) abort(signal.reason);
+    else this.#subscription = onAbort(signal, abort);
   }
 
   /**
@@ -129,8 +116,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /**
    * Runs all tasks and gives their results in order. The source is read only as fast as tasks
    * may run and the queue has room. The first failure cancels the rest, and the promise rejects
-   * with it when all have ended; failures that came after it are in its `suppressed` property.
-   * With `settled` it rejects only when it cannot go on: its source or its signal ended it, or
+   * with it when all have ended. What of the rest fails after that, other than by being cancelled, is
+   * told to `observer.ended`, or without an observer on the console. With `settled` it rejects only when it cannot go on: its source or its signal ended it, or
    * the runner was shut down before every task could be submitted.
    *
    * @throws {TypeError} When `tasks` is no iterable, or holds something that is no function.
@@ -154,20 +141,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<T>>,
     options?: GatherOptions & { settled?: false | undefined },
   ): Promise<Awaited<T>[]>;
-  async gather(
+  gather(
     tasks: Iterable<Task<unknown>>,
     options: GatherOptions = {},
   ): Promise<unknown> {
-    object("options", options);
-    const { settled = false, ...submitOptions } = options;
-    boolean("settled", settled);
-    this.#checkBatch(options);
-    return await gatherAll(
-      this.#core,
-      tasks,
-      this.#settings(submitOptions),
-      settled,
-    );
+    return gather(this.#host, tasks, options);
   }
 
   /**
@@ -191,20 +169,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     fn: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
     options: RunnerMapOptions = {},
   ): AsyncIterableIterator<U> & AsyncDisposable {
-    checkSource(source);
-    functionNamed("fn", fn);
-    object("options", options);
-    const { concurrency: limit, ordered = true, ...submitOptions } = options;
-    boolean("ordered", ordered);
-    if (options.signal !== undefined) checkSignal("signal", options.signal);
-    this.#checkOpen();
-    return new RunnerMap(this.#core, source, fn, {
-      ...this.#settings(submitOptions),
-      concurrency: limit === undefined
-        ? undefined
-        : concurrency("concurrency", limit),
-      ordered,
-    });
+    return map(this.#host, source, fn, options);
   }
 
   /**
@@ -213,12 +178,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    *
    * @throws {RangeError} When there are no tasks: it would never settle.
    */
-  async race<T>(
+  race<T>(
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkBatch(options);
-    return await firstOf(this.#core, tasks, this.#settings(options), false);
+    return race(this.#host, tasks, options);
   }
 
   /**
@@ -227,12 +191,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    * @throws {AggregateError} When all fail, with every failure, in the order of the tasks; the
    * reason of `signal` when that ended it.
    */
-  async any<T>(
+  any<T>(
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkBatch(options);
-    return await firstOf(this.#core, tasks, this.#settings(options), true);
+    return any(this.#host, tasks, options);
   }
 
   /**
@@ -256,22 +219,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    * console.log(sum); // 3
    * ```
    */
-  async scope<T>(
+  scope<T>(
     body: (scope: TaskScope) => T | PromiseLike<T>,
     options: ScopeOptions = {},
   ): Promise<T> {
-    this.#checkOpen();
-    const settings = {
-      core: this.#core,
-      group: this.#group,
-      defaults: this.#defaults,
-    };
-    return await spanUntil(
-      options.signal,
-      "scope",
-      {},
-      () => runScope(inherit(settings, options.priority), body, options.signal),
-    );
+    return scope(this.#host, body, options);
   }
 
   /**
@@ -386,8 +338,9 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
    */
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdownOptions(options);
-    (this.#group ?? this.#core).refusal ??= () =>
-      new DisposedError("AsyncRunner.submit()");
+    (this.#group ?? this.#core).admission.close(() =>
+      new DisposedError("AsyncRunner.submit()")
+    );
     const report =
       await (this.#group === undefined
         ? this.#scheduler.shutdown(options)
@@ -421,27 +374,5 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /** `shutdown()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
-  }
-
-  #settings(options: SubmitOptions): BatchSettings {
-    return {
-      options: withDefaults(
-        Object.keys(options).length === 0 ? undefined : options,
-        this.#defaults,
-      ),
-      group: this.#group,
-    };
-  }
-
-  /** What gather, race and any look at before they begin. */
-  #checkBatch(options: { signal?: AbortSignal | undefined }): void {
-    this.#checkOpen();
-    if (options.signal === undefined) return;
-    checkSignal("signal", options.signal).throwIfAborted();
-  }
-
-  #checkOpen(): void {
-    const refusal = this.#group?.refusal ?? this.#core.refusal;
-    if (refusal !== undefined) throw refusal();
   }
 }

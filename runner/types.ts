@@ -147,6 +147,10 @@ export interface TaskObserver {
   started?(task: TaskInfo): void;
   /** It has its outcome: `task.state` says which, `reason` is its error or cancel reason. */
   settled?(task: TaskInfo, reason: unknown): void;
-  /** Its function has really ended and its slot is free; for a cancelled task later than `settled`. */
-  ended?(task: TaskInfo): void;
+  /**
+   * Its function has really ended and its slot is free; for a cancelled task later than `settled`.
+   * `error`: what a task of a gather, map, race or any failed with after it had been cut off. Without
+   * this method such failures are reported on the console.
+   */
+  ended?(task: TaskInfo, error?: unknown): void;
 }

@@ -7,11 +7,16 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { contextAccess } from "../../_internal/async_context.ts";
 import { abortError } from "../../_internal/errors.ts";
-import { show } from "../../_internal/validate.ts";
-import { refusalOf } from "../scheduler/admission.ts";
-import { isActive, type JobOwner, OwnedJob } from "../scheduler/job.ts";
-import type { JobGroup } from "../scheduler/job_group.ts";
-import type { SchedulerCore } from "../scheduler/core.ts";
+import {
+  type LateFailure,
+  lateFailure,
+  reportLate,
+} from "../../_internal/late_failure.ts";
+import { boolean } from "../../_internal/validate.ts";
+import type { AcceptedWork } from "../scheduler/admission.ts";
+import { OwnedJob } from "../scheduler/job.ts";
+import { checkBatch, submitOptions } from "./batch.ts";
+import type { BatchHost, JobOwner, LimitFollower } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
 
 /** What `gather` submits each task with. */
@@ -39,43 +44,36 @@ export type SettledTaskResults<Tasks extends readonly unknown[]> = {
 export type TaskResult<T> = T extends Task<infer Result> ? Awaited<Result>
   : never;
 
-/** What a batch of jobs needs to know. */
-export interface BatchSettings {
-  /** What each of them is submitted with. */
-  options: SubmitOptions | undefined;
-  /** The group they belong to, if any. */
-  group: JobGroup | undefined;
-}
-
-/** Every task's result, or the first failure. */
-export function gatherAll(
-  core: SchedulerCore,
+/** Every task's result, or the first failure when all have ended. */
+export async function gather(
+  host: BatchHost,
   tasks: Iterable<Task<unknown>>,
-  settings: BatchSettings,
-  settled: boolean,
+  options: GatherOptions,
 ): Promise<unknown[]> {
-  return new Promise((resolve, reject) => {
-    new Gather(core, tasks, settings, settled, resolve, reject).pump();
+  checkBatch(host, tasks, options);
+  const { settled = false, signal, ...others } = options;
+  boolean("settled", settled);
+  return await new Promise((resolve, reject) => {
+    new Gather(
+      host,
+      tasks[Symbol.iterator](),
+      submitOptions(host, others),
+      settled,
+      signal,
+      resolve,
+      reject,
+    ).pump();
   });
 }
 
-/** Checks that there is something to take tasks from. */
-export function checkTasks(tasks: Iterable<Task<unknown>>): void {
-  if (typeof tasks?.[Symbol.iterator] === "function") return;
-  throw new TypeError(
-    `tasks must be an iterable of functions, got ${show(tasks)}`,
-  );
-}
-
-class Gather implements JobOwner {
+class Gather implements JobOwner<OwnedJob>, AcceptedWork, LimitFollower {
   // Invariant: #inFlight counts the jobs that were submitted and have not really ended, #jobs
   // holds them at their index. The source is read only while no failure is known, and is closed
   // exactly once: by itself when it ends, otherwise by #stop. The promise is settled when the
   // source is done and #inFlight is 0.
-  readonly #core: SchedulerCore;
+  readonly #host: BatchHost;
   readonly #iterator: Iterator<Task<unknown>>;
   readonly #options: SubmitOptions | undefined;
-  readonly #group: JobGroup | undefined;
   readonly #settled: boolean;
   readonly #resolve: (results: unknown[]) => void;
   readonly #reject: (error: unknown) => void;
@@ -94,30 +92,28 @@ class Gather implements JobOwner {
   /** It was let in, and has not submitted yet. */
   #isLetIn = false;
   #failure: { error: unknown } | undefined;
-  #laterErrors: unknown[] = [];
   #cancelReason: unknown;
 
   constructor(
-    core: SchedulerCore,
-    tasks: Iterable<Task<unknown>>,
-    settings: BatchSettings,
+    host: BatchHost,
+    iterator: Iterator<Task<unknown>>,
+    options: SubmitOptions | undefined,
     settled: boolean,
+    signal: AbortSignal | undefined,
     resolve: (results: unknown[]) => void,
     reject: (error: unknown) => void,
   ) {
-    checkTasks(tasks);
-    this.#core = core;
-    this.#iterator = tasks[Symbol.iterator]();
-    // One subscription for all tasks: it also ends a gather that waits for room in the queue.
-    const { signal, ...options } = settings.options ?? {};
-    this.#options = Object.keys(options).length === 0 ? undefined : options;
-    this.#group = settings.group;
+    this.#host = host;
+    this.#iterator = iterator;
+    this.#options = options;
     this.#settled = settled;
     this.#resolve = resolve;
     this.#reject = reject;
+    // One subscription for all tasks: it also ends a gather that waits for room in the queue.
     this.#subscription = signal &&
       onAbort(signal, (reason) => this.#stop(reason, reason));
-    core.batches.add(this);
+    host.begin(this);
+    host.followers.add(this);
   }
 
   /** Submits as many as may run. One too many never waits behind others of its own. */
@@ -131,15 +127,18 @@ class Gather implements JobOwner {
     if (this.#sourceDone && this.#inFlight === 0) this.#finish();
   }
 
+  limitChanged(): void {
+    this.pump();
+  }
+
   /** Submits what may be submitted now. */
   submitAll(): void {
-    while (!this.#sourceDone && this.#inFlight < this.#core.maxConcurrent) {
+    const host = this.#host;
+    while (!this.#sourceDone && this.#inFlight < host.limit) {
       if (this.#isLetIn) this.#isLetIn = false;
-      else if (!this.#core.hasRoom) return this.#waitForRoom();
+      else if (!host.hasRoom) return this.#waitForRoom();
       // The first finds out whether the runner accepts anything; the rest belong to it.
-      const refusal = this.#jobs.length > 0 &&
-        (refusalOf(this.#core, true) ??
-          (this.#group && refusalOf(this.#group, true)));
+      const refusal = this.#jobs.length > 0 && host.refusalOf(true);
       // Not the outcome of one task: nothing more can start, however long the source is.
       if (refusal) return this.#fail(refusal.reason);
       this.#submitNext();
@@ -149,7 +148,7 @@ class Gather implements JobOwner {
   #waitForRoom(): void {
     if (this.#waiting !== undefined) return;
     this.#waiting = new AbortController();
-    this.#core.ready(this.#waiting.signal).then(() => {
+    this.#host.ready(this.#waiting.signal).then(() => {
       this.#waiting = undefined;
       // A place is kept for one: that one is submitted without asking again.
       this.#isLetIn = true;
@@ -165,7 +164,9 @@ class Gather implements JobOwner {
       step = this.#iterator.next();
     } catch (error) {
       this.#sourceDone = true;
-      return this.#fail(error);
+      if (this.#failure === undefined) this.#fail(error);
+      else this.#sourceFailed(error);
+      return;
     } finally {
       this.#reading = false;
     }
@@ -179,7 +180,7 @@ class Gather implements JobOwner {
     this.#jobs.push(job);
     this.#inFlight++;
     try {
-      this.#core.submit(job, this.#options, this.#group, job.index > 0);
+      this.#host.submitJob(job, this.#options, job.index > 0);
     } catch (error) {
       // A wrong option, or no function: the same for every call.
       this.#ended(job);
@@ -187,26 +188,37 @@ class Gather implements JobOwner {
     }
   }
 
-  settled(job: OwnedJob, state: TaskState, value: unknown): void {
+  settled(
+    job: OwnedJob,
+    state: TaskState,
+    value: unknown,
+    hasEnded: boolean,
+  ): void {
     if (this.#settled) {
       this.#results[job.index] = state === "succeeded"
         ? { status: "fulfilled", value }
         : { status: "rejected", reason: value };
     } else if (state === "succeeded") this.#results[job.index] = value;
-    else this.#fail(value);
-    // One that was cut off while it runs has not ended yet: `ended` comes later.
-    if (!isActive(job)) this.#ended(job);
+    else if (this.#failure === undefined) this.#fail(value);
+    else if (state === "failed") this.#host.tellFailure(job, value);
+    if (hasEnded) this.#ended(job);
   }
 
-  ended(job: OwnedJob, failed: boolean, value: unknown): void {
-    if (failed && this.#failure !== undefined) this.#noteLater(value);
+  ended(job: OwnedJob, late: LateFailure | undefined): boolean {
     this.#ended(job);
+    // It may be the very error that this rejects with.
+    return this.#failure !== undefined && late?.error === this.#failure.error;
   }
 
   #ended(job: OwnedJob): void {
     this.#jobs[job.index] = undefined;
     this.#inFlight--;
     this.pump();
+  }
+
+  /** Everything is cut off. All outcomes of one that has nothing more to submit will be there. */
+  cancel(reason: unknown): void {
+    if (!this.#settled || !this.#sourceDone) this.#stop(reason, reason);
   }
 
   #fail(error: unknown): void {
@@ -220,7 +232,7 @@ class Gather implements JobOwner {
 
   /** Reads no further and cancels what is in flight; `error` is what the gather rejects with. */
   #stop(error: unknown, cancelReason: unknown): void {
-    if (this.#failure !== undefined) return this.#noteLater(error);
+    if (this.#failure !== undefined) return;
     this.#failure = { error };
     this.#cancelReason = cancelReason;
     this.#waiting?.abort();
@@ -229,7 +241,7 @@ class Gather implements JobOwner {
       if (!this.#reading) this.#closeSource();
     }
     for (const job of this.#jobs) {
-      if (job !== undefined) this.#core.end(job, "cancelled", cancelReason);
+      if (job !== undefined) this.#host.cancelJob(job, cancelReason);
     }
     // Nothing may have been in flight: it waited for room.
     if (!this.#pumping && this.#inFlight === 0) this.#finish();
@@ -239,36 +251,24 @@ class Gather implements JobOwner {
     try {
       this.#iterator.return?.();
     } catch (error) {
-      this.#noteLater(error);
+      this.#sourceFailed(error);
     }
   }
 
-  /** A failure after the first: kept, unless it is only the echo of our own cancelling. */
-  #noteLater(error: unknown): void {
-    if (error === this.#cancelReason || error === this.#failure?.error) return;
-    this.#laterErrors.push(error);
+  /** The source has failed after it had been stopped. That is no task's, so no observer's either. */
+  #sourceFailed(error: unknown): void {
+    if (
+      error !== this.#failure?.error && lateFailure(error, this.#cancelReason)
+    ) reportLate("The source of a gather failed when it was stopped", error);
   }
 
   #finish(): void {
     this.#subscription?.unsubscribe();
-    this.#core.batches.delete(this);
-    if (this.#failure === undefined) return this.#resolve(this.#results);
-    this.#reject(withSuppressed(this.#failure.error, this.#laterErrors));
+    this.#host.followers.delete(this);
+    this.#host.end(this);
+    if (this.#failure === undefined) this.#resolve(this.#results);
+    else this.#reject(this.#failure.error);
   }
 }
 
 const SUBMIT_ALL = { run: (gather: Gather): void => gather.submitAll() };
-
-/** The first error, with those that came after it as its `suppressed`. */
-export function withSuppressed(error: unknown, later: unknown[]): unknown {
-  if (
-    later.length > 0 && error instanceof Error && Object.isExtensible(error)
-  ) {
-    Object.defineProperty(error, "suppressed", {
-      value: later,
-      configurable: true,
-      writable: true,
-    });
-  }
-  return error;
-}

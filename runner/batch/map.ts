@@ -8,10 +8,18 @@ import { contextAccess } from "../../_internal/async_context.ts";
 import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../../_internal/thenable.ts";
-import { show } from "../../_internal/validate.ts";
-import type { BatchSettings } from "./gather.ts";
-import { isActive, type JobOwner, OwnedJob } from "../scheduler/job.ts";
-import type { SchedulerCore } from "../scheduler/core.ts";
+import {
+  boolean,
+  checkSignal,
+  functionNamed,
+  object,
+  show,
+} from "../../_internal/validate.ts";
+import type { LateFailure } from "../../_internal/late_failure.ts";
+import { OwnedJob } from "../scheduler/job.ts";
+import { concurrency } from "../scheduler/options.ts";
+import { checkOpen, submitOptions } from "./batch.ts";
+import type { BatchHost, JobOwner, LimitFollower } from "./host.ts";
 import type { SubmitOptions, Task, TaskContext, TaskState } from "../types.ts";
 
 /** What `map` submits each call with. */
@@ -23,6 +31,40 @@ export interface RunnerMapOptions
   ordered?: boolean | undefined;
 }
 
+/** What `map` calls for each element. */
+export type MapFunction<T, U> = (
+  value: T,
+  index: number,
+  context: TaskContext,
+) => U | PromiseLike<U>;
+
+/**
+ * The results of `fn` over a source. `taskOf`: where the host cannot call `fn`, what to submit for
+ * an element in its place.
+ */
+export function map<T, U>(
+  host: BatchHost,
+  source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+  fn: MapFunction<T, U>,
+  options: RunnerMapOptions,
+  taskOf?: (value: T) => Task<U>,
+): AsyncIterableIterator<U> & AsyncDisposable {
+  checkSource(source);
+  functionNamed("fn", fn);
+  object("options", options);
+  const { concurrency: limit, ordered = true, signal, ...others } = options;
+  boolean("ordered", ordered);
+  if (signal !== undefined) checkSignal("signal", signal);
+  if (limit !== undefined) concurrency("concurrency", limit);
+  checkOpen(host);
+  return new RunnerMap(host, source, fn, taskOf, {
+    options: submitOptions(host, others),
+    concurrency: limit,
+    ordered,
+    signal,
+  });
+}
+
 /** One call of the function. Lighter than a closure and a promise for each element. */
 class MapJob extends OwnedJob implements PromiseLike<unknown> {
   /** Set on the prototype. */
@@ -32,26 +74,22 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
   place = 0;
   succeed: ((value: unknown) => unknown) | undefined | null = undefined;
   fail: ((error: unknown) => unknown) | undefined | null = undefined;
-  /** Why it was cut off, kept until its function has really ended. */
-  cutOffWith: { error: unknown } | undefined = undefined;
+  /** Its outcome, kept until its function has ended. */
+  early: { state: TaskState; value: unknown } | undefined = undefined;
 
+  /** `task`: the function of the map, which gives the job its name, or what is run in its place. */
   constructor(
-    fn: (value: never, index: number, context: TaskContext) => unknown,
-    owner: JobOwner,
+    task: (...args: never[]) => unknown,
+    owner: JobOwner<MapJob>,
     index: number,
     value: unknown,
   ) {
-    // Not called as a task, but it gives the job its name.
-    super(fn as unknown as Task<unknown>, owner, index);
+    super(task as Task<unknown>, owner, index);
     this.value = value;
   }
 
   override run(context: TaskContext): unknown {
-    const fn = this.task as unknown as (
-      value: unknown,
-      index: number,
-      context: TaskContext,
-    ) => unknown;
+    const fn = this.task as unknown as MapFunction<unknown, unknown>;
     return fn(this.value, this.index, context);
   }
 
@@ -69,27 +107,29 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
 Object.defineProperty(MapJob.prototype, callsBackOnce, { value: true });
 
 /** How many at once, in which order. */
-export interface RunnerMapSettings extends BatchSettings {
-  /** Undefined: as many as the scheduler runs, as that changes. */
-  concurrency: number | undefined;
-  ordered: boolean;
+interface MapSettings {
+  readonly options: SubmitOptions | undefined;
+  /** Undefined: as many as the limit of the host says, as that changes. */
+  readonly concurrency: number | undefined;
+  readonly ordered: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** The results of `fn` over a source. Ends what is in flight when it is closed early. */
-export class RunnerMap<T, U>
-  implements AsyncIterableIterator<U>, AsyncDisposable, JobOwner {
+/** The results of a function over a source. Ends what is in flight when it is closed early. */
+class RunnerMap<T, U>
+  implements
+    AsyncIterableIterator<U>,
+    AsyncDisposable,
+    JobOwner<MapJob>,
+    LimitFollower {
   // Invariant: #inFlight holds the jobs that were submitted and whose function has not ended;
   // the concurrent map hears of an end only then, so it never closes over work that still runs.
-  // While there are any, a map that follows the scheduler's limit is told when it is changed; so
+  // While there are any, a map that follows the limit of its host is told when it is changed; so
   // one that nobody reads any more is held by nobody.
-  readonly #core: SchedulerCore;
-  readonly #fn: (
-    value: T,
-    index: number,
-    context: TaskContext,
-  ) => U | PromiseLike<U>;
-  readonly #settings: RunnerMapSettings;
-  readonly #signal: AbortSignal | undefined;
+  readonly #host: BatchHost;
+  readonly #fn: MapFunction<T, U>;
+  readonly #taskOf: ((value: T) => Task<U>) | undefined;
+  readonly #settings: MapSettings;
   readonly #inFlight: MapJob[] = [];
   readonly #followsLimit: boolean;
   readonly #map: ConcurrentMap<T, U>;
@@ -100,28 +140,26 @@ export class RunnerMap<T, U>
   #started = false;
   /** What stands at this place or behind it was cancelled already. */
   #cancelledFrom = Infinity;
+  /** What calls failed with, their cancelling aside: one is delivered, the first in order. */
+  readonly #failures: { job: MapJob; error: unknown }[] = [];
 
   constructor(
-    core: SchedulerCore,
+    host: BatchHost,
     source: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
-    fn: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
-    settings: RunnerMapSettings,
+    fn: MapFunction<T, U>,
+    taskOf: ((value: T) => Task<U>) | undefined,
+    settings: MapSettings,
   ) {
-    this.#core = core;
+    this.#host = host;
     this.#fn = fn;
-    const { signal, ...options } = settings.options ?? {};
-    // One subscription for all elements: it also ends a map that waits for its source.
-    this.#signal = signal;
-    this.#settings = {
-      ...settings,
-      options: Object.keys(options).length === 0 ? undefined : options,
-    };
+    this.#taskOf = taskOf;
+    this.#settings = settings;
     this.#followsLimit = settings.concurrency === undefined;
     this.#map = new ConcurrentMap(source, this.#start, {
-      concurrency: settings.concurrency ?? core.maxConcurrent,
+      concurrency: settings.concurrency ?? host.limit,
       ordered: settings.ordered,
-      ready: () => core.hasRoom ? undefined : core.ready(),
-      finished: () => this.#subscription?.unsubscribe(),
+      ready: () => host.hasRoom ? undefined : host.ready(),
+      finished: (failure) => this.#finished(failure),
     });
   }
 
@@ -136,7 +174,8 @@ export class RunnerMap<T, U>
 
   #begin(): void {
     this.#started = true;
-    const signal = this.#signal;
+    // One subscription for all elements: it also ends a map that waits for its source.
+    const { signal } = this.#settings;
     if (signal === undefined) return;
     const stop = (reason: unknown) => {
       this.#map.stopWith(reason);
@@ -146,9 +185,8 @@ export class RunnerMap<T, U>
     else this.#subscription = onAbort(signal, stop);
   }
 
-  /** The scheduler's limit was changed. */
-  pump(): void {
-    this.#map.concurrency = this.#core.maxConcurrent;
+  limitChanged(): void {
+    this.#map.concurrency = this.#host.limit;
     this.#map.readOn();
   }
 
@@ -166,49 +204,69 @@ export class RunnerMap<T, U>
   }
 
   readonly #start = (value: T, index: number): PromiseLike<U> => {
-    const job = new MapJob(this.#fn, this, index, value);
+    const task = this.#taskOf === undefined ? this.#fn : this.#taskOf(value);
+    const job = new MapJob(task, this, index, value);
     job.place = this.#inFlight.push(job) - 1;
-    if (this.#followsLimit) this.#followLimit(job.place === 0);
-    // An element may be read while any task ends, but belongs to whoever called map.
-    this.#contexts.run(this.#context, this.#submit, job);
+    if (this.#followsLimit) {
+      if (job.place === 0) this.#host.followers.add(this);
+      // While nothing was in flight, nobody was told.
+      this.#map.concurrency = this.#host.limit;
+    }
+    try {
+      // An element may be read while any task ends, but belongs to whoever called map.
+      this.#contexts.run(this.#context, this.#submit, job);
+    } catch (error) {
+      // A wrong option, or nothing that can be run: nothing was submitted.
+      this.#fail(job, "failed", error);
+    }
     // It gives what fn returned, awaited.
     return job as PromiseLike<unknown> as PromiseLike<U>;
   };
 
-  /** An element is started, with or without others in flight. */
-  #followLimit(isOnly: boolean): void {
-    if (isOnly) this.#core.batches.add(this);
-    // What has changed while nothing was in flight, or adapts itself, nobody has told.
-    else if (!this.#core.isAdaptive) return;
-    this.#map.concurrency = this.#core.maxConcurrent;
-  }
-
   readonly #submit = {
-    run: (job: MapJob): void => {
-      const { options, group } = this.#settings;
-      this.#core.submit(job, options, group, job.index > 0);
-    },
+    run: (job: MapJob): void =>
+      this.#host.submitJob(job, this.#settings.options, job.index > 0),
   };
 
-  settled(job: OwnedJob, state: TaskState, value: unknown): void {
-    const mapJob = job as MapJob;
-    if (state === "succeeded") {
-      this.#remove(mapJob);
-      mapJob.succeed?.(value);
-    } else if (isActive(job)) mapJob.cutOffWith = { error: value };
-    else this.#fail(mapJob, value);
+  settled(
+    job: MapJob,
+    state: TaskState,
+    value: unknown,
+    hasEnded: boolean,
+  ): void {
+    if (!hasEnded) job.early = { state, value };
+    else if (state === "succeeded") this.#succeed(job, value);
+    else this.#fail(job, state, value);
   }
 
-  ended(job: OwnedJob, _failed: boolean, _value: unknown): void {
-    const mapJob = job as MapJob;
-    this.#fail(mapJob, mapJob.cutOffWith?.error);
+  ended(job: MapJob, late: LateFailure | undefined): boolean {
+    // Its outcome came before its end.
+    const { state, value } = job.early!;
+    if (state === "succeeded") this.#succeed(job, value);
+    else this.#fail(job, state, value);
+    // It may be the very error that this fails with.
+    return this.#failures.some(({ error }) => error === late?.error);
   }
 
-  #fail(job: MapJob, error: unknown): void {
+  #succeed(job: MapJob, value: unknown): void {
     this.#remove(job);
+    job.succeed?.(value);
+  }
+
+  #fail(job: MapJob, state: TaskState, error: unknown): void {
+    this.#remove(job);
+    if (state === "failed") this.#failures.push({ job, error });
     // Settled within submit (a refused job): the map has not called `then` yet.
     if (job.fail === undefined) queueMicrotask(() => this.#deliver(job, error));
     else this.#deliver(job, error);
+  }
+
+  /** Nothing more is delivered; `delivered` is the failure that was, if any. */
+  #finished(delivered: unknown): void {
+    this.#subscription?.unsubscribe();
+    for (const { job, error } of this.#failures) {
+      if (error !== delivered) this.#host.tellFailure(job, error);
+    }
   }
 
   #deliver(job: MapJob, error: unknown): void {
@@ -227,7 +285,7 @@ export class RunnerMap<T, U>
   #remove(job: MapJob): void {
     const last = this.#inFlight.pop();
     if (this.#followsLimit && this.#inFlight.length === 0) {
-      this.#core.batches.delete(this);
+      this.#host.followers.delete(this);
     }
     if (last === undefined || last === job) return;
     this.#inFlight[job.place] = last;
@@ -238,7 +296,7 @@ export class RunnerMap<T, U>
     if (index >= this.#cancelledFrom) return;
     this.#cancelledFrom = index;
     for (const job of [...this.#inFlight]) {
-      if (job.index >= index) this.#core.end(job, "cancelled", reason);
+      if (job.index >= index) this.#host.cancelJob(job, reason);
     }
   }
 }

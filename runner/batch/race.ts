@@ -4,9 +4,10 @@
  * @module
  */
 import { abortError } from "../../_internal/errors.ts";
-import { type BatchSettings, checkTasks } from "./gather.ts";
-import { isActive, type JobOwner, OwnedJob } from "../scheduler/job.ts";
-import type { SchedulerCore } from "../scheduler/core.ts";
+import type { LateFailure } from "../../_internal/late_failure.ts";
+import { OwnedJob } from "../scheduler/job.ts";
+import { checkBatch, submitOptions } from "./batch.ts";
+import type { BatchHost, JobOwner } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
 
 /** What `race` and `any` submit each task with. */
@@ -15,28 +16,54 @@ export type RaceOptions = Pick<
   "priority" | "signal" | "timeout" | "deadline"
 >;
 
-/** Runs all tasks and settles with the first; `mustSucceed` passes failures over. */
-export function firstOf<T>(
-  core: SchedulerCore,
+/** The outcome of the task that ends first. */
+export async function race<T>(
+  host: BatchHost,
   tasks: Iterable<Task<T>>,
-  settings: BatchSettings,
+  options: RaceOptions,
+): Promise<Awaited<T>> {
+  const list = listOf(host, tasks, options);
+  if (list.length === 0) {
+    throw new RangeError("race() must be given at least one task, got none");
+  }
+  return await firstOf(host, list, options, false);
+}
+
+/** The result of the task that succeeds first. */
+export async function any<T>(
+  host: BatchHost,
+  tasks: Iterable<Task<T>>,
+  options: RaceOptions,
+): Promise<Awaited<T>> {
+  const list = listOf(host, tasks, options);
+  if (list.length === 0) {
+    throw new AggregateError([], "any() was given no tasks, so none succeeded");
+  }
+  return await firstOf(host, list, options, true);
+}
+
+function listOf<T>(
+  host: BatchHost,
+  tasks: Iterable<Task<T>>,
+  options: RaceOptions,
+): Task<T>[] {
+  checkBatch(host, tasks, options);
+  return [...tasks];
+}
+
+/** Runs all tasks and settles with the first; `mustSucceed` passes failures over. */
+function firstOf<T>(
+  host: BatchHost,
+  tasks: Task<T>[],
+  options: RaceOptions,
   mustSucceed: boolean,
 ): Promise<Awaited<T>> {
-  checkTasks(tasks);
-  const list = [...tasks];
-  if (list.length === 0) {
-    return Promise.reject(
-      mustSucceed
-        ? new AggregateError([], "any() was given no tasks, so none succeeded")
-        : new RangeError("race() must be given at least one task, got none"),
-    );
-  }
   return new Promise((resolve, reject) => {
-    new Race(core, mustSucceed, settings.options?.signal, (outcome) => {
+    new Race(host, mustSucceed, options.signal, (outcome) => {
       // The winner's value is what its task gave, awaited.
       if (outcome.failed) reject(outcome.value);
       else resolve(outcome.value as Awaited<T>);
-    }).start(list, settings);
+    }).start(tasks, submitOptions(host, options));
   });
 }
 
@@ -45,11 +72,11 @@ interface Outcome {
   value: unknown;
 }
 
-class Race implements JobOwner {
+class Race implements JobOwner<OwnedJob> {
   // Invariant: #jobs holds the tasks that were submitted and whose function has not really ended.
   // Nothing is submitted once there is a winner. The race is told when everything is submitted
   // that will be, and #jobs is empty: the winner, or all failures.
-  readonly #core: SchedulerCore;
+  readonly #host: BatchHost;
   readonly #mustSucceed: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #tell: (outcome: Outcome) => void;
@@ -59,25 +86,25 @@ class Race implements JobOwner {
   #winner: Outcome | undefined;
 
   constructor(
-    core: SchedulerCore,
+    host: BatchHost,
     mustSucceed: boolean,
     signal: AbortSignal | undefined,
     tell: (outcome: Outcome) => void,
   ) {
-    this.#core = core;
+    this.#host = host;
     this.#mustSucceed = mustSucceed;
     this.#signal = signal;
     this.#tell = tell;
   }
 
-  start(tasks: Task<unknown>[], { options, group }: BatchSettings): void {
+  start(tasks: Task<unknown>[], options: SubmitOptions | undefined): void {
     for (const [index, task] of tasks.entries()) {
       // A submit may settle its job at once, and that may decide the race.
       if (this.#winner !== undefined) break;
       const job = new OwnedJob(task, this, index);
       this.#jobs.add(job);
       try {
-        this.#core.submit(job, options, group, index > 0);
+        this.#host.submitJob(job, options, index > 0);
       } catch (error) {
         // A wrong option, or no function: no race.
         this.#jobs.delete(job);
@@ -88,20 +115,28 @@ class Race implements JobOwner {
     this.#tellIfOver();
   }
 
-  settled(job: OwnedJob, state: TaskState, value: unknown): void {
-    // One that was cut off while it runs has not ended yet: `ended` comes later.
-    if (!isActive(job)) this.#jobs.delete(job);
+  settled(
+    job: OwnedJob,
+    state: TaskState,
+    value: unknown,
+    hasEnded: boolean,
+  ): void {
+    if (hasEnded) this.#jobs.delete(job);
     if (state === "succeeded") this.#win({ failed: false, value });
-    else {
+    else if (this.#winner !== undefined) {
+      if (state === "failed") this.#host.tellFailure(job, value);
+    } else {
       this.#failures[job.index] = value;
       if (!this.#mustSucceed) this.#win({ failed: true, value });
     }
     this.#tellIfOver();
   }
 
-  ended(job: OwnedJob): void {
+  ended(job: OwnedJob, late: LateFailure | undefined): boolean {
     this.#jobs.delete(job);
     this.#tellIfOver();
+    // It may be the very error that this rejects with.
+    return this.#winner?.failed === true && late?.error === this.#winner.value;
   }
 
   #tellIfOver(): void {
@@ -126,7 +161,7 @@ class Race implements JobOwner {
     );
     // A copy: a queued job leaves the set at once.
     for (const job of [...this.#jobs]) {
-      this.#core.end(job, "cancelled", reason);
+      this.#host.cancelJob(job, reason);
     }
   }
 }

@@ -13,15 +13,20 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
 import {
+  isAbortError,
+  type LateFailure,
+} from "../../_internal/late_failure.ts";
+import {
   checkPriority,
   checkSignal,
   functionNamed,
+  object,
 } from "../../_internal/validate.ts";
-import type { OpenScope } from "../scheduler/admission.ts";
-import { JobHandle, markHandled } from "../scheduler/handle.ts";
-import { ended, settle } from "../scheduler/job.ts";
-import { JobGroup, type RunnerGroup } from "../scheduler/job_group.ts";
-import type { SchedulerCore } from "../scheduler/core.ts";
+import { spanUntil } from "../../telemetry/span.ts";
+import type { AcceptedWork } from "../scheduler/admission.ts";
+import { markHandled } from "../scheduler/handle.ts";
+import { checkOpen, withDefaults } from "./batch.ts";
+import type { BatchHost, JobOwner } from "./host.ts";
 import type {
   SubmitOptions,
   Task,
@@ -59,66 +64,60 @@ export interface ScopeOptions {
 }
 
 /** Runs `body` in a new scope; settles when everything that belongs to it has ended. */
-export async function runScope<T>(
-  settings: ScopeSettings,
+export async function scope<T>(
+  host: BatchHost,
   body: (scope: TaskScope) => T | PromiseLike<T>,
-  signal: AbortSignal | undefined,
+  options: ScopeOptions,
+): Promise<T> {
+  object("options", options);
+  checkOpen(host);
+  return await spanUntil(
+    options.signal,
+    "scope",
+    {},
+    () => runScope(host, host.defaults, body, options),
+  );
+}
+
+/** `defaults`: what a task that says nothing else is submitted with. */
+async function runScope<T>(
+  host: BatchHost,
+  defaults: SubmitOptions | undefined,
+  body: (scope: TaskScope) => T | PromiseLike<T>,
+  { signal, priority }: ScopeOptions,
 ): Promise<T> {
   functionNamed("body", body);
-  if (signal !== undefined) checkSignal("signal", signal);
-  if (signal?.aborted) throw signal.reason;
-  return await new Scope(settings, signal).run(body);
-}
-
-/** What a scope inherits. */
-export interface ScopeSettings {
-  core: SchedulerCore;
-  /** The runner that the scope belongs to, when that shares the scheduler. */
-  group: RunnerGroup | undefined;
-  /** What a task that says nothing else is submitted with. */
-  defaults: SubmitOptions | undefined;
-}
-
-/** The handle of a task in a scope: tells the scope of a failure. */
-class ScopeHandle<T> extends JobHandle<T> {
-  scope: Scope | undefined;
-
-  override [settle](state: TaskState, value: unknown): void {
-    super[settle](state, value);
-    if (state === "failed" && this.scope !== undefined) {
-      // The scope reports it, so that it is no unhandled rejection as well.
-      markHandled(this);
-      this.scope.fail(value);
-    }
+  if (priority !== undefined) {
+    defaults = { ...defaults, priority: checkPriority(priority) };
   }
-
-  [ended](failed: boolean, value: unknown): void {
-    if (failed) this.scope?.failedLate(this.state, this.extras?.cutOff, value);
-  }
+  if (signal !== undefined) checkSignal("signal", signal).throwIfAborted();
+  return await new Scope(host, defaults, signal).run(body);
 }
 
-// As for its superclass: a subclass has a `constructor` of its own, and `then` would call it.
-Object.defineProperty(ScopeHandle.prototype, "constructor", { value: Promise });
-
-class Scope implements TaskScope, OpenScope {
+class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
   // Invariant: #tasks holds every task that has not really ended, #scopes every inner scope;
   // once #isEnding, both only shrink. #errors holds each failure once, in the order of arrival.
-  readonly #settings: ScopeSettings;
-  readonly #core: SchedulerCore;
+  readonly #host: BatchHost;
+  readonly #defaults: SubmitOptions | undefined;
   readonly #controller = new AbortController();
-  readonly #tasks: JobGroup;
+  readonly #tasks = new Set<TaskHandle<unknown>>();
   readonly #scopes = new Set<Promise<unknown>>();
   readonly #cleanups: (() => unknown)[] = [];
   readonly #errors: unknown[] = [];
   readonly #subscription: AbortSubscription | undefined;
+  /** Told when the last task has ended, while that is waited for. */
+  #tellTasksEnded: (() => void) | undefined;
   #isEnding = false;
   #isClosed = false;
   #cancelReason: { reason: unknown } | undefined;
 
-  constructor(settings: ScopeSettings, signal: AbortSignal | undefined) {
-    this.#settings = settings;
-    this.#core = settings.core;
-    this.#tasks = new JobGroup(settings.group);
+  constructor(
+    host: BatchHost,
+    defaults: SubmitOptions | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#host = host;
+    this.#defaults = defaults;
     this.#subscription = signal &&
       onAbort(signal, (reason) => this.cancel(reason));
   }
@@ -135,11 +134,11 @@ class Scope implements TaskScope, OpenScope {
   }
 
   get isFull(): boolean {
-    return this.#core.isFull;
+    return this.#host.isFull;
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    return this.#core.ready(
+    return this.#host.ready(
       // Nobody waits for room in a scope that is over.
       signal === undefined
         ? this.signal
@@ -148,27 +147,51 @@ class Scope implements TaskScope, OpenScope {
   }
 
   submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
-    const handle = new ScopeHandle(task, this.#core);
-    if (this.#isEnding || this.#isClosed) {
-      // Refused: the handle is cancelled with what ended the scope.
-      handle.state = "cancelled";
-      handle[settle](
-        "cancelled",
-        this.signal.aborted
-          ? this.signal.reason
-          : new DisposedError("scope.submit()", "The scope has ended."),
-      );
-      return handle;
-    }
-    handle.scope = this;
-    // Part of what was accepted when the scope was opened.
-    this.#core.submit(
-      handle,
-      withDefaults(options, this.#settings.defaults),
-      this.#tasks,
-      true,
+    const isOver = this.#isEnding || this.#isClosed;
+    const handle = this.#host.submit(
+      task,
+      isOver
+        ? { ...options, signal: AbortSignal.abort(this.#refusal("submit")) }
+        : withDefaults(options, this.#defaults),
+      this,
     );
+    if (isOpen(handle)) {
+      this.#tasks.add(handle);
+      // Whoever was told of the submit may have ended the scope.
+      if (this.#isEnding) handle.cancel(this.signal.reason);
+    }
     return handle;
+  }
+
+  settled(
+    handle: TaskHandle<unknown>,
+    state: TaskState,
+    value: unknown,
+    hasEnded: boolean,
+  ): void {
+    if (hasEnded) this.#taskEnded(handle);
+    // It may have been cut off within its submit.
+    else this.#tasks.add(handle);
+    if (state === "failed") this.fail(value);
+  }
+
+  /**
+   * The scope's own cancelling and time limits hide no failure. What the task's owner has cancelled
+   * is the owner's business.
+   */
+  ended(handle: TaskHandle<unknown>, late: LateFailure | undefined): boolean {
+    if (
+      late !== undefined &&
+      (handle.state === "failed" ||
+        (this.#isEnding && late.reason === this.signal.reason))
+    ) this.#note(late.error);
+    this.#taskEnded(handle);
+    return true;
+  }
+
+  #taskEnded(handle: TaskHandle<unknown>): void {
+    this.#tasks.delete(handle);
+    if (this.#tasks.size === 0) this.#tellTasksEnded?.();
   }
 
   defer(cleanup: () => unknown): void {
@@ -184,11 +207,7 @@ class Scope implements TaskScope, OpenScope {
     options: ScopeOptions = {},
   ): Promise<T> {
     if (this.#isEnding || this.#isClosed) {
-      const refused = Promise.reject(
-        this.signal.aborted
-          ? this.signal.reason
-          : new DisposedError("scope.scope()", "The scope has ended."),
-      );
+      const refused = Promise.reject(this.#refusal("scope"));
       // As a handle that was cancelled: nobody has to look at it.
       markHandled(refused);
       return refused;
@@ -196,11 +215,10 @@ class Scope implements TaskScope, OpenScope {
     const signal = options.signal === undefined
       ? this.signal
       : AbortSignal.any([options.signal, this.signal]);
-    const inner = runScope(
-      inherit(this.#settings, options.priority),
-      body,
+    const inner = runScope(this.#host, this.#defaults, body, {
+      ...options,
       signal,
-    );
+    });
     this.#scopes.add(inner);
     inner.then(
       () => this.#scopes.delete(inner),
@@ -215,11 +233,16 @@ class Scope implements TaskScope, OpenScope {
     return inner;
   }
 
+  /** What `submit` or `scope` is refused with when the scope is over. */
+  #refusal(method: string): unknown {
+    return this.signal.aborted
+      ? this.signal.reason
+      : new DisposedError(`scope.${method}()`, "The scope has ended.");
+  }
+
   async run<T>(body: (scope: TaskScope) => T | PromiseLike<T>): Promise<T> {
     let result: T | undefined;
-    const { core, group } = this.#settings;
-    core.scopes.add(this);
-    group?.scopes.add(this);
+    this.#host.begin(this);
     try {
       result = await body(this);
     } catch (error) {
@@ -240,8 +263,7 @@ class Scope implements TaskScope, OpenScope {
       }
     }
     this.#isClosed = true;
-    core.scopeEnded(this);
-    group?.scopeEnded(this);
+    this.#host.end(this);
     if (!this.signal.aborted) {
       this.#controller.abort(abortError("The scope has ended"));
     }
@@ -267,24 +289,6 @@ class Scope implements TaskScope, OpenScope {
     );
   }
 
-  /**
-   * The function of a task that had been cut off has thrown: the scope's own cancelling and time
-   * limits hide no failure. What the task's owner has cancelled is the owner's business.
-   */
-  failedLate(
-    state: TaskState,
-    cutOff: { reason: unknown } | undefined,
-    error: unknown,
-  ): void {
-    const reason = cutOff?.reason;
-    if (error === reason || isAbortError(error)) return;
-    if (
-      state === "failed" || (this.#isEnding && reason === this.signal.reason)
-    ) {
-      this.#note(error);
-    }
-  }
-
   /** Keeps an error once, unless it is only the echo of the scope's own cancelling. */
   #note(error: unknown): void {
     if (
@@ -299,13 +303,15 @@ class Scope implements TaskScope, OpenScope {
     this.#isEnding = true;
     // Inner scopes listen to this signal, so they end before the tasks out here are cancelled.
     this.#controller.abort(reason);
-    this.#tasks.cancel(reason);
+    for (const handle of this.#tasks) handle.cancel(reason);
   }
 
   /** Tasks may submit further ones while they run, so it is looked at again after each wait. */
   async #allEnded(): Promise<void> {
-    while (!this.#tasks.isEmpty || this.#scopes.size > 0) {
-      await this.#tasks.whenEmpty();
+    while (this.#tasks.size > 0 || this.#scopes.size > 0) {
+      if (this.#tasks.size > 0) {
+        await new Promise<void>((resolve) => this.#tellTasksEnded = resolve);
+      }
       await Promise.allSettled(this.#scopes);
       // The reactions above that take a scope out of the set run in this turn.
       await undefined;
@@ -313,31 +319,7 @@ class Scope implements TaskScope, OpenScope {
   }
 }
 
-/** The settings of a scope with a level of its own. */
-export function inherit(
-  settings: ScopeSettings,
-  priority: SubmitOptions["priority"],
-): ScopeSettings {
-  if (priority === undefined) return settings;
-  checkPriority(priority);
-  return { ...settings, defaults: { ...settings.defaults, priority } };
-}
-
-/** What a task is submitted with: its own options, and defaults for those it leaves out. */
-export function withDefaults(
-  options: SubmitOptions | undefined,
-  defaults: SubmitOptions | undefined,
-): SubmitOptions | undefined {
-  if (defaults === undefined) return options;
-  if (options === undefined) return defaults;
-  return {
-    ...options,
-    priority: options.priority ?? defaults.priority,
-    timeout: options.timeout ?? defaults.timeout,
-  };
-}
-
-/** What a function throws that was stopped by a signal and makes its own error of that. */
-function isAbortError(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
+/** Whether a task has no outcome yet. */
+function isOpen({ state }: TaskHandle<unknown>): boolean {
+  return state === "queued" || state === "running";
 }

@@ -34,12 +34,7 @@ import { contextAccess } from "../../_internal/async_context.ts";
 import { now } from "../../_internal/clock.ts";
 import type { Conditions } from "../../_internal/conditions.ts";
 import { ReadyGate } from "../../_internal/ready_gate.ts";
-import {
-  type CutOff,
-  type OpenScope,
-  refusalOf,
-  type ScopeHost,
-} from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Endings } from "./endings.ts";
 import {
@@ -69,18 +64,15 @@ import { StallWatch } from "./stall_watch.ts";
 import { type SchedulerStatistics, Statistics } from "./statistics.ts";
 import { taskTelemetry } from "../observe/task_telemetry.ts";
 import { type Timeline, TimelineRecorder } from "../observe/timeline.ts";
+import type { LimitFollower } from "../batch/host.ts";
 import type { SubmitOptions, TaskContext } from "../types.ts";
 import { LevelQueue, type WaitingQueue } from "./waiting_queue.ts";
 
 /** Lets jobs in, and joins the parts. */
-export class SchedulerCore implements ScopeHost {
-  /** Batches that submit as many as may run: told when the limit is changed. */
-  readonly batches: Set<{ pump(): void }> = new Set();
-  refusal: (() => unknown) | undefined = undefined;
-  /** Set by `cancelAll`: from then on not even the children of accepted jobs are accepted. */
-  cutOff: CutOff | undefined = undefined;
-  /** The open scopes, outer before inner: they are cancelled along with the tasks. */
-  readonly scopes: Set<OpenScope> = new Set();
+export class SchedulerCore {
+  readonly admission: Admission = new Admission();
+  /** Told when the limit is changed. */
+  readonly followers: Set<LimitFollower> = new Set();
   readonly #queue: WaitingQueue;
   readonly #slots: Slots;
   readonly #dispatcher: Dispatcher;
@@ -117,8 +109,8 @@ export class SchedulerCore implements ScopeHost {
     const gate = new ReadyGate(() => this.#bound.room);
     this.#listeners = new Listeners(
       gate,
-      [telemetry, this.#timeline, options.observer]
-        .filter((observer) => observer !== undefined),
+      [telemetry, this.#timeline].filter((own) => own !== undefined),
+      options.observer,
       options.onStall && new StallWatch(
         options.onStall,
         this.#queue,
@@ -174,9 +166,9 @@ export class SchedulerCore implements ScopeHost {
     return this.#slots.count === 0 && this.#queue.size === 0;
   }
 
-  /** Whether everything has ended, the scopes included. */
+  /** Whether everything has ended, work that may submit more included. */
   get isOver(): boolean {
-    return this.isIdle && this.scopes.size === 0;
+    return this.isIdle && !this.admission.hasWork;
   }
 
   get isFull(): boolean {
@@ -236,7 +228,7 @@ export class SchedulerCore implements ScopeHost {
 
   setMaxConcurrent(value: number): void {
     this.#slots.limit = concurrency("maxConcurrent", value);
-    for (const batch of [...this.batches]) batch.pump();
+    for (const follower of [...this.followers]) follower.limitChanged();
     this.#listeners.moved();
     this.#dispatcher.schedule();
   }
@@ -270,7 +262,6 @@ export class SchedulerCore implements ScopeHost {
 
   /** The scheduler's own signal has aborted: everything is cancelled, now and later. */
   abort(reason: unknown): void {
-    this.refusal = () => reason;
     this.cancelAll(reason, true);
   }
 
@@ -279,11 +270,10 @@ export class SchedulerCore implements ScopeHost {
    * returns what had no outcome yet.
    */
   cancelAll(reason: unknown, isAbort = false): Job[] {
-    this.cutOff ??= { reason, isAbort };
     // The waiting ones first, so that none of them starts meanwhile.
     const open = [...this.#queue.jobs(), ...this.runningJobs()]
       .filter(isOpen);
-    for (const scope of [...this.scopes]) scope.cancel(reason);
+    this.admission.cutOff(reason, isAbort);
     for (const job of open) this.end(job, "cancelled", reason);
     return open;
   }
@@ -293,9 +283,14 @@ export class SchedulerCore implements ScopeHost {
     return this.runningJobs().some(isShielding);
   }
 
-  scopeEnded(scope: OpenScope): void {
-    this.scopes.delete(scope);
+  /** Something has changed that somebody may wait for. */
+  moved(): void {
     this.#listeners.moved();
+  }
+
+  /** A job has failed, and no promise tells of that. */
+  tellFailure(job: Job, error: unknown): void {
+    this.#listeners.failedUnseen(job, error);
   }
 
   // --- Letting in -------------------------------------------------------------------------
@@ -365,12 +360,9 @@ export class SchedulerCore implements ScopeHost {
   ): boolean {
     // Making room may have ended it.
     if (!isOpen(job)) return true;
-    if (
-      this.refusal !== undefined || this.cutOff !== undefined ||
-      group !== undefined
-    ) {
-      const refusal = refusalOf(this, accepted) ??
-        (group && refusalOf(group, accepted));
+    if (!this.admission.isOpen || group?.admission !== undefined) {
+      const refusal = this.admission.refusalOf(accepted) ??
+        group?.admission?.refusalOf(accepted);
       if (refusal !== undefined) {
         this.refuse(job, refusal.state, refusal.reason);
         return true;

@@ -6,6 +6,7 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { abortError } from "../../_internal/errors.ts";
+import { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
 import {
   ended,
   type EndJob,
@@ -67,10 +68,14 @@ export class Endings {
     if (timing !== undefined && timing.isSample) {
       this.#measure(job, timing, failed);
     }
+    let late: LateFailure | undefined;
     if (isOpen(job)) this.#settle(job, failed ? "failed" : "succeeded", value);
-    else job[ended]?.(failed, value);
+    else if (job[ended] !== undefined) {
+      late = failed ? lateFailure(value, extras?.cutOff?.reason) : undefined;
+      if (job[ended](late)) late = undefined;
+    }
     extras?.group?.delete(job);
-    this.#listeners.ended(job);
+    this.#listeners.ended(job, late);
   }
 
   #measure(job: Job, timing: JobTiming, failed: boolean): void {

@@ -20,7 +20,9 @@ import {
 import type { AsyncContext } from "../../_internal/async_context.ts";
 import { now } from "../../_internal/clock.ts";
 import { timeoutError } from "../../_internal/errors.ts";
+import type { LateFailure } from "../../_internal/late_failure.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+import type { HostJob, JobOwner } from "../batch/host.ts";
 import type { JobFamily } from "./job_family.ts";
 import type { JobGroup } from "./job_group.ts";
 import { TaskPriority } from "../priority.ts";
@@ -58,20 +60,12 @@ export interface Job extends TaskInfo {
   run(context: TaskContext): unknown;
   /** Takes the outcome, told once and synchronously; must not throw. */
   [settle](state: TaskState, value: unknown): void;
-  /** After an early outcome: how the function ended in the end. Must not throw. */
-  [ended]?(failed: boolean, value: unknown): void;
-}
-
-/** Whoever waits for an OwnedJob. */
-export interface JobOwner {
-  /** The outcome, told once and synchronously; must not throw. */
-  settled(job: OwnedJob, state: TaskState, value: unknown): void;
-  /** The function of a job that was cut off has really ended. Must not throw. */
-  ended(job: OwnedJob, failed: boolean, value: unknown): void;
+  /** After an early outcome: its function has ended (see JobOwner). Must not throw. */
+  [ended]?(late: LateFailure | undefined): boolean;
 }
 
 /** A job without a promise: its outcome goes to its owner. */
-export class OwnedJob implements Job {
+export class OwnedJob implements Job, HostJob {
   next: Job | undefined = undefined;
   previous: Job | undefined = undefined;
   state: TaskState = "queued";
@@ -80,11 +74,11 @@ export class OwnedJob implements Job {
   readonly task: Task<unknown>;
   timing: JobTiming | undefined = undefined;
   extras: JobExtras | undefined = undefined;
-  readonly owner: JobOwner;
+  readonly owner: JobOwner<HostJob>;
   /** Its place among the owner's. */
   readonly index: number;
 
-  constructor(task: Task<unknown>, owner: JobOwner, index: number) {
+  constructor(task: Task<unknown>, owner: JobOwner<HostJob>, index: number) {
     this.task = task;
     this.owner = owner;
     this.index = index;
@@ -117,11 +111,11 @@ export class OwnedJob implements Job {
   }
 
   [settle](state: TaskState, value: unknown): void {
-    this.owner.settled(this, state, value);
+    this.owner.settled(this, state, value, !isActive(this));
   }
 
-  [ended](failed: boolean, value: unknown): void {
-    this.owner.ended(this, failed, value);
+  [ended](late: LateFailure | undefined): boolean {
+    return this.owner.ended(this, late);
   }
 }
 

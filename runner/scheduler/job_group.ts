@@ -1,55 +1,31 @@
 /**
- * Jobs that belong together: the children of a task, the tasks of a scope, what a runner has
- * submitted to a scheduler that it shares.
+ * Jobs that belong together: the children of a task, what a runner has submitted to a scheduler
+ * that it shares.
  *
  * @module
  */
-import type { Admission, CutOff, OpenScope, ScopeHost } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { Conditions } from "../../_internal/conditions.ts";
 import { isActive, isOpen, type Job } from "./job.ts";
 
 /** A set of jobs that have not really ended. A job is added when it is accepted. */
-export class JobGroup implements Admission {
-  // Invariant: a group is in its parent's #groups exactly while it is not empty.
+export class JobGroup {
   readonly #jobs = new Set<Job>();
-  readonly #groups = new Set<JobGroup>();
-  readonly #parent: JobGroup | undefined;
   readonly #conditions = new Conditions();
-  refusal: (() => unknown) | undefined = undefined;
-  cutOff: CutOff | undefined = undefined;
-
-  /** `parent`: the group that what is in here belongs to as well. */
-  constructor(parent?: JobGroup) {
-    this.#parent = parent;
-  }
+  /** Who is let in, where that is not for the scheduler alone to say. */
+  readonly admission: Admission | undefined = undefined;
 
   get isEmpty(): boolean {
-    return this.#jobs.size === 0 && this.#groups.size === 0;
+    return this.#jobs.size === 0;
   }
 
   add(job: Job): void {
     this.#jobs.add(job);
-    if (this.#parent !== undefined) this.#parent.#adopt(this);
-  }
-
-  #adopt(group: JobGroup): void {
-    this.#groups.add(group);
-    if (this.#parent !== undefined) this.#parent.#adopt(this);
   }
 
   /** The job has really ended, or left the queue for good. */
   delete(job: Job): void {
     this.#jobs.delete(job);
-    this.#shrunk();
-  }
-
-  #forget(group: JobGroup): void {
-    this.#groups.delete(group);
-    this.#shrunk();
-  }
-
-  #shrunk(): void {
-    if (this.#parent !== undefined && this.isEmpty) this.#parent.#forget(this);
     this.check();
   }
 
@@ -68,16 +44,19 @@ export class JobGroup implements Admission {
     return this.#conditions.wait(holds, signal);
   }
 
-  /**
-   * Cancels every job that has no outcome yet, children before their parents, and returns them.
-   * Ending a job ends its children, which recurses: by then there are none left, however deep.
-   * One that has its outcome has ended its children already.
-   */
-  cancel(reason: unknown): Job[] {
-    const open = this.#generations(isOpen).reverse().flat();
+  /** Cancels every job that has no outcome yet. */
+  cancel(reason: unknown): void {
     // Each has extras: they name its group.
-    for (const job of open) job.extras?.cancel(reason);
-    return open;
+    for (const job of this.open()) job.extras?.cancel(reason);
+  }
+
+  /**
+   * The jobs that have no outcome yet, children before their parents: ending a job ends its
+   * children, which recurses, and in this order there are none left by then, however deep. One that
+   * has its outcome has ended its children already.
+   */
+  open(): Job[] {
+    return this.#generations(isOpen).reverse().flat();
   }
 
   /** The jobs whose function has not ended, and their children. */
@@ -91,9 +70,7 @@ export class JobGroup implements Admission {
     for (let groups: JobGroup[] = [this]; groups.length > 0;) {
       const jobs: Job[] = [];
       const children: JobGroup[] = [];
-      // Grows while it is walked: what is in an inner group is of this generation.
       for (const group of groups) {
-        groups.push(...group.#groups);
         for (const job of group.#jobs) {
           if (!holds(job)) continue;
           jobs.push(job);
@@ -109,31 +86,22 @@ export class JobGroup implements Admission {
 }
 
 /** What one runner has submitted to a scheduler that it shares. */
-export class RunnerGroup extends JobGroup implements ScopeHost {
-  readonly scopes: Set<OpenScope> = new Set();
+export class RunnerGroup extends JobGroup {
+  override readonly admission: Admission = new Admission();
 
-  /** Whether everything of the runner has ended, its scopes included. */
+  /** Whether everything of the runner has ended, work that may submit more included. */
   get isOver(): boolean {
-    return this.isEmpty && this.scopes.size === 0;
+    return this.isEmpty && !this.admission.hasWork;
   }
 
-  scopeEnded(scope: OpenScope): void {
-    this.scopes.delete(scope);
-    this.check();
-  }
-
-  /** The runner's own signal has aborted: everything is cancelled, now and later. */
-  abort(reason: unknown): void {
-    this.refusal = () => reason;
-    this.cancelAll(reason, true);
-  }
-
-  /** Cancels everything and lets nothing more in; returns what had no outcome yet. */
+  /**
+   * Cancels everything and lets nothing more in; returns what had no outcome yet. `isAbort`: the
+   * runner's own signal has aborted.
+   */
   cancelAll(reason: unknown, isAbort = false): Job[] {
-    this.cutOff ??= { reason, isAbort };
-    const scopes = [...this.scopes];
-    const open = this.cancel(reason);
-    for (const scope of scopes) scope.cancel(reason);
+    const open = this.open();
+    this.admission.cutOff(reason, isAbort);
+    for (const job of open) job.extras?.cancel(reason);
     return open;
   }
 }

@@ -6,9 +6,10 @@
  * @module
  */
 import { Conditions } from "../../_internal/conditions.ts";
+import type { LateFailure } from "../../_internal/late_failure.ts";
 import type { ReadyGate } from "../../_internal/ready_gate.ts";
 import type { Job } from "./job.ts";
-import { Observers } from "./observers.ts";
+import { Observers, tellLate } from "./observers.ts";
 import type { StallWatch } from "./stall_watch.ts";
 import type { TaskObserver } from "../types.ts";
 
@@ -24,13 +25,14 @@ export class Listeners {
 
   constructor(
     gate: ReadyGate,
-    observers: readonly TaskObserver[],
+    own: readonly TaskObserver[],
+    user: TaskObserver | undefined,
     stall: StallWatch | undefined,
   ) {
     this.#gate = gate;
-    this.#observers = observers.length === 0
+    this.#observers = own.length === 0 && user === undefined
       ? undefined
-      : new Observers(observers);
+      : new Observers(own, user);
     this.#stall = stall;
   }
 
@@ -53,11 +55,19 @@ export class Listeners {
     }
   }
 
-  /** The function of a job has really ended. */
-  ended(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("ended", job);
+  /** The function of a job has really ended; `late`: what nobody has been told that it failed with. */
+  ended(job: Job, late: LateFailure | undefined): void {
+    if (this.#observers !== undefined) {
+      this.#observers.tell("ended", job, late?.error);
+    }
+    if (late !== undefined) tellLate("ended", job, late.error, this.#observers);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
+  }
+
+  /** A job has failed, and no promise tells of that. */
+  failedUnseen(job: Job, error: unknown): void {
+    tellLate("settled", job, error, this.#observers);
   }
 
   /** Something has changed that somebody may wait for. */

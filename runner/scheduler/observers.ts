@@ -4,22 +4,25 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
+
+/** What an observer is told of. */
+export type TaskEvent = "queued" | "started" | "settled" | "ended";
 
 /** Tells each of several observers; what one throws is reported and changes nothing. */
 export class Observers {
   readonly #observers: readonly TaskObserver[];
+  readonly #user: TaskObserver | undefined;
 
-  constructor(observers: readonly TaskObserver[]) {
-    this.#observers = observers;
+  /** `user`: the one that the user gave, beside those of our own. */
+  constructor(own: readonly TaskObserver[], user: TaskObserver | undefined) {
+    this.#observers = user === undefined ? own : [...own, user];
+    this.#user = user;
   }
 
-  /** Something has happened to `task`; `reason` goes with `settled`. */
-  tell(
-    event: "queued" | "started" | "settled" | "ended",
-    task: TaskInfo,
-    reason?: unknown,
-  ): void {
+  /** Something has happened to `task`; `reason` goes with `settled` and `ended`. */
+  tell(event: TaskEvent, task: TaskInfo, reason?: unknown): void {
     for (const observer of this.#observers) {
       try {
         observer[event]?.(task, reason);
@@ -28,4 +31,24 @@ export class Observers {
       }
     }
   }
+
+  /** Whether the user is told of such an event. */
+  reachUser(event: TaskEvent): boolean {
+    return this.#user?.[event] !== undefined;
+  }
+}
+
+/**
+ * A task has failed, and neither a promise nor a scope's AggregateError tells of that: it came too
+ * late, or another failure came first. The user's observer has heard of it with `event`; without
+ * one it is told here.
+ */
+export function tellLate(
+  event: TaskEvent,
+  task: TaskInfo,
+  error: unknown,
+  observers: Observers | undefined,
+): void {
+  if (observers?.reachUser(event)) return;
+  reportLate(`Late failure of task ${task.name}`, error);
 }

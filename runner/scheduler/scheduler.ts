@@ -187,7 +187,7 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
     checkShutdownOptions(options);
     if (this.#shutdown === undefined) {
       const core = this.#core;
-      core.refusal ??= () => new DisposedError("TaskScheduler.submit()");
+      core.admission.close(() => new DisposedError("TaskScheduler.submit()"));
       this.#shutdown = new Shutdown({
         get isShielded() {
           return core.isShielded;
