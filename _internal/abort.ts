@@ -27,6 +27,7 @@ export class AbortSubscription {
   /** @internal */
   readonly target: AbortTarget;
 
+  /** @internal */
   constructor(hub: AbortHub, target: AbortTarget) {
     this.hub = hub;
     this.target = target;

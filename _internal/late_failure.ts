@@ -33,7 +33,7 @@ export function isAbortError(error: unknown): boolean {
 /** Milliseconds between two lines. */
 const LINE_INTERVAL = 1000;
 
-let nextLineAt = -Infinity;
+let lastLineAt = -Infinity;
 let leftOut = 0;
 
 /**
@@ -42,7 +42,9 @@ let leftOut = 0;
  */
 export function reportLate(what: string, error: unknown): void {
   const time = now();
-  if (time < nextLineAt) {
+  const since = time - lastLineAt;
+  // Negative: a test has put its clock back.
+  if (since >= 0 && since < LINE_INTERVAL) {
     leftOut++;
     return;
   }
@@ -50,7 +52,7 @@ export function reportLate(what: string, error: unknown): void {
     ? `${error.name}: ${error.message}`
     : show(error);
   const others = leftOut === 0 ? "" : ` (and ${leftOut} more before it)`;
-  nextLineAt = time + LINE_INTERVAL;
+  lastLineAt = time;
   leftOut = 0;
   console.error(`${what}: ${text.replaceAll("\n", " ")}${others}`);
 }

@@ -10,12 +10,18 @@
  *
  * @module
  */
+import {
+  type AbortSubscription,
+  type JobOwner,
+  type LateFailure,
+  lateFailure,
+  markHandled,
+} from "@specify/async-core/host";
 import type {
   TaskHandle,
   TaskPriority,
   TaskState,
 } from "@specify/async-core/runner";
-
 import type { Absence } from "./submit/absence.ts";
 
 /** What a handle asks of its runner. */
@@ -31,10 +37,11 @@ export interface HandleOwner {
 let resolveOfLast: (value: unknown) => void;
 let rejectOfLast: (reason: unknown) => void;
 
-const ignore = (): void => {};
-
 /** What the runner may do with a handle, and nobody else. */
 export const settle: unique symbol = Symbol("settle");
+
+/** The same: tells that it has ended where it ran, or will never run. */
+export const end: unique symbol = Symbol("end");
 
 /** A promise of the outcome of a task on the cluster. */
 export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
@@ -43,8 +50,8 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
   state: TaskState = "queued";
   priority: TaskPriority;
   onProgress: ((value: unknown) => void) | undefined;
-  /** Stops listening to the signal of the submit. */
-  unsubscribe: (() => void) | undefined;
+  /** Listens to the signal of the submit. */
+  subscription: AbortSubscription | undefined;
   /** The timer of the deadline. */
   deadlineTimer: ReturnType<typeof setTimeout> | undefined;
   /** The timer of `sendTimeout`, until the store has the task. */
@@ -61,8 +68,14 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
   isAsking = false;
   /** It has ended where it ran, or will never run. */
   hasEnded = false;
-  /** Told when it has. */
-  onEnded: (() => void) | undefined;
+  /** The batch or scope that it belongs to, until that has been told of its end. */
+  batch: JobOwner<ClusterHandle<unknown>> | undefined;
+  /** What its function threw in the end, where it had been cancelled before. */
+  thrown: { error: unknown } | undefined;
+  /** What it was settled with, unless it succeeded. */
+  #reason: unknown;
+  /** Stops watching for the store, which would tell of its end, to be away. */
+  #unwatch: (() => void) | undefined;
   readonly #owner: HandleOwner;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (reason: unknown) => void;
@@ -99,39 +112,42 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
     this.#owner.setPriority(this, priority);
   }
 
-  /**
-   * Resolves when it has ended where it ran, or is settled here and the store, which would tell
-   * of that, is away for long; never rejects.
-   */
-  whenEnded(): Promise<void> {
-    if (this.hasEnded) return Promise.resolve();
-    return new Promise((resolve) => {
-      const before = this.onEnded;
-      const unwatch = this.#owner.absence.watch(() => {
-        if (this.state === "queued" || this.state === "running") return;
-        unwatch();
-        resolve();
-      });
-      this.onEnded = () => {
-        before?.();
-        unwatch();
-        resolve();
-      };
-    });
-  }
-
   [settle](state: TaskState, value: unknown): void {
     this.state = state;
-    this.unsubscribe?.();
-    this.unsubscribe = undefined;
+    this.subscription?.unsubscribe();
+    this.subscription = undefined;
     clearTimeout(this.deadlineTimer);
     clearTimeout(this.sendTimer);
+    const { batch } = this;
     if (state === "succeeded") this.#resolve(value);
     else {
-      // Whoever cancels knows: a cancelled handle that nobody awaits is no unhandled rejection.
-      if (state === "cancelled") markHandled(this);
+      this.#reason = value;
+      // Whoever cancels knows, and so does a batch: no unhandled rejection when nobody awaits it.
+      if (state === "cancelled" || batch !== undefined) markHandled(this);
       this.#reject(value);
     }
+    batch?.settled(this, state, value, this.hasEnded);
+    // One that ended with its outcome tells of no end of its own.
+    if (this.hasEnded) this.batch = undefined;
+    else if (batch !== undefined && state !== "succeeded") {
+      this.#unwatch = this.#owner.absence.watch(() => this.#tellEnd());
+    }
+  }
+
+  /** Gives what it failed with too late for anybody to have been told. */
+  [end](): LateFailure | undefined {
+    this.hasEnded = true;
+    return this.#tellEnd();
+  }
+
+  /** It has ended, or the store is away for so long that its end is waited for no more. */
+  #tellEnd(): LateFailure | undefined {
+    this.#unwatch?.();
+    const { batch, thrown } = this;
+    if (batch === undefined) return undefined;
+    this.batch = undefined;
+    const late = thrown && lateFailure(thrown.error, this.#reason);
+    return batch.ended(this, late) ? undefined : late;
   }
 }
 
@@ -139,8 +155,3 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
 Object.defineProperty(ClusterHandle.prototype, "constructor", {
   value: Promise,
 });
-
-/** Makes a rejection that nobody looks at somebody's business. */
-export function markHandled(promise: Promise<unknown>): void {
-  promise.then(undefined, ignore);
-}

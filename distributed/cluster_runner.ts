@@ -4,12 +4,22 @@
  * @module
  */
 import {
-  AsyncRunner,
-  DisposedError,
+  type AbortSubscription,
+  any,
+  checkOpen,
+  gather,
   type GatherOptions,
+  map,
+  onAbort,
+  race,
   type RaceOptions,
   type RunnerMapOptions,
+  scope,
   type ScopeOptions,
+} from "@specify/async-core/host";
+import {
+  AsyncRunner,
+  DisposedError,
   type SettledTaskResults,
   type ShutdownOptions,
   type ShutdownReport,
@@ -20,10 +30,8 @@ import {
   type TaskRunner,
   type TaskScope,
 } from "@specify/async-core/runner";
-import { Admission } from "./admission.ts";
-import type { BatchRunner } from "./batch.ts";
 import * as check from "./check.ts";
-import { ClusterMap } from "./cluster_map.ts";
+import { ClusterHost } from "./cluster_host.ts";
 import {
   checkOptions,
   type ClusterRunnerOptions,
@@ -32,10 +40,7 @@ import {
 import { checkShutdownOptions, ClusterShutdown } from "./cluster_shutdown.ts";
 import { definitionOf } from "./define_task.ts";
 import type { Engine } from "./engine.ts";
-import { gatherAll } from "./gather.ts";
 import { engineOf } from "./lazy_engine.ts";
-import { firstOf } from "./race.ts";
-import { runScope } from "./scope.ts";
 import type { ClusterStatistics } from "./statistics.ts";
 import type { ClusterSubmitOptions } from "./submit/submit_options.ts";
 import { Submitter } from "./submit/submitter.ts";
@@ -69,15 +74,13 @@ import {
  */
 export class ClusterRunner implements TaskRunner, AsyncDisposable {
   readonly #options: ClusterRunnerOptions;
-  readonly #maxAhead: number;
   readonly #report: (error: Error) => void;
   readonly #engine: Engine;
   readonly #tasks: Submitter;
-  readonly #admission = new Admission();
-  /** This runner, as gather, race, map and scope use it. */
-  readonly #batches: BatchRunner;
+  /** This runner, as gather, map, race, any and scope use it. */
+  readonly #host: ClusterHost;
   readonly #workers = new Set<ClusterWorker>();
-  readonly #unsubscribe: (() => void) | undefined;
+  readonly #subscription: AbortSubscription | undefined;
   #shutdown: ClusterShutdown | undefined;
 
   /**
@@ -89,39 +92,21 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     checkOptions(options);
     const { signal, maxAhead = 1000 } = options;
     this.#options = options;
-    this.#maxAhead = maxAhead;
     this.#report = reporter(options.onError);
     this.#engine = engineOf(options, this.#report);
-    const tasks = new Submitter(
+    const tasks = this.#tasks = new Submitter(
       this.#engine,
       submitterSettings(options, this.#report),
     );
-    this.#tasks = tasks;
-    const admission = this.#admission;
-    this.#batches = {
-      submit: (task, options, isAccepted) =>
-        tasks.submit(task, options, admission.refusalOf(isAccepted)),
-      get isFull() {
-        return tasks.isFull;
-      },
-      ready: (signal) => tasks.ready(signal),
-      begin: (work) => admission.works.add(work),
-      end: (work) => {
-        admission.works.delete(work);
-        tasks.changed();
-      },
-    };
+    const { admission } = this.#host = new ClusterHost(tasks, maxAhead);
     if (signal === undefined) return;
-    const abort = () => {
+    const abort = (reason: unknown) => {
       const handles = tasks.handles();
-      admission.cutOff(signal.reason, true);
-      for (const handle of handles) handle.cancel(signal.reason);
+      admission.cutOff(reason, true);
+      for (const handle of handles) handle.cancel(reason);
     };
-    if (signal.aborted) abort();
-    else {
-      signal.addEventListener("abort", abort, { once: true });
-      this.#unsubscribe = () => signal.removeEventListener("abort", abort);
-    }
+    if (signal.aborted) abort(signal.reason);
+    else this.#subscription = onAbort(signal, abort);
   }
 
   /**
@@ -132,7 +117,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * @throws {RangeError | TypeError} When an option is wrong.
    */
   submit<T>(task: Task<T>, options?: ClusterSubmitOptions): TaskHandle<T> {
-    return this.#batches.submit<T>(task, options, false);
+    return this.#tasks.submit<T>(task, options, this.#host.refusal);
   }
 
   /**
@@ -140,7 +125,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * kept. It rejects with TaskNotFoundError when there is none.
    */
   attach<T = unknown>(id: string): TaskHandle<T> {
-    this.#admission.check();
+    checkOpen(this.#host);
     return this.#tasks.attach<T>(id);
   }
 
@@ -169,19 +154,11 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<Task<T>>,
     options?: GatherOptions & { settled?: false | undefined },
   ): Promise<Awaited<T>[]>;
-  async gather(
+  gather(
     tasks: Iterable<Task<unknown>>,
     options: GatherOptions = {},
   ): Promise<unknown> {
-    check.object("options", options);
-    const { settled = false, ...submitOptions } = options;
-    check.boolean("settled", settled);
-    this.#checkBatch(options);
-    return await gatherAll(this.#batches, tasks, {
-      options: submitOptions,
-      ahead: this.#maxAhead,
-      settled,
-    });
+    return gather(this.#host, tasks, options);
   }
 
   /**
@@ -196,7 +173,6 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     task: (value: T, index: number, context: TaskContext) => U | PromiseLike<U>,
     options: RunnerMapOptions = {},
   ): AsyncIterableIterator<U> & AsyncDisposable {
-    check.source(source);
     if (definitionOf(task) === undefined) {
       throw new TypeError(
         `task must be a defined task, got ${
@@ -205,30 +181,17 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
           `defineTask("name", (input) => …), and map(source, task)`,
       );
     }
-    check.object("options", options);
-    const { concurrency = this.#maxAhead, ordered = true, ...submitOptions } =
-      options;
-    check.integer("concurrency", concurrency);
-    check.boolean("ordered", ordered);
-    if (options.signal !== undefined) check.signal("signal", options.signal);
-    this.#admission.check();
     // A defined task, called with an input alone, gives a task.
     const taskOf = task as unknown as (value: T) => Task<U>;
-    return new ClusterMap<T, U>(this.#batches, source, taskOf, {
-      options: submitOptions,
-      concurrency,
-      ordered,
-    });
+    return map(this.#host, source, task, options, taskOf);
   }
 
   /** The outcome of the task that ends first. The others are cancelled and awaited. */
-  async race<T>(
+  race<T>(
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkBatch(options);
-    // What its task gives, awaited.
-    return await firstOf(this.#batches, tasks, options, false) as Awaited<T>;
+    return race(this.#host, tasks, options);
   }
 
   /**
@@ -236,21 +199,19 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    *
    * @throws {AggregateError} When all fail; the reason of `signal` when that ended it.
    */
-  async any<T>(
+  any<T>(
     tasks: Iterable<Task<T>>,
     options: RaceOptions = {},
   ): Promise<Awaited<T>> {
-    this.#checkBatch(options);
-    return await firstOf(this.#batches, tasks, options, true) as Awaited<T>;
+    return any(this.#host, tasks, options);
   }
 
   /** Structured concurrency, as AsyncRunner's: no task that is submitted to the scope outlives it. */
-  async scope<T>(
+  scope<T>(
     body: (scope: TaskScope) => T | PromiseLike<T>,
     options: ScopeOptions = {},
   ): Promise<T> {
-    this.#admission.check();
-    return await runScope(this.#batches, body, options);
+    return scope(this.#host, body, options);
   }
 
   /**
@@ -264,7 +225,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     tasks: Iterable<{ readonly taskName: string }>,
     options: WorkOptions = {},
   ): ClusterWorker {
-    this.#admission.check();
+    checkOpen(this.#host);
     const definitions = definitionsOf(tasks);
     checkWorkOptions(options);
     const { signal, handleSignals = true } = options;
@@ -312,9 +273,9 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   }
 
   /** Resolves when fewer than `maxQueue` are left; rejects with the reason of `signal`. */
-  async ready(signal?: AbortSignal): Promise<void> {
+  ready(signal?: AbortSignal): Promise<void> {
     if (signal !== undefined) check.signal("signal", signal);
-    await this.#tasks.ready(signal);
+    return this.#tasks.ready(signal);
   }
 
   /** Resolves when no task of this runner waits or runs; those of other processes do not count. */
@@ -325,7 +286,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
 
   /** Counts of the whole queue, as its store has them, and of this runner's tasks. */
   async stats(): Promise<ClusterStatistics> {
-    this.#admission.check();
+    checkOpen(this.#host);
     const counts = await this.#engine.counts();
     const tasks = this.#tasks;
     return {
@@ -348,12 +309,13 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    */
   async shutdown(options: ShutdownOptions = {}): Promise<ShutdownReport> {
     checkShutdownOptions(options);
-    this.#admission.close(() => new DisposedError("ClusterRunner.submit()"));
+    const { admission } = this.#host;
+    admission.close(() => new DisposedError("ClusterRunner.submit()"));
     if (this.#shutdown !== undefined) this.#shutdown.apply(options);
     else {
       const workers = this.#workers;
       this.#shutdown = new ClusterShutdown({
-        admission: this.#admission,
+        admission,
         tasks: this.#tasks,
         stopWorkers: (isHurried) =>
           Promise.all(
@@ -362,7 +324,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
             ),
           ),
         close: async () => {
-          this.#unsubscribe?.();
+          this.#subscription?.unsubscribe();
           await this.#tasks.close();
           await this.#engine.close();
         },
@@ -374,14 +336,5 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   /** `shutdown()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
-  }
-
-  /** What gather, race and any look at before they begin. */
-  #checkBatch(options: { signal?: AbortSignal | undefined }): void {
-    check.object("options", options);
-    this.#admission.check();
-    if (options.signal === undefined) return;
-    check.signal("signal", options.signal);
-    options.signal.throwIfAborted();
   }
 }

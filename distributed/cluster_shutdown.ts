@@ -7,15 +7,14 @@
  *
  * @module
  */
+import type { Admission } from "@specify/async-core/host";
 import type {
   ShutdownOptions,
   ShutdownReport,
 } from "@specify/async-core/runner";
-import type { Admission } from "./admission.ts";
-import { aborted } from "./batch.ts";
 import * as check from "./check.ts";
-import { infoOf } from "./submit/observe.ts";
 import { isUnsettled } from "./submit/open_tasks.ts";
+import { infoOf } from "./submit/settler.ts";
 import type { Submitter } from "./submit/submitter.ts";
 
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -79,8 +78,9 @@ export class ClusterShutdown {
     const report: ShutdownReport = { cancelled: [], unfinished: [] };
     if (!await this.#isOverBefore(this.#hurry.signal)) {
       const handles = tasks.handles().filter(isUnsettled);
-      const reason = aborted(
+      const reason = new DOMException(
         "The runner was shut down before this task had ended",
+        "AbortError",
       );
       this.#after(this.#grace, this.#late);
       admission.cutOff(reason, false);
@@ -110,7 +110,7 @@ export class ClusterShutdown {
     const unwatch = tasks.absence.watch(() => tasks.changed());
     try {
       await tasks.when(
-        () => tasks.isOver && admission.works.size === 0,
+        () => tasks.isOver && !admission.hasWork,
         signal,
       );
       return true;

@@ -20,14 +20,21 @@ export const LOST = "job stalled more than allowable limit";
 interface Written {
   readonly state: "failed" | "cancelled";
   readonly thrown: PackedThrown;
+  /** What the function of a cancelled task threw in the end, if that is news. */
+  readonly late?: PackedThrown;
 }
 
-/** The text for a task that failed or was cancelled. */
+/** The text for a task that failed or was cancelled; `late`: and then failed all the same. */
 export function writeReason(
   state: "failed" | "cancelled",
   thrown: unknown,
+  late?: { error: unknown },
 ): string {
-  const written: Written = { state, thrown: packThrown(thrown) };
+  const written: Written = {
+    state,
+    thrown: packThrown(thrown),
+    ...(late && { late: packThrown(late.error) }),
+  };
   const text = thrown instanceof Error
     ? `${thrown.name}: ${thrown.message}`
     : "error" in written.thrown
@@ -50,12 +57,13 @@ export function readOutcome(
     if (reason === LOST) {
       return { state: "failed", value: new TaskLostError(task, id) };
     }
-    const at = reason.lastIndexOf(`\n${MARK}`);
-    if (at === -1) return { state: "failed", value: new Error(reason) };
-    const written = JSON.parse(reason.slice(at + 1 + MARK.length)) as Written;
+    const written = writtenIn(reason);
+    if (written === undefined) {
+      return { state: "failed", value: new Error(reason) };
+    }
     return {
       state: written.state === "cancelled" ? "cancelled" : "failed",
-      value: unpackThrown(written.thrown, `a worker of the cluster (${task})`),
+      value: unpackThrown(written.thrown, whereOf(task)),
     };
   } catch (cause) {
     return {
@@ -67,4 +75,38 @@ export function readOutcome(
       ),
     };
   }
+}
+
+/**
+ * What a task failed with that had been given up here before its outcome came: by its function, not
+ * by a limit of time, which holds on both sides. Never throws.
+ */
+export function readLate(
+  outcome: Outcome,
+  task: string,
+): { error: unknown } | undefined {
+  try {
+    const written = outcome.succeeded ? undefined : writtenIn(outcome.reason);
+    const late = written?.state === "failed" ? written.thrown : written?.late;
+    if (late === undefined) return undefined;
+    const error = unpackThrown(late, whereOf(task));
+    return error instanceof Error && error.name === "TimeoutError"
+      ? undefined
+      : { error };
+  } catch {
+    // Another program wrote it.
+    return undefined;
+  }
+}
+
+/** What a reason says to the submitter; `undefined` when it is not ours. */
+function writtenIn(reason: string): Written | undefined {
+  const at = reason.lastIndexOf(`\n${MARK}`);
+  return at === -1
+    ? undefined
+    : JSON.parse(reason.slice(at + 1 + MARK.length)) as Written;
+}
+
+function whereOf(task: string): string {
+  return `a worker of the cluster (${task})`;
 }

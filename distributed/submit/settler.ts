@@ -4,9 +4,13 @@
  *
  * @module
  */
-import type { TaskObserver, TaskState } from "@specify/async-core/runner";
-import { type ClusterHandle, settle } from "../cluster_handle.ts";
-import { tell } from "./observe.ts";
+import {
+  type Observers,
+  type TaskEvent,
+  tellLate,
+} from "@specify/async-core/host";
+import type { TaskInfo, TaskState } from "@specify/async-core/runner";
+import { type ClusterHandle, end, settle } from "../cluster_handle.ts";
 import { isUnsettled } from "./open_tasks.ts";
 
 /** Settles handles. */
@@ -15,22 +19,22 @@ export class Settler {
   // may be settled long before it has ended where it runs, never after.
   /** Tasks by how they ended, as the handles say. */
   readonly ends = { succeeded: 0, failed: 0, cancelled: 0 };
-  readonly #observer: TaskObserver | undefined;
+  readonly #observers: Observers | undefined;
 
-  constructor(observer: TaskObserver | undefined) {
-    this.#observer = observer;
+  constructor(observers: Observers | undefined) {
+    this.#observers = observers;
   }
 
   /** It was submitted. */
   queued(handle: ClusterHandle<unknown>): void {
-    if (this.#observer !== undefined) tell(this.#observer, "queued", handle);
+    this.#tell("queued", handle);
   }
 
   /** It runs, as far as it is not settled here. */
   started(handle: ClusterHandle<unknown>): void {
     if (handle.state !== "queued") return;
     handle.state = "running";
-    if (this.#observer !== undefined) tell(this.#observer, "started", handle);
+    this.#tell("started", handle);
   }
 
   /** Settles a handle, unless it is settled. */
@@ -44,17 +48,24 @@ export class Settler {
       this.ends[state]++;
     }
     handle[settle](state, value);
-    if (this.#observer !== undefined) {
-      const reason = state === "succeeded" ? undefined : value;
-      tell(this.#observer, "settled", handle, reason);
-    }
+    this.#tell("settled", handle, state === "succeeded" ? undefined : value);
   }
 
   /** It has ended where it ran, or never will run. */
   ended(handle: ClusterHandle<unknown>): void {
-    handle.hasEnded = true;
-    if (this.#observer !== undefined) tell(this.#observer, "ended", handle);
-    handle.onEnded?.();
+    const late = handle[end]();
+    this.#tell("ended", handle, late?.error);
+    if (late !== undefined) {
+      tellLate("ended", handle.name, late.error, this.#observers);
+    }
+  }
+
+  #tell(
+    event: TaskEvent,
+    handle: ClusterHandle<unknown>,
+    reason?: unknown,
+  ): void {
+    this.#observers?.tell(event, infoOf(handle), reason);
   }
 
   /** Settles a handle that was not let in: of this no observer hears. */
@@ -68,4 +79,10 @@ export class Settler {
     handle[settle](state, reason);
     return handle;
   }
+}
+
+/** A handle as observers and reports see its task. */
+export function infoOf(handle: ClusterHandle<unknown>): TaskInfo {
+  const { id, name, state, priority, weight, key } = handle;
+  return { id, name, state, priority, weight, key, parentId: undefined };
 }

@@ -16,10 +16,15 @@
  *
  * @module
  */
+import {
+  type JobOwner,
+  Observers,
+  onAbort,
+  ReadyGate,
+  type Refusal,
+} from "@specify/async-core/host";
 import { DisposedError, type TaskPriority } from "@specify/async-core/runner";
 import { Absence } from "./absence.ts";
-import { AbortHub } from "../abort_hub.ts";
-import type { Refusal } from "../admission.ts";
 import { Cancels } from "./cancels.ts";
 import * as check from "../check.ts";
 import { deadlineError } from "../clock.ts";
@@ -31,7 +36,6 @@ import { newId } from "./ids.ts";
 import { limitDeadline, limitSending } from "./limits.ts";
 import { isGivenUp, OpenTasks } from "./open_tasks.ts";
 import { contentOf, type Parcel } from "./parcel.ts";
-import { ReadyGate } from "../ready_gate.ts";
 import { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
 import { StoreCheck } from "./store_check.ts";
@@ -63,8 +67,8 @@ export class Submitter implements HandleOwner {
   readonly #sender: Sender;
   readonly #givingUp: GivingUp;
   readonly #gate: ReadyGate;
-  readonly #signals = new AbortHub();
   readonly absence: Absence;
+  readonly observers: Observers | undefined;
   #isClosed = false;
   submitted = 0;
 
@@ -76,7 +80,9 @@ export class Submitter implements HandleOwner {
     this.#settings = settings;
     this.absence = new Absence(() => engine.trouble !== undefined);
     this.#gate = new ReadyGate(() => maxQueue - open.size);
-    const settler = this.#settler = new Settler(settings.observer);
+    const { observer } = settings;
+    this.observers = observer && new Observers([], observer);
+    const settler = this.#settler = new Settler(this.observers);
     const cancels = this.#cancels = new Cancels(
       engine,
       (task) => this.#endings.removedByUs(task),
@@ -111,7 +117,7 @@ export class Submitter implements HandleOwner {
       begin: (parcel) => this.#begin(parcel),
       changed: () => {
         open.changed();
-        this.#gate.changed();
+        this.#gate.check();
       },
       failed,
     });
@@ -138,6 +144,11 @@ export class Submitter implements HandleOwner {
     return this.#open.size >= this.#settings.maxQueue;
   }
 
+  /** Whether a batch may submit one more now, without getting before those who wait for room. */
+  get hasRoom(): boolean {
+    return this.#gate.isOpen;
+  }
+
   /** How often a worker was lost with a task that is ours. */
   get lostCount(): number {
     return this.#events.lostCount;
@@ -162,11 +173,12 @@ export class Submitter implements HandleOwner {
     return this.#open.handles();
   }
 
-  /** Submits a task, unless there is a reason to refuse it. */
+  /** Submits a task, unless there is a reason to refuse it. `batch`: what it is a part of. */
   submit<T>(
     task: unknown,
     options: ClusterSubmitOptions = {},
     refusal?: Refusal,
+    batch?: JobOwner<ClusterHandle<unknown>>,
   ): ClusterHandle<T> {
     const call = checkTask(task);
     const { definition } = call;
@@ -176,6 +188,7 @@ export class Submitter implements HandleOwner {
     const name = options.name ?? definition.name;
     const handle = new ClusterHandle<T>(id ?? newId(), name, priority, this);
     handle.onProgress = onProgress;
+    handle.batch = batch;
     handle.isShared = id !== undefined;
     handle.weight = weight;
     handle.key = options.key;
@@ -224,7 +237,7 @@ export class Submitter implements HandleOwner {
       limitSending(handle, sendTimeout, this.#engine, giveUp);
     }
     if (signal !== undefined) {
-      handle.unsubscribe = this.#signals.listen(
+      handle.subscription = onAbort(
         signal,
         (reason) => handle.cancel(reason),
       );
@@ -283,7 +296,7 @@ export class Submitter implements HandleOwner {
   }
 
   /** Resolves when there is room for a further task. */
-  ready(signal?: AbortSignal): Promise<void> {
+  ready(signal: AbortSignal | undefined): Promise<void> {
     return this.#gate.wait(signal);
   }
 

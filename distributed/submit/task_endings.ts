@@ -23,7 +23,7 @@ import {
   type OpenTasks,
   ownCopy,
 } from "./open_tasks.ts";
-import { readOutcome } from "../outcome.ts";
+import { readLate, readOutcome } from "../outcome.ts";
 import type { Parcel } from "./parcel.ts";
 import type { Settler } from "./settler.ts";
 import { EVENT_WITHIN, type StoreCheck } from "./store_check.ts";
@@ -65,6 +65,9 @@ export class Endings {
   /** The store says how it ended. */
   learn(task: OpenTask, outcome: Outcome): void {
     const { engine, settler, failed } = this.#options;
+    for (const handle of task.handles) {
+      if (!isUnsettled(handle)) handle.thrown = readLate(outcome, handle.name);
+    }
     if (
       isGivenUp(task) &&
       (outcome.succeeded || task.handles.some(({ isShared }) => isShared))

@@ -26,8 +26,12 @@ export function endingError(task: string, ending: Ending): DOMException {
   return new DOMException(`Task ${task} ${WHY[ending]}`, "AbortError");
 }
 
-/** What becomes of a job that was ended before its time. */
-export function endedEarly(ending: Ending, error: unknown): Answer {
+/** What becomes of a job that was ended before its time; `late`: what its function threw then. */
+export function endedEarly(
+  ending: Ending,
+  error: unknown,
+  late?: { error: unknown },
+): Answer {
   switch (ending) {
     case "stopped":
       return { kind: "handed back", delay: 0 };
@@ -42,7 +46,7 @@ export function endedEarly(ending: Ending, error: unknown): Answer {
     case "orphaned":
       return {
         kind: "failed",
-        reason: writeReason("cancelled", error),
+        reason: writeReason("cancelled", error, late),
         counts: "cancelled",
       };
   }

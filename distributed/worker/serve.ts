@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { lateFailure } from "@specify/async-core/host";
 import {
   type AsyncRunner,
   DisposedError,
@@ -261,6 +262,7 @@ export class Server {
       this.#settings.progressInterval,
     );
     let hasStarted = false;
+    let thrown: { error: unknown } | undefined;
     let tellEnded = () => {};
     const ended = new Promise<void>((resolve) => tellEnded = resolve);
     const begin = (span: Span | undefined) => {
@@ -273,6 +275,9 @@ export class Server {
               input,
               new ContextWith(context, job.id, context.signal),
             );
+          } catch (error) {
+            thrown = { error };
+            throw error;
           } finally {
             tellEnded();
           }
@@ -320,7 +325,9 @@ export class Server {
       await progress.finish();
       if (running.ending !== undefined && failure !== undefined) {
         if (hasStarted) await this.#endOf(ended, running.ending);
-        return endedEarly(running.ending, failure.error);
+        const { error } = failure;
+        const late = thrown && lateFailure(thrown.error, error);
+        return endedEarly(running.ending, error, late);
       }
       if (failure === undefined) {
         return {

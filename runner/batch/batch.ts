@@ -8,9 +8,13 @@ import { checkSignal, object, show } from "../../_internal/validate.ts";
 import type { BatchHost } from "./host.ts";
 import type { SubmitOptions, Task } from "../types.ts";
 
-/** @throws What new work is refused with, if it is. */
+/**
+ * Looks whether new work is let in.
+ *
+ * @throws What it is refused with, if it is.
+ */
 export function checkOpen(host: BatchHost): void {
-  const refusal = host.refusalOf(false);
+  const { refusal } = host;
   if (refusal !== undefined) throw refusal.reason;
 }
 

@@ -112,8 +112,8 @@ class Gather implements JobOwner<OwnedJob>, AcceptedWork, LimitFollower {
     // One subscription for all tasks: it also ends a gather that waits for room in the queue.
     this.#subscription = signal &&
       onAbort(signal, (reason) => this.#stop(reason, reason));
-    host.begin(this);
     host.followers.add(this);
+    host.begin(this);
   }
 
   /** Submits as many as may run. One too many never waits behind others of its own. */
@@ -137,10 +137,6 @@ class Gather implements JobOwner<OwnedJob>, AcceptedWork, LimitFollower {
     while (!this.#sourceDone && this.#inFlight < host.limit) {
       if (this.#isLetIn) this.#isLetIn = false;
       else if (!host.hasRoom) return this.#waitForRoom();
-      // The first finds out whether the runner accepts anything; the rest belong to it.
-      const refusal = this.#jobs.length > 0 && host.refusalOf(true);
-      // Not the outcome of one task: nothing more can start, however long the source is.
-      if (refusal) return this.#fail(refusal.reason);
       this.#submitNext();
     }
   }
@@ -180,7 +176,7 @@ class Gather implements JobOwner<OwnedJob>, AcceptedWork, LimitFollower {
     this.#jobs.push(job);
     this.#inFlight++;
     try {
-      this.#host.submitJob(job, this.#options, job.index > 0);
+      this.#host.submitJob(job, this.#options);
     } catch (error) {
       // A wrong option, or no function: the same for every call.
       this.#ended(job);
@@ -216,7 +212,10 @@ class Gather implements JobOwner<OwnedJob>, AcceptedWork, LimitFollower {
     this.pump();
   }
 
-  /** Everything is cut off. All outcomes of one that has nothing more to submit will be there. */
+  /**
+   * Everything is cut off: nothing more can start, however long the source is. Where that was read
+   * to its end, every task has an outcome.
+   */
   cancel(reason: unknown): void {
     if (!this.#settled || !this.#sourceDone) this.#stop(reason, reason);
   }

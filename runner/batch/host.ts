@@ -36,6 +36,8 @@ export interface JobOwner<Job> {
 
 /** One task of a batch. It has no promise: its owner is told. */
 export interface HostJob {
+  /** What it is called in reports. */
+  readonly name: string;
   /** What to run. */
   readonly task: Task<unknown>;
   /** Who is told what becomes of it. */
@@ -62,21 +64,17 @@ export interface BatchHost {
   readonly hasRoom: boolean;
   /** Resolves when it is one's turn to submit; rejects with the reason of `signal`. */
   ready(signal?: AbortSignal): Promise<void>;
-  /** How a task is refused now, if it is; `isAccepted`: it is part of something let in before. */
-  refusalOf(isAccepted: boolean): Refusal | undefined;
+  /** How new work is refused now, if it is. */
+  readonly refusal: Refusal | undefined;
   /**
-   * Submits a job, or settles it at once.
+   * Submits a job of a batch that was let in, or settles it at once.
    *
    * @throws {RangeError} or {TypeError} when its task or an option is wrong.
    */
-  submitJob(
-    job: HostJob,
-    options: SubmitOptions | undefined,
-    isAccepted: boolean,
-  ): void;
+  submitJob(job: HostJob, options: SubmitOptions | undefined): void;
   /** Cancels a job, from the call of `submitJob` on; one that has its outcome is left alone. */
   cancelJob(job: HostJob, reason: unknown): void;
-  /** Submits a task that is part of something let in before, and gives its handle. */
+  /** Submits a task of a scope that was let in, and gives its handle. */
   submit<T>(
     task: Task<T>,
     options: SubmitOptions | undefined,
@@ -84,7 +82,7 @@ export interface BatchHost {
   ): TaskHandle<T>;
   /** Tells of a failure of a job that its batch passes on to nobody. */
   tellFailure(job: HostJob, error: unknown): void;
-  /** Work that may submit more has begun: a shutdown waits for it, or cancels it. */
+  /** Work that may submit more has begun: a shutdown waits for it, or cancels it, now or later. */
   begin(work: AcceptedWork): void;
   /** That work has ended. */
   end(work: AcceptedWork): void;

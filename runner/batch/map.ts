@@ -174,6 +174,9 @@ class RunnerMap<T, U>
 
   #begin(): void {
     this.#started = true;
+    // A shutdown waits for no map that nobody reads, so it may have come since.
+    const { refusal } = this.#host;
+    if (refusal !== undefined) return this.#map.stopWith(refusal.reason);
     // One subscription for all elements: it also ends a map that waits for its source.
     const { signal } = this.#settings;
     if (signal === undefined) return;
@@ -217,7 +220,10 @@ class RunnerMap<T, U>
       this.#contexts.run(this.#context, this.#submit, job);
     } catch (error) {
       // A wrong option, or nothing that can be run: nothing was submitted.
-      this.#fail(job, "failed", error);
+      this.#remove(job);
+      this.#failures.push({ job, error });
+      queueMicrotask(() => this.#cancelBehind(job));
+      throw error;
     }
     // It gives what fn returned, awaited.
     return job as PromiseLike<unknown> as PromiseLike<U>;
@@ -225,7 +231,7 @@ class RunnerMap<T, U>
 
   readonly #submit = {
     run: (job: MapJob): void =>
-      this.#host.submitJob(job, this.#settings.options, job.index > 0),
+      this.#host.submitJob(job, this.#settings.options),
   };
 
   settled(
@@ -250,13 +256,15 @@ class RunnerMap<T, U>
 
   #succeed(job: MapJob, value: unknown): void {
     this.#remove(job);
-    job.succeed?.(value);
+    // Settled within submit, by an observer's doing: the map has not called `then` yet.
+    if (job.succeed === undefined) queueMicrotask(() => job.succeed?.(value));
+    else job.succeed?.(value);
   }
 
   #fail(job: MapJob, state: TaskState, error: unknown): void {
     this.#remove(job);
     if (state === "failed") this.#failures.push({ job, error });
-    // Settled within submit (a refused job): the map has not called `then` yet.
+    // The same for a job that was refused.
     if (job.fail === undefined) queueMicrotask(() => this.#deliver(job, error));
     else this.#deliver(job, error);
   }
@@ -272,7 +280,11 @@ class RunnerMap<T, U>
   #deliver(job: MapJob, error: unknown): void {
     // Before the others are cancelled: it is their end that must not look like the failure.
     job.fail?.(error);
-    // In order, what came before the failed element is still delivered.
+    this.#cancelBehind(job);
+  }
+
+  /** A call has failed. In order, what came before it is still delivered. */
+  #cancelBehind(job: MapJob): void {
     this.#cancelFrom(
       this.#settings.ordered ? job.index : 0,
       abortError(

@@ -104,7 +104,7 @@ class Race implements JobOwner<OwnedJob> {
       const job = new OwnedJob(task, this, index);
       this.#jobs.add(job);
       try {
-        this.#host.submitJob(job, options, index > 0);
+        this.#host.submitJob(job, options);
       } catch (error) {
         // A wrong option, or no function: no race.
         this.#jobs.delete(job);

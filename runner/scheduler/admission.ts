@@ -40,9 +40,10 @@ export class Admission {
     return this.#works.size > 0;
   }
 
-  /** Work that may submit more has begun. */
+  /** Work that may submit more has begun: it is cancelled when everything is cut off, or was. */
   begin(work: AcceptedWork): void {
     this.#works.add(work);
+    if (this.#cutOff !== undefined) work.cancel(this.#cutOff.reason);
   }
 
   /** It has ended. Whoever waits for that is to be told by the caller. */

@@ -111,7 +111,8 @@ export class OwnedJob implements Job, HostJob {
   }
 
   [settle](state: TaskState, value: unknown): void {
-    this.owner.settled(this, state, value, !isActive(this));
+    const hasEnded = state === "succeeded" || !isActive(this);
+    this.owner.settled(this, state, value, hasEnded);
   }
 
   [ended](late: LateFailure | undefined): boolean {

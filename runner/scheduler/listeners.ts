@@ -60,14 +60,16 @@ export class Listeners {
     if (this.#observers !== undefined) {
       this.#observers.tell("ended", job, late?.error);
     }
-    if (late !== undefined) tellLate("ended", job, late.error, this.#observers);
+    if (late !== undefined) {
+      tellLate("ended", job.name, late.error, this.#observers);
+    }
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
 
   /** A job has failed, and no promise tells of that. */
   failedUnseen(job: Job, error: unknown): void {
-    tellLate("settled", job, error, this.#observers);
+    tellLate("settled", job.name, error, this.#observers);
   }
 
   /** Something has changed that somebody may wait for. */

@@ -33,22 +33,22 @@ export class Observers {
   }
 
   /** Whether the user is told of such an event. */
-  reachUser(event: TaskEvent): boolean {
+  reachesUser(event: TaskEvent): boolean {
     return this.#user?.[event] !== undefined;
   }
 }
 
 /**
- * A task has failed, and neither a promise nor a scope's AggregateError tells of that: it came too
+ * The task `name` has failed, and neither a promise nor a scope's AggregateError tells of that: it came too
  * late, or another failure came first. The user's observer has heard of it with `event`; without
  * one it is told here.
  */
 export function tellLate(
   event: TaskEvent,
-  task: TaskInfo,
+  name: string,
   error: unknown,
   observers: Observers | undefined,
 ): void {
-  if (observers?.reachUser(event)) return;
-  reportLate(`Late failure of task ${task.name}`, error);
+  if (observers?.reachesUser(event)) return;
+  reportLate(`Late failure of task ${name}`, error);
 }

@@ -49,17 +49,13 @@ export class SchedulerHost implements BatchHost {
     return this.#core.ready(signal);
   }
 
-  refusalOf(isAccepted: boolean): Refusal | undefined {
-    return this.#core.admission.refusalOf(isAccepted) ??
-      this.#group?.admission.refusalOf(isAccepted);
+  get refusal(): Refusal | undefined {
+    return this.#core.admission.refusalOf(false) ??
+      this.#group?.admission.refusalOf(false);
   }
 
-  submitJob(
-    job: OwnedJob,
-    options: SubmitOptions | undefined,
-    isAccepted: boolean,
-  ): void {
-    this.#core.submit(job, options, this.#group, isAccepted);
+  submitJob(job: OwnedJob, options: SubmitOptions | undefined): void {
+    this.#core.submit(job, options, this.#group, true);
   }
 
   cancelJob(job: OwnedJob, reason: unknown): void {

@@ -14,9 +14,11 @@ import {
 import {
   AsyncRunner,
   DisposedError,
+  type TaskObserver,
   type TaskPriority,
 } from "@specify/async-core";
-import { ClusterRunner } from "@specify/async-distributed";
+import { ClusterRunner, defineTask } from "@specify/async-distributed";
+import { CapturedConsole } from "../support/captured_console.ts";
 import { testWithRedis, useRedis } from "./support/redis.ts";
 import {
   echo,
@@ -30,22 +32,40 @@ import {
 
 type Runner = AsyncRunner | ClusterRunner;
 
-/** Runs `check` with each kind of runner of two slots. */
+/** Waits until it is aborted and fails then, if it is `untidy`; else waits, and fails or not. */
+const mixed = defineTask(
+  "mixed",
+  async (
+    input: { untidy?: string; ms?: number; fails?: string; value?: unknown },
+    { signal },
+  ) => {
+    if (input.untidy !== undefined) {
+      await pause(60_000, signal).catch(() => {});
+      throw new TypeError(input.untidy);
+    }
+    await pause(input.ms ?? 0, signal);
+    if (input.fails !== undefined) throw new RangeError(input.fails);
+    return input.value;
+  },
+);
+
+/** Runs `check` with each kind of runner of two slots; `observer` observes it. */
 function onBoth(
   name: string,
   check: (runner: Runner) => Promise<void>,
+  observer?: TaskObserver,
 ): void {
   testWithRedis(`AsyncRunner and ClusterRunner: ${name}`, async (t) => {
     await t.step("AsyncRunner", async () => {
-      await using runner = new AsyncRunner({ maxWorkers: 2 });
+      await using runner = new AsyncRunner({ maxWorkers: 2, observer });
       await check(runner);
     });
     await t.step("ClusterRunner", async () => {
       await using redis = await useRedis();
       await using serving = new ClusterRunner({ ...redis.at });
       await using local = new AsyncRunner({ maxWorkers: 2 });
-      serving.work(tasks, { runner: local });
-      await using runner = new ClusterRunner({ ...redis.at });
+      serving.work([...tasks, mixed], { runner: local });
+      await using runner = new ClusterRunner({ ...redis.at, observer });
       await check(runner);
     });
   });
@@ -342,6 +362,210 @@ onBoth("empty races and signals end any and map alike", async (runner) => {
   );
   assertEquals(await runner.submit(square(2)), 4);
 });
+
+onBoth(
+  "any without a success has every failure in the order of the tasks",
+  async (runner) => {
+    const error = await assertRejects(
+      () =>
+        runner.any([
+          mixed({ ms: 60, fails: "first" }),
+          mixed({ fails: "second" }),
+        ]),
+      AggregateError,
+    );
+    assertEquals(error.message, "None of 2 tasks succeeded");
+    assertEquals(error.errors.map(String), [
+      "RangeError: first",
+      "RangeError: second",
+    ]);
+  },
+);
+
+onBoth(
+  "a scope reports what a task throws after the scope has cancelled it, and not what its owner has",
+  async (runner) => {
+    const error = await assertRejects(
+      () =>
+        runner.scope(async (scope) => {
+          const handle = scope.submit(mixed({ untidy: "rollback" }));
+          await until(() => handle.state === "running");
+          scope.submit(mixed({ fails: "first" }));
+        }),
+      AggregateError,
+    );
+    assertEquals(error.message, "2 failures in one scope");
+    assertEquals(error.errors.map(String), [
+      "RangeError: first",
+      "TypeError: rollback",
+    ]);
+    await runner.scope(async (scope) => {
+      const handle = scope.submit(mixed({ untidy: "of no interest" }));
+      await until(() => handle.state === "running");
+      handle.cancel();
+      await handle.catch(() => {});
+    });
+  },
+);
+
+onBoth(
+  "a scope whose task's deadline passes fails with one TimeoutError",
+  async (runner) => {
+    for (let round = 0; round < 5; round++) {
+      const error = await runner.scope(async (scope) => {
+        await scope.submit(slow({ ms: 60_000 }), {
+          deadline: performance.now() + 100,
+        });
+      }).catch((error) => error);
+      assertEquals(error.name, "TimeoutError");
+    }
+  },
+);
+
+const late: string[] = [];
+
+onBoth(
+  "gather, race, any and map tell the observer of what fails too late, once, and nobody else",
+  async (runner) => {
+    using printed = new CapturedConsole();
+    late.length = 0;
+    const untidy = mixed({ untidy: "rollback" });
+    const error = await assertRejects(
+      () => runner.gather([untidy, mixed({ ms: 300, fails: "first" })]),
+      RangeError,
+      "first",
+    );
+    assertEquals(Object.keys(error), []);
+    assertEquals(late.splice(0), ["mixed: TypeError: rollback"]);
+    const winner = mixed({ ms: 300, value: 1 });
+    assertEquals(await runner.race<unknown>([untidy, winner]), 1);
+    assertEquals(late.splice(0), ["mixed: TypeError: rollback"]);
+    assertEquals(await runner.any<unknown>([untidy, winner]), 1);
+    assertEquals(late.splice(0), ["mixed: TypeError: rollback"]);
+    const inputs = [{ ms: 300, value: 1 }, { untidy: "rollback" }];
+    for await (const value of runner.map(inputs, mixed)) {
+      assertEquals(value, 1);
+      break;
+    }
+    assertEquals(late.splice(0), ["mixed: TypeError: rollback"]);
+    assertEquals(printed.take(), []);
+  },
+  { ended: (task, error) => error && late.push(`${task.name}: ${error}`) },
+);
+
+onBoth(
+  "without an observer, what fails too late is one line on the console",
+  async (runner) => {
+    // What was printed before is longer ago than lines are held back.
+    await pause(1001);
+    using printed = new CapturedConsole();
+    await assertRejects(
+      () =>
+        runner.gather([
+          mixed({ untidy: "rollback" }),
+          mixed({ ms: 300, fails: "first" }),
+        ]),
+      RangeError,
+      "first",
+    );
+    assertEquals(printed.take(), [
+      "Late failure of task mixed: TypeError: rollback",
+    ]);
+  },
+);
+
+const settled: string[] = [];
+
+onBoth(
+  "a gather with settled gives every outcome when a shutdown cancels its last tasks",
+  async (runner) => {
+    settled.length = 0;
+    const result = runner.gather([square(2), slow({ ms: 60_000 })], {
+      settled: true,
+    });
+    await until(() => settled.includes("square"));
+    await runner.shutdown({ wait: false, grace: 5000 });
+    const [first, last] = await result;
+    assertEquals(first, { status: "fulfilled", value: 4 });
+    assertEquals(
+      last.status === "rejected" && last.reason.message,
+      "The runner was shut down before this task had ended",
+    );
+  },
+  { settled: (task) => settled.push(task.name) },
+);
+
+let whenQueued = () => {};
+
+onBoth(
+  "a gather or a scope that is aborted while it submits a task cancels that one too",
+  async (runner) => {
+    const reason = new Error("now");
+    for (
+      const start of [
+        (signal: AbortSignal) =>
+          runner.gather([slow({ ms: 60_000 }), slow({ ms: 60_000 })], {
+            signal,
+          }),
+        (signal: AbortSignal) =>
+          runner.scope((scope) => void scope.submit(slow({ ms: 60_000 })), {
+            signal,
+          }),
+      ]
+    ) {
+      const controller = new AbortController();
+      whenQueued = () => controller.abort(reason);
+      let outcome: unknown;
+      start(controller.signal).then(
+        () => outcome = "no error",
+        (error) => outcome = error,
+      );
+      await until(() => outcome !== undefined, "the end", 10_000);
+      assertStrictEquals(outcome, reason);
+    }
+    whenQueued = () => {};
+    await runner.onIdle();
+  },
+  { queued: () => whenQueued() },
+);
+
+onBoth(
+  "what is wrong with a call is said in the same words",
+  async (runner) => {
+    for (
+      const [call, message] of [
+        [
+          () => runner.gather(5 as never),
+          "tasks must be an iterable of functions, got 5",
+        ],
+        [
+          () => runner.gather([], { signal: {} as never }),
+          "signal must be an AbortSignal, got an object (Object)",
+        ],
+        [() => runner.race([], null as never), "options must be an object"],
+        [
+          () => runner.any("text" as never, 5 as never),
+          "options must be an object, got 5",
+        ],
+        [() => runner.scope(5 as never), "body must be a function, got 5"],
+        [
+          () => runner.scope(() => {}, { priority: 9 as TaskPriority }),
+          "priority must be a TaskPriority (0 CRITICAL to 4 BACKGROUND), got 9",
+        ],
+        [
+          // deno-lint-ignore require-await -- a wrong argument is thrown at once
+          async () => runner.map(5 as never, square),
+          "source must be an iterable or an async iterable, got 5",
+        ],
+        [
+          // deno-lint-ignore require-await -- a wrong option is thrown at once
+          async () => runner.map([1], square, { concurrency: 0 }),
+          "concurrency must be a positive integer or Infinity, got 0",
+        ],
+      ] as const
+    ) await assertRejects(call as () => Promise<unknown>, Error, message);
+  },
+);
 
 testWithRedis(
   "AsyncRunner and ClusterRunner: their own signal cancels what is open and what comes later",

@@ -7,13 +7,14 @@ import { assertEquals } from "@std/assert";
 import { Absence } from "../../../distributed/submit/absence.ts";
 import {
   ClusterHandle,
+  end,
   type HandleOwner,
   settle,
 } from "../../../distributed/cluster_handle.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
 Deno.test(
-  "whenEnded() stops waiting for a settled task when the store is away for long, and for no other",
+  "a batch is told that a settled task has ended when the store is away for long, and of no other",
   async () => {
     using clock = new FakeClock();
     let isMissing = false;
@@ -24,7 +25,10 @@ Deno.test(
     };
     const handle = new ClusterHandle<void>("1", "task", 2, owner);
     let isOver = false;
-    handle.whenEnded().then(() => isOver = true);
+    handle.batch = {
+      settled: (_handle, _state, _value, hasEnded) => isOver = hasEnded,
+      ended: () => isOver = true,
+    };
     isMissing = true;
     await clock.tick(60_000);
     assertEquals(isOver, false, "it has no outcome yet");
@@ -42,5 +46,8 @@ Deno.test(
     assertEquals(isOver, false, "it was away for short times only");
     await clock.tick(2_000);
     assertEquals(isOver, true);
+    isOver = false;
+    assertEquals(handle[end](), undefined);
+    assertEquals(isOver, false, "it is told once");
   },
 );

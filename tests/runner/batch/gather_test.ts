@@ -13,6 +13,7 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { AsyncRunner, type Task, TaskPriority } from "../../../runner/mod.ts";
+import { CapturedConsole, later } from "../../support/captured_console.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
@@ -23,11 +24,6 @@ import {
   quiet,
   untilAborted,
 } from "../../support/tasks.ts";
-
-/** What came after the first failure. */
-function suppressed(error: unknown): unknown {
-  return (error as { suppressed?: unknown }).suppressed;
-}
 
 Deno.test("gather() of nothing gives an empty array", async () => {
   await using runner = new AsyncRunner();
@@ -159,45 +155,159 @@ Deno.test("gather() awaits the cancelled rest before it rejects", async () => {
   assertEquals(order, ["slow one has ended", "rejected"]);
 });
 
-Deno.test("gather() rejects with the first of several failures of one turn, the others attached", async () => {
-  await using runner = new AsyncRunner({ maxWorkers: 3 });
+Deno.test("gather() rejects with the first of several failures of one turn, and tells the observer of the others", async () => {
+  const late: unknown[] = [];
+  await using runner = new AsyncRunner({
+    maxWorkers: 3,
+    observer: { ended: ({ name }, error) => late.push([name, error]) },
+  });
+  using printed = new CapturedConsole();
   await using _ = nothingLeft({ runner });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const errors = [new Error("a"), new Error("b"), new Error("c")];
-  const result = errorOf(
-    runner.gather(errors.map((error) => () =>
+  const tasks = errors.map((error) => {
+    const task = () =>
       gate.then(() => {
         throw error;
-      })
-    )),
-  );
+      });
+    Object.defineProperty(task, "name", { value: error.message });
+    return task;
+  });
+  const result = errorOf(runner.gather(tasks));
   await quiet();
   open();
   const error = await result;
   assertStrictEquals(error, errors[0]);
-  assertEquals(suppressed(error), [errors[1], errors[2]]);
+  // Nothing is written onto an error that is not ours.
+  assertEquals(Reflect.ownKeys(errors[0]!), Reflect.ownKeys(new Error("a")));
+  assertEquals(late, [["a", undefined], ["b", errors[1]], ["c", errors[2]]]);
+  assertEquals(printed.take(), []);
 });
 
-Deno.test("gather() attaches what fails during clean-up, not the cancellations", async () => {
-  await using runner = new AsyncRunner({ maxWorkers: 4 });
+Deno.test("gather() without an observer prints what fails during clean-up, not the cancellations", async () => {
+  using clock = new FakeClock();
+  using printed = new CapturedConsole();
+  await later(clock);
+  await using runner = new AsyncRunner({
+    maxWorkers: 5,
+    // It does not hear of ends.
+    observer: { settled() {} },
+  });
   await using _ = nothingLeft({ runner });
   const first = new Error("first");
-  const cleanup = new Error("clean-up");
-  const error = await errorOf(runner.gather<Task<unknown>[]>([
+  const result = errorOf(runner.gather<Task<unknown>[]>([
     untilAborted,
     async ({ signal }) => {
       await aborted(signal);
-      throw cleanup;
+      // What an API does that makes its own error of an abort.
+      throw new DOMException("stopped", "AbortError");
+    },
+    async ({ signal }) => {
+      await aborted(signal);
+      // It is told already: it is what the gather rejects with.
+      throw first;
+    },
+    async function rollBack({ signal }) {
+      await aborted(signal);
+      throw new TypeError("clean-up");
     },
     async () => {
-      await quiet();
+      await flush(5);
       throw first;
     },
     untilAborted,
-    untilAborted,
   ]));
-  assertStrictEquals(error, first);
-  assertEquals(suppressed(error), [cleanup]);
+  await clock.tick();
+  assertStrictEquals(await result, first);
+  assertEquals(printed.take(), [
+    "Late failure of task rollBack: TypeError: clean-up",
+  ]);
+});
+
+Deno.test("gather({ settled: true }) tells of what a task throws after its time was up", async () => {
+  using clock = new FakeClock();
+  const late: unknown[] = [];
+  await using runner = new AsyncRunner({
+    observer: { ended: (_task, error) => error && late.push(error) },
+  });
+  const failure = new Error("clean-up");
+  const result = runner.gather([async ({ signal }) => {
+    await aborted(signal);
+    throw failure;
+  }], { settled: true, timeout: 50 });
+  await clock.tick(50);
+  const [outcome] = await result;
+  assertEquals(
+    outcome.status === "rejected" && outcome.reason.name,
+    "TimeoutError",
+  );
+  assertEquals(late, [failure]);
+});
+
+Deno.test("gather() prints what its source throws when it is closed", async () => {
+  using clock = new FakeClock();
+  using printed = new CapturedConsole();
+  await later(clock);
+  await using runner = new AsyncRunner({ maxWorkers: 1 });
+  function* source(): Iterable<Task<void>> {
+    try {
+      for (;;) {
+        yield () => {
+          throw new Error("task");
+        };
+      }
+    } finally {
+      // deno-lint-ignore no-unsafe-finally -- what a careless clean-up does
+      throw new Error("close");
+    }
+  }
+  const result = errorOf(runner.gather(source()));
+  await clock.tick();
+  assertEquals((await result as Error).message, "task");
+  assertEquals(printed.take(), [
+    "The source of a gather failed when it was stopped: Error: close",
+  ]);
+});
+
+Deno.test("gather() that waits for room is waited for by a shutdown, which lets its tasks in", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 1, maxQueue: 0 });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const holder = runner.submit(() => gate);
+  await quiet();
+  const result = runner.gather([() => 1, () => 2]);
+  await quiet();
+  const shutdown = runner.shutdown();
+  open();
+  await holder;
+  assertEquals(await result, [1, 2]);
+  assertEquals((await shutdown).cancelled, []);
+});
+
+Deno.test("gather({ settled: true }) gives every outcome when a shutdown cancels its last tasks", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  const result = runner.gather([() => 1, untilAborted], { settled: true });
+  await quiet();
+  await runner.shutdown({ wait: false });
+  const outcomes = await result;
+  assertEquals(outcomes.map(({ status }) => status), ["fulfilled", "rejected"]);
+});
+
+Deno.test("gather() whose signal aborts while a task is being submitted cancels that one too", async () => {
+  const controller = new AbortController();
+  const reason = new Error("now");
+  let submitted = 0;
+  await using runner = new AsyncRunner({
+    observer: {
+      queued: () => {
+        if (++submitted === 2) controller.abort(reason);
+      },
+    },
+  });
+  const result = runner.gather([untilAborted, untilAborted, untilAborted], {
+    signal: controller.signal,
+  });
+  assertStrictEquals(await errorOf(result), reason);
+  assertEquals([submitted, runner.stats().running], [2, 0]);
 });
 
 Deno.test("gather() with settled gives every outcome in order and cancels nothing", async () => {
@@ -459,6 +569,8 @@ Deno.test("gather() of tasks that have children waits for the children of a fail
 });
 
 Deno.test("gather() gives what Promise.all gives, under any limit and any order of ends", async () => {
+  // Several fail: those after the first are told there.
+  using _printed = new CapturedConsole();
   await fc.assert(
     fc.asyncProperty(
       fc.array(

@@ -13,8 +13,13 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { AsyncRunner, TaskPriority } from "../../../runner/mod.ts";
+import {
+  AsyncRunner,
+  DisposedError,
+  TaskPriority,
+} from "../../../runner/mod.ts";
 import { coreOf } from "../../../runner/scheduler/scheduler.ts";
+import { CapturedConsole, later } from "../../support/captured_console.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
@@ -375,6 +380,114 @@ Deno.test("map() cut off by a shutdown fails with its reason and starts nothing 
   assertEquals(runner.stats().running + runner.stats().queued, 0);
 });
 
+Deno.test("map() that is first read after a shutdown reads nothing and is refused", async () => {
+  const runner = new AsyncRunner();
+  const source = new EndlessSync();
+  const map = runner.map(source, (n) => n);
+  await runner.shutdown();
+  assertInstanceOf(await errorOf(map.next()), DisposedError);
+  assertEquals(source.read, 0);
+});
+
+Deno.test("map() that is left tells the observer of what its calls throw then, not of their cancelling", async () => {
+  const late: unknown[] = [];
+  await using runner = new AsyncRunner({
+    maxWorkers: 3,
+    observer: { ended: (_task, error) => error && late.push(error) },
+  });
+  const failure = new Error("clean-up");
+  const map = runner.map([0, 1, 2], async (n, _, context) => {
+    if (n === 0) return n;
+    if (n === 1) await untilAborted(context);
+    await aborted(context.signal);
+    throw failure;
+  });
+  await map.next();
+  await map.return?.();
+  assertEquals(late, [failure]);
+});
+
+Deno.test("map() in order fails as the first in order does, and tells of what failed behind it", async () => {
+  for (const observer of [undefined, { settled() {} }]) {
+    using clock = new FakeClock();
+    using printed = new CapturedConsole();
+    await later(clock);
+    await using runner = new AsyncRunner({ observer });
+    const result = errorOf(
+      runner.map([0, 1, 2], async function read(n, _, context) {
+        if (n === 2) return await untilAborted(context);
+        if (n === 0) await flush(20);
+        throw new RangeError(`call ${n}`);
+      }).next(),
+    );
+    await clock.tick();
+    assertEquals((await result as Error).message, "call 0");
+    // An observer has heard of it as it hears of every outcome.
+    assertEquals(
+      printed.take(),
+      observer === undefined
+        ? ["Late failure of task read: RangeError: call 1"]
+        : [],
+    );
+  }
+});
+
+Deno.test("map() that is left before a failure was delivered tells of that", async () => {
+  using clock = new FakeClock();
+  using printed = new CapturedConsole();
+  await later(clock);
+  await using runner = new AsyncRunner();
+  const map = runner.map([0, 1], async function read(n, _, context) {
+    if (n === 0) return await untilAborted(context);
+    throw new RangeError("call 1");
+  });
+  const next = map.next();
+  await clock.tick();
+  const left = map.return?.();
+  await clock.tick();
+  await left;
+  assertEquals((await next).done, true);
+  assertEquals(printed.take(), [
+    "Late failure of task read: RangeError: call 1",
+  ]);
+});
+
+Deno.test("map() delivers the result of a call that has ended within its own submit", async () => {
+  let isFirst = true;
+  await using runner = new AsyncRunner({
+    maxQueue: 1,
+    overflow: "reject",
+    observer: {
+      // The queue has reached its bound: what may start does, within this submit.
+      queued: () => {
+        if (isFirst) {
+          isFirst = false;
+          runner.submit(() => {});
+        }
+      },
+    },
+  });
+  const results: number[] = [];
+  const reading = (async () => {
+    for await (const n of runner.map([1, 2], (n) => n)) results.push(n);
+  })();
+  await quiet();
+  assertEquals(results, [1, 2]);
+  await reading;
+});
+
+Deno.test("map() with a wrong option fails, and is held by nobody", async () => {
+  await using runner = new AsyncRunner({ maxWorkers: 2 });
+  const map = runner.map([1, 2], (_n, _i, context) => untilAborted(context), {
+    priority: 9 as TaskPriority,
+  });
+  const error = await errorOf(map.next());
+  assertInstanceOf(error, RangeError);
+  assertStringIncludes(error.message, "priority must be");
+  assertEquals(coreOf(runner.scheduler).followers.size, 0);
+  assertEquals(runner.stats().queued + runner.stats().running, 0);
+});
+
 Deno.test("map() names a wrong argument", async () => {
   await using runner = new AsyncRunner();
   assertThrows(
@@ -523,7 +636,7 @@ Deno.test("map() without concurrency follows maxWorkers as it changes", async ()
   }
   assertEquals(await collected, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
   // The scheduler knows it no longer.
-  assertEquals(coreOf(runner.scheduler).batches.size, 0);
+  assertEquals(coreOf(runner.scheduler).followers.size, 0);
 });
 
 Deno.test("map() without concurrency follows an adaptive limit", async () => {

@@ -10,6 +10,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { AsyncRunner, type Task, TaskPriority } from "../../../runner/mod.ts";
+import { CapturedConsole } from "../../support/captured_console.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
@@ -154,6 +155,44 @@ Deno.test("any() gives the first success and passes failures over", async () => 
   );
 });
 
+for (const method of ["race", "any"] as const) {
+  Deno.test(`${method}() tells the observer of a loser that fails after its cancel, and of no other failure`, async () => {
+    const late: unknown[] = [];
+    await using runner = new AsyncRunner({
+      maxWorkers: 4,
+      observer: { ended: (_task, error) => error && late.push(error) },
+    });
+    using printed = new CapturedConsole();
+    const failure = new Error("clean-up");
+    const winner = await runner[method]<string>([
+      untilAborted,
+      async ({ signal }) => {
+        await aborted(signal);
+        throw failure;
+      },
+      async () => {
+        await flush(5);
+        return "winner";
+      },
+    ]);
+    assertEquals(winner, "winner");
+    assertEquals(late, [failure]);
+    assertEquals(printed.take(), []);
+  });
+}
+
+Deno.test("any() with a winner passes over what failed before, in silence", async () => {
+  await using runner = new AsyncRunner();
+  using printed = new CapturedConsole();
+  const fails = () => Promise.reject(new Error("passed over"));
+  const wins = async () => {
+    await flush(5);
+    return "winner";
+  };
+  assertEquals(await runner.any<string>([fails, wins, fails]), "winner");
+  assertEquals(printed.take(), []);
+});
+
 Deno.test("any() rejects with every failure in the order of the tasks", async () => {
   await using runner = new AsyncRunner({ maxWorkers: 3 });
   await using _ = nothingLeft({ runner });
@@ -170,16 +209,21 @@ Deno.test("any() rejects with every failure in the order of the tasks", async ()
 
 for (const method of ["race", "any"] as const) {
   Deno.test(`${method}() rejects with the reason of its signal, after its tasks have ended`, async () => {
-    await using runner = new AsyncRunner({ maxWorkers: 2 });
+    const late: unknown[] = [];
+    await using runner = new AsyncRunner({
+      maxWorkers: 2,
+      observer: { ended: (_task, error) => error && late.push(error) },
+    });
     const controller = new AbortController();
     await using _ = nothingLeft({ runner, signals: [controller.signal] });
+    const failure = new Error("late");
     let running = 0;
     const task: Task<void> = async ({ signal }) => {
       running++;
       await aborted(signal);
       await quiet();
       running--;
-      throw new Error("late, of no interest");
+      throw failure;
     };
     const result = errorOf(
       runner[method]([task, task, task], { signal: controller.signal }),
@@ -190,6 +234,7 @@ for (const method of ["race", "any"] as const) {
     controller.abort(reason);
     assertStrictEquals(await result, reason);
     assertEquals(running, 0);
+    assertEquals(late, [failure, failure]);
   });
 
   Deno.test(`${method}() applies timeout to each task`, async () => {

@@ -525,6 +525,21 @@ Deno.test("scope.ready() rejects when the scope ends", async () => {
   await Promise.all(others);
 });
 
+Deno.test("scope.submit() within which the scope is ended cancels its task too", async () => {
+  const controller = new AbortController();
+  const reason = new Error("now");
+  await using runner = new AsyncRunner({
+    observer: { queued: () => controller.abort(reason) },
+  });
+  const error = await errorOf(
+    runner.scope((scope) => void scope.submit(untilAborted), {
+      signal: controller.signal,
+    }),
+  );
+  assertStrictEquals(error, reason);
+  assertEquals(runner.stats().running + runner.stats().queued, 0);
+});
+
 Deno.test("scope() names a wrong argument", async () => {
   await using runner = new AsyncRunner();
   await using _ = nothingLeft({ runner });

@@ -1,0 +1,25 @@
+/**
+ * Unstable: the face of a runner on an engine of one's own. What implements `BatchHost` gets
+ * gather, map, race, any and scope as AsyncRunner has them, with the parts that a host is made of.
+ *
+ * This may change in any version, without notice and without a line in the changelog, until it is
+ * documented: `@specify/async-distributed` is made with it.
+ *
+ * @module
+ */
+export { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+export { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
+export { ReadyGate } from "../../_internal/ready_gate.ts";
+export {
+  type AcceptedWork,
+  Admission,
+  type Refusal,
+} from "../scheduler/admission.ts";
+export { markHandled } from "../scheduler/handle.ts";
+export { Observers, type TaskEvent, tellLate } from "../scheduler/observers.ts";
+export { checkOpen } from "./batch.ts";
+export { gather, type GatherOptions } from "./gather.ts";
+export type { BatchHost, HostJob, JobOwner, LimitFollower } from "./host.ts";
+export { map, type MapFunction, type RunnerMapOptions } from "./map.ts";
+export { any, race, type RaceOptions } from "./race.ts";
+export { scope, type ScopeOptions, type TaskScope } from "./scope.ts";

@@ -1,0 +1,41 @@
+/**
+ * Failures that come too late for anybody's promise.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { lateFailure, reportLate } from "../../_internal/late_failure.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { CapturedConsole, later } from "../support/captured_console.ts";
+
+Deno.test("lateFailure() takes the reason itself and every AbortError for an echo, and nothing else", () => {
+  const reason = { any: "value" };
+  const failure = new TypeError("rollback failed");
+  assertEquals(lateFailure(reason, reason), undefined);
+  assertEquals(
+    lateFailure(new DOMException("stopped", "AbortError"), reason),
+    undefined,
+  );
+  assertEquals(lateFailure(failure, reason), { error: failure, reason });
+  assertEquals(lateFailure(undefined, reason), { error: undefined, reason });
+});
+
+Deno.test("reportLate() prints one line a second at most, and how many it left out", async () => {
+  using clock = new FakeClock();
+  using console = new CapturedConsole();
+  await later(clock);
+  reportLate("Late", new TypeError("a\nb"));
+  reportLate("Late", new Error("left out"));
+  reportLate("Late", new Error("left out too"));
+  await clock.tick(999);
+  reportLate("Late", new Error("and so is this"));
+  assertEquals(console.take(), ["Late: TypeError: a b"]);
+  await clock.tick(1);
+  reportLate("Late", "a text");
+  await clock.tick(1000);
+  reportLate("Late", undefined);
+  assertEquals(console.take(), [
+    'Late: "a text" (and 3 more before it)',
+    "Late: undefined",
+  ]);
+});

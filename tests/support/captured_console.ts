@@ -1,0 +1,37 @@
+/**
+ * What is printed on `console.error`, for tests of reports.
+ *
+ * @module
+ */
+
+import type { FakeClock } from "./fake_clock.ts";
+
+/** `using console = new CapturedConsole()`: nothing is printed until it is disposed. */
+export class CapturedConsole implements Disposable {
+  readonly #print = console.error;
+  #lines: string[] = [];
+
+  constructor() {
+    console.error = (...values: unknown[]) => {
+      this.#lines.push(values.join(" "));
+    };
+  }
+
+  /** The lines since the last call. */
+  take(): string[] {
+    const lines = this.#lines;
+    this.#lines = [];
+    return lines;
+  }
+
+  [Symbol.dispose](): void {
+    console.error = this.#print;
+  }
+}
+
+let hours = 0;
+
+/** Moves time on so far that no line that another test has printed holds back those of this one. */
+export async function later(clock: FakeClock): Promise<void> {
+  await clock.tick(++hours * 3_600_000);
+}
