@@ -7,6 +7,7 @@ import {
   type AbortSubscription,
   any,
   checkOpen,
+  checkShutdownOptions,
   gather,
   type GatherOptions,
   map,
@@ -37,7 +38,7 @@ import {
   type ClusterRunnerOptions,
   reporter,
 } from "./cluster_options.ts";
-import { checkShutdownOptions, ClusterShutdown } from "./cluster_shutdown.ts";
+import { ClusterShutdown } from "./cluster_shutdown.ts";
 import { definitionOf } from "./define_task.ts";
 import type { Engine } from "./engine.ts";
 import { engineOf } from "./lazy_engine.ts";
@@ -132,8 +133,9 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   /**
    * Runs all tasks and gives their results in order. At most `maxAhead` are submitted at once.
    * The first failure cancels the rest everywhere, and the promise rejects with it when all have
-   * ended; failures that came after it are in its `suppressed` property. With `settled` it rejects
-   * only when it cannot go on: its source or its signal ended it, or the runner was shut down.
+   * ended. Later failures go to `observer.ended`, or without an observer to the console. With
+   * `settled` it rejects only when it cannot go on: its source or its signal ended it, or the runner
+   * was shut down before every task could be submitted.
    */
   gather<const Tasks extends readonly Task<unknown>[]>(
     tasks: Tasks,
@@ -197,7 +199,8 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   /**
    * The result of the task that succeeds first. The others are cancelled and awaited.
    *
-   * @throws {AggregateError} When all fail; the reason of `signal` when that ended it.
+   * @throws {AggregateError} When all fail, with every failure, in the order of the tasks; the
+   * reason of `signal` when that ended it.
    */
   any<T>(
     tasks: Iterable<Task<T>>,

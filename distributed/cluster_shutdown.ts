@@ -12,7 +12,6 @@ import type {
   ShutdownOptions,
   ShutdownReport,
 } from "@specify/async-core/runner";
-import * as check from "./check.ts";
 import { isUnsettled } from "./submit/open_tasks.ts";
 import { infoOf } from "./submit/settler.ts";
 import type { Submitter } from "./submit/submitter.ts";
@@ -27,15 +26,6 @@ export interface ShutdownTarget {
   stopWorkers(isHurried: boolean): Promise<unknown>;
   /** Closes everything. */
   close(): Promise<void>;
-}
-
-/** Checks the options before anything is ended. */
-export function checkShutdownOptions(options: ShutdownOptions): void {
-  check.object("options", options);
-  const { wait, timeout, grace } = options;
-  if (wait !== undefined) check.boolean("wait", wait);
-  if (timeout !== undefined) check.duration("timeout", timeout);
-  if (grace !== undefined) check.duration("grace", grace);
 }
 
 /** One shutdown, which later calls may hurry. */

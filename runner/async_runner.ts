@@ -116,9 +116,10 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /**
    * Runs all tasks and gives their results in order. The source is read only as fast as tasks
    * may run and the queue has room. The first failure cancels the rest, and the promise rejects
-   * with it when all have ended. What of the rest fails after that, other than by being cancelled, is
-   * told to `observer.ended`, or without an observer on the console. With `settled` it rejects only when it cannot go on: its source or its signal ended it, or
-   * the runner was shut down before every task could be submitted.
+   * with it when all have ended. A failure that comes after it (the cancelling itself is none) goes
+   * to `observer.ended`, or without an observer to the console. With `settled` it rejects only when
+   * it cannot go on: its source or its signal ended it, or the runner was shut down before every
+   * task could be submitted.
    *
    * @throws {TypeError} When `tasks` is no iterable, or holds something that is no function.
    */
@@ -151,8 +152,9 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   /**
    * Calls `fn` for each element of a source, several at once, each call a task of this runner.
    * Lazy: nothing is read before the first result is asked for, and never further ahead than
-   * `concurrency`. Leaving the loop cancels what is in work, awaits it and closes the source. A
-   * shutdown does not wait for a map that nobody reads: it gives nothing more afterwards.
+   * `concurrency`. Leaving the loop cancels what is in work, awaits it and closes the source. It
+   * fails as the first call that fails, in its order; later failures go where those of `gather` go.
+   * A shutdown does not wait for a map that nobody reads: it gives nothing more afterwards.
    *
    * @example
    * ```ts
@@ -174,7 +176,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
 
   /**
    * The outcome of the task that ends first, result or failure. The others are cancelled and
-   * awaited.
+   * awaited; what they fail with then goes where later failures of `gather` go.
    *
    * @throws {RangeError} When there are no tasks: it would never settle.
    */
@@ -186,7 +188,8 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
   }
 
   /**
-   * The result of the task that succeeds first. The others are cancelled and awaited.
+   * The result of the task that succeeds first. Failures before it are passed over. The others are
+   * cancelled and awaited; what they fail with then goes where later failures of `gather` go.
    *
    * @throws {AggregateError} When all fail, with every failure, in the order of the tasks; the
    * reason of `signal` when that ended it.

@@ -16,6 +16,7 @@ export {
   type Refusal,
 } from "../scheduler/admission.ts";
 export { markHandled } from "../scheduler/handle.ts";
+export { checkShutdownOptions } from "../scheduler/shutdown.ts";
 export { Observers, type TaskEvent, tellLate } from "../scheduler/observers.ts";
 export { checkOpen } from "./batch.ts";
 export { gather, type GatherOptions } from "./gather.ts";

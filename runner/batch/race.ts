@@ -16,54 +16,44 @@ export type RaceOptions = Pick<
   "priority" | "signal" | "timeout" | "deadline"
 >;
 
-/** The outcome of the task that ends first. */
-export async function race<T>(
+/** The outcome of the task that ends first, when all have ended. */
+export function race<T>(
   host: BatchHost,
   tasks: Iterable<Task<T>>,
   options: RaceOptions,
 ): Promise<Awaited<T>> {
-  const list = listOf(host, tasks, options);
-  if (list.length === 0) {
-    throw new RangeError("race() must be given at least one task, got none");
-  }
-  return await firstOf(host, list, options, false);
+  return firstOf(host, tasks, options, false);
 }
 
-/** The result of the task that succeeds first. */
-export async function any<T>(
+/** The result of the task that succeeds first, when all have ended. */
+export function any<T>(
   host: BatchHost,
   tasks: Iterable<Task<T>>,
   options: RaceOptions,
 ): Promise<Awaited<T>> {
-  const list = listOf(host, tasks, options);
-  if (list.length === 0) {
-    throw new AggregateError([], "any() was given no tasks, so none succeeded");
-  }
-  return await firstOf(host, list, options, true);
-}
-
-function listOf<T>(
-  host: BatchHost,
-  tasks: Iterable<Task<T>>,
-  options: RaceOptions,
-): Task<T>[] {
-  checkBatch(host, tasks, options);
-  return [...tasks];
+  return firstOf(host, tasks, options, true);
 }
 
 /** Runs all tasks and settles with the first; `mustSucceed` passes failures over. */
-function firstOf<T>(
+async function firstOf<T>(
   host: BatchHost,
-  tasks: Task<T>[],
+  tasks: Iterable<Task<T>>,
   options: RaceOptions,
   mustSucceed: boolean,
 ): Promise<Awaited<T>> {
-  return new Promise((resolve, reject) => {
+  checkBatch(host, tasks, options);
+  const list = [...tasks];
+  if (list.length === 0) {
+    throw mustSucceed
+      ? new AggregateError([], "any() was given no tasks, so none succeeded")
+      : new RangeError("race() must be given at least one task, got none");
+  }
+  return await new Promise((resolve, reject) => {
     new Race(host, mustSucceed, options.signal, (outcome) => {
       // The winner's value is what its task gave, awaited.
       if (outcome.failed) reject(outcome.value);
       else resolve(outcome.value as Awaited<T>);
-    }).start(tasks, submitOptions(host, options));
+    }).start(list, submitOptions(host, options));
   });
 }
 

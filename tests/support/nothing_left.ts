@@ -90,9 +90,8 @@ function inRunner(runner: CountingRunner): string[] {
   const core = coreOf(scheduler);
   left.push(
     ...core.runningJobs().map(({ name }) => `the running task ${name}`),
-    ...more("open scopes", core.scopes.size, 0),
-    ...more("open batches", core.batches.size, 0),
   );
+  if (core.admission.hasWork) left.push("open scopes or batches");
   if (core.conditions.hasWaiters) left.push("somebody waits for the scheduler");
   // Of running tasks the slots are theirs.
   if (running === 0 && core.freeSlots !== core.maxConcurrent) {

@@ -98,7 +98,7 @@ Deno.test("nothingLeft() names open scopes, and batches that are under way", asy
       open.resolve();
       await scope;
     }),
-    "Left behind: 1 open scopes",
+    "Left behind: open scopes or batches",
   );
   const held = new HeldTask();
   let batch: Promise<unknown>;
@@ -110,7 +110,7 @@ Deno.test("nothingLeft() names open scopes, and batches that are under way", asy
       held.end();
       await batch;
     }),
-    "Left behind: the running task run; 1 open batches",
+    "Left behind: the running task run; open scopes or batches",
   );
 });
 
