@@ -9,6 +9,7 @@ import { ResponseParseError } from "../errors/response_parse_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
 import type { BodyKind } from "./body_kind.ts";
 import type { Exchange } from "./exchange.ts";
+import type { IdleWatch } from "./idle_watch.ts";
 import { copyResponse } from "../request/make_response.ts";
 
 /** Bytes of a body that errors hold. */
@@ -110,47 +111,61 @@ export function checkAnnounced(exchange: Exchange, response: Response): void {
   }
 }
 
-/** The body's chunks, within the limits. The exchange ends with the last, or with `return`. */
-export async function* readChunks(
-  exchange: Exchange,
-  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  if (body === null) return exchange.end();
-  const { maxResponseBytes } = exchange.call.settings;
-  const idle = exchange.watchIdle();
-  const reader = body.getReader();
-  exchange.readBy(reader);
-  let total = 0;
-  let finished = false;
-  try {
-    for (;;) {
-      idle?.wait();
-      const { done, value } = await reader.read();
-      idle?.arrived();
-      if (exchange.isAborted) throw exchange.reason;
-      if (done) {
-        finished = true;
-        return;
-      }
-      // Which the runtime's own are; a stand-in may stream anything.
-      if (!(value instanceof Uint8Array)) throw notBytes(value);
-      total += value.byteLength;
-      if (total > maxResponseBytes) {
-        throw new ResponseTooLargeError(
-          exchange.call.url,
-          maxResponseBytes,
-          "maxResponseBytes",
-        );
-      }
-      yield value;
+/** Reads a body chunk by chunk, within the limits of its exchange, which ends with it. */
+class ChunkReader {
+  readonly #exchange: Exchange;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #idle: IdleWatch | undefined;
+  #total = 0;
+  #isFinished = false;
+
+  constructor(
+    exchange: Exchange,
+    body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  ) {
+    this.#exchange = exchange;
+    this.#idle = exchange.watchIdle();
+    this.#reader = body.getReader();
+    exchange.readBy(this.#reader);
+  }
+
+  /** Asks for the next chunk. What comes is for `take`: two steps, and one promise a chunk. */
+  read(): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
+    this.#idle?.wait();
+    return this.#reader.read();
+  }
+
+  /** The chunk; `undefined` at the end. Throws when it is one too many, or nobody wants it. */
+  take(
+    { done, value }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    const exchange = this.#exchange;
+    this.#idle?.arrived();
+    if (exchange.isAborted) throw exchange.reason;
+    if (done) {
+      this.#isFinished = true;
+      return undefined;
     }
-  } catch (error) {
-    throw exchange.bodyFailureOf(error);
-  } finally {
+    // Which the runtime's own are; a stand-in may stream anything.
+    if (!(value instanceof Uint8Array)) throw notBytes(value);
+    this.#total += value.byteLength;
+    const { maxResponseBytes } = exchange.call.settings;
+    if (this.#total > maxResponseBytes) {
+      throw new ResponseTooLargeError(
+        exchange.call.url,
+        maxResponseBytes,
+        "maxResponseBytes",
+      );
+    }
+    return value;
+  }
+
+  /** No more chunks are wanted. */
+  close(): void {
     // Not waited for: cancelling a body that never ends may take as long.
-    if (!finished) reader.cancel().catch(() => {});
-    exchange.trace?.received(total);
-    exchange.end();
+    if (!this.#isFinished) this.#reader.cancel().catch(() => {});
+    this.#exchange.trace?.received(this.#total);
+    this.#exchange.end();
   }
 }
 
@@ -162,17 +177,48 @@ function notBytes(chunk: unknown): TypeError {
   );
 }
 
+/** The body's chunks, within the limits. The exchange ends with the last, or with `return`. */
+export async function* readChunks(
+  exchange: Exchange,
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  if (body === null) return exchange.end();
+  const chunks = new ChunkReader(exchange, body);
+  try {
+    for (;;) {
+      const chunk = chunks.take(await chunks.read());
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  } catch (error) {
+    throw exchange.bodyFailureOf(error);
+  } finally {
+    chunks.close();
+  }
+}
+
+/** All of them in one. Without the generator: it costs 1 us of the 7 that a short body takes. */
 async function readLimited(
   exchange: Exchange,
   response: Response,
 ): Promise<Uint8Array<ArrayBuffer>> {
   checkAnnounced(exchange, response);
+  const { body } = response;
+  if (body === null) return new Uint8Array();
+  const reader = new ChunkReader(exchange, body);
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let total = 0;
-  for await (const chunk of readChunks(exchange, response.body)) {
-    chunks.push(chunk);
-    total += chunk.byteLength;
+  try {
+    for (;;) {
+      const chunk = reader.take(await reader.read());
+      if (chunk === undefined) break;
+      chunks.push(chunk);
+      total += chunk.byteLength;
+    }
+  } finally {
+    reader.close();
   }
+  if (chunks.length === 1) return chunks[0]!; // there is one
   const bytes = new Uint8Array(total);
   let offset = 0;
   for (const chunk of chunks) {
