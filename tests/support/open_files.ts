@@ -33,12 +33,18 @@ export function openDescriptors(): Map<string, string> {
 }
 
 /**
- * How many descriptors of this process lead to the file. One that is being read or written counts
+ * How many descriptors of this process lead to the file, or to anything in the directory, removed or
+ * not. One that is being read or written counts
  * twice: the runtime does that on a descriptor of its own.
  */
 export function openFiles(path: string): number {
   let count = 0;
-  for (const target of openDescriptors().values()) if (target === path) count++;
+  for (const target of openDescriptors().values()) {
+    if (
+      target === path || target === `${path} (deleted)` ||
+      target.startsWith(`${path}/`)
+    ) count++;
+  }
   return count;
 }
 

@@ -205,6 +205,7 @@ Deno.test("asyncBatchRequests() with settled makes a bad request one result amon
     "fulfilled",
   ]);
   assertStrictEquals((results[1] as PromiseRejectedResult).reason, failure);
+  await assertNothingLeft(client);
 });
 
 Deno.test("asyncBatchRequests() without settled cancels and awaits the others at the first failure", async () => {
@@ -235,7 +236,8 @@ Deno.test("asyncBatchRequests() without settled cancels and awaits the others at
   );
   assertStrictEquals(error, failure);
   assert(started <= 5, `${started} were sent`);
-  assertEquals([underWay, closed, client.stats.calls], [0, true, 0]);
+  assertEquals([underWay, closed], [0, true]);
+  await assertNothingLeft(client);
 });
 
 Deno.test("asyncBatchRequests() stops in the middle on abort and on break, closing the source", async () => {
@@ -267,7 +269,8 @@ Deno.test("asyncBatchRequests() stops in the middle on abort and on break, closi
     };
     if (how === "break") await consume();
     else assertStrictEquals(await consume().catch((error) => error), reason);
-    assertEquals([taken, closed, client.stats.calls], [10, 1, 0]);
+    assertEquals([taken, closed], [10, 1]);
+    await assertNothingLeft(client);
   }
 });
 
@@ -306,6 +309,7 @@ Deno.test("asyncBatchRequests() rejects with the source's own failure", async ()
     ),
     failure,
   );
+  await assertNothingLeft(client);
 });
 
 Deno.test("a CRITICAL request goes before 10,000 queued BACKGROUND ones of the same runner", async () => {
@@ -368,7 +372,7 @@ Deno.test("asyncBatchRequests() shares the runner's limit with everything else t
   assertStrictEquals(await cancelled, reason);
   await Promise.all(busy);
   assertEquals(most, before);
-  assertEquals(client.stats.calls, 0);
+  await assertNothingLeft(client);
 });
 
 Deno.test("asyncBatchRequests() names the option that is wrong", async () => {
@@ -444,6 +448,7 @@ Deno.test("asyncBatchRequests() closes its source when it ends while the runner 
   controller.abort(new Error("over"));
   await rejected;
   assert(isClosed);
+  await assertNothingLeft(client);
   release.resolve();
   await Promise.all(held);
 });

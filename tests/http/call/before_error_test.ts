@@ -5,9 +5,9 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AsyncHTTPClient, HTTPTimeoutError } from "../../../http/mod.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 
 const never = () => new Promise(() => {});
-const NOTHING = { calls: 0, connections: 0, waiting: 0 };
 
 Deno.test("hooks.beforeError that never settles holds neither an attempt's timeout, nor a total one, nor an abort", async () => {
   await using client = new AsyncHTTPClient({
@@ -33,7 +33,7 @@ Deno.test("hooks.beforeError that never settles holds neither an attempt's timeo
   });
   caller.abort(reason);
   assertEquals(await assertRejects(() => aborted), reason);
-  assertEquals(client.stats, NOTHING);
+  await assertNothingLeft(client);
 });
 
 Deno.test("an abort and the total timeout end a call that waits for hooks.beforeError", async () => {
@@ -58,6 +58,7 @@ Deno.test("an abort and the total timeout end a call that waits for hooks.before
   const reason = new Error("enough");
   caller.abort(reason);
   assertEquals(await assertRejects(() => call), reason);
+  await assertNothingLeft(client);
 });
 
 Deno.test("hooks.beforeError replaces the error, at once or after a wait, of a timeout too", async () => {
@@ -72,6 +73,7 @@ Deno.test("hooks.beforeError replaces the error, at once or after a wait, of a t
         await assertRejects(() => client.get("http://h/", { timeout })),
         own,
       );
+      await assertNothingLeft(client);
     }
   }
 });
@@ -85,6 +87,7 @@ Deno.test("hooks.beforeError that fails after the caller was answered is no unha
   });
   const error = await assertRejects(() => client.get("http://h/"), Error);
   assert(error.message.includes("failed"));
+  await assertNothingLeft(client);
   late.reject(new Error("too late"));
   await new Promise((resolve) => setTimeout(resolve, 0));
 });

@@ -77,7 +77,7 @@ testWith(
       1024,
     ]);
     assert(!Deno.inspect(error).includes("SECRET"));
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client);
   },
 );
 
@@ -111,6 +111,7 @@ testWith(
       2,
       "no 5",
     ]);
+    await assertNothingLeft(client);
   },
 );
 
@@ -128,6 +129,7 @@ testWith(
     });
     await using client = new AsyncHTTPClient({ retryPolicy: fast });
     assertEquals(await client.get(server.url).text(), "ok");
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -145,6 +147,7 @@ testWith(
     });
     await using client = new AsyncHTTPClient({ retryPolicy: fast });
     assertEquals(await client.get(server.url).text(), "0123456789");
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -163,6 +166,7 @@ testWith(
     );
     assertStringIncludes(error.message, "the body is a stream");
     assertEquals(server.connections, 1);
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -249,6 +253,7 @@ testWith(
       }
       controller.abort(reason);
       assertStrictEquals(await caught, reason);
+      await assertNothingLeft(client);
     }
     const before = server.requests.length;
     assertStrictEquals(
@@ -280,6 +285,7 @@ testWith(
     await response.body?.cancel();
     const error = await client.get(server.url).catch((error) => error);
     assertEquals([error.name, server.requests.length], ["CircuitOpenError", 3]);
+    await assertNothingLeft(client);
   },
 );
 
@@ -289,6 +295,7 @@ Deno.test("AsyncHTTPClient rejects a relative URL without baseUrl, a bad URL and
   });
   for (const url of ["/users", "http://[bad", "ftp://host/x"]) {
     await assertRejects(() => client.get(url), InvalidRequestError);
+    await assertNothingLeft(client);
   }
   await assertRejects(
     () => client.get("/users"),
@@ -307,6 +314,7 @@ testWith(
     const reason = new Error("closing");
     await client.close(reason);
     assertStrictEquals(await pending, reason);
+    await assertNothingLeft(client, server);
     await client.close();
     await assertRejects(
       () => client.get(server.url),
@@ -327,6 +335,7 @@ testWith(
       ResponseParseError,
     );
     assertEquals([error.status, error.body], [200, "<html>oops</html>"]);
+    await assertNothingLeft(client);
   },
 );
 
@@ -371,6 +380,7 @@ testWith(
     );
     assertStringIncludes(error.message, "longer than the time left");
     assertEquals([error.status, server.requests.length], [503, 1]);
+    await assertNothingLeft(client);
   },
 );
 
@@ -392,7 +402,7 @@ testWith(
     const reason = new Error("all of them");
     controller.abort(reason);
     assertEquals(await Promise.all([pending, text]), [reason, reason]);
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client, server);
     assertStrictEquals(
       await client.get(server.url).catch((error) => error),
       reason,

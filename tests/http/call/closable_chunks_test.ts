@@ -7,7 +7,9 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AsyncHTTPClient, NetworkError } from "../../../http/mod.ts";
 import { AsyncStream } from "../../../streams/mod.ts";
 import { closedByPeer, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
+import { until } from "../../support/real_time.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -46,9 +48,8 @@ testWith(
         controller.abort(reason);
         assertStrictEquals(await assertRejects(() => read), reason);
         await server.closed;
-        while (client.stats.calls > 0) {
-          await new Promise((resolve) => setTimeout(resolve, 1));
-        }
+        await until(() => client.stats.calls === 0);
+        await assertNothingLeft(client, server);
       }
     }
   },
@@ -64,9 +65,8 @@ testWith(
       await client.get(server.url).stream().take(0).collect(),
       [],
     );
-    while (client.stats.calls > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    await until(() => client.stats.calls === 0);
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -78,12 +78,12 @@ testWith(
     await using client = new AsyncHTTPClient({ timeout: Infinity });
     for await (const _ of client.stream("GET", server.url)) break;
     await server.closed;
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client, server);
     const caller = new AbortController();
     await client.get(server.url, { signal: caller.signal });
     assertEquals(client.stats.calls, 1);
     caller.abort();
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -104,6 +104,7 @@ testWith(
       "mine",
     );
     await server.closed;
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -114,4 +115,5 @@ Deno.test("a stream of a response that fails before it is read gives the failure
   const chunks = client.get("http://h/").stream();
   await new Promise((resolve) => setTimeout(resolve, 5));
   await assertRejects(() => chunks.collect(), NetworkError);
+  await assertNothingLeft(client);
 });

@@ -5,6 +5,7 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { AsyncHTTPClient } from "../../../http/mod.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 
 /** `METHOD url authorization` of each request, answered by the first rule whose start fits. */
 function network(rules: Record<string, () => Response>) {
@@ -92,7 +93,7 @@ Deno.test("auth.token that waits for a request which needs its token is told so,
         TypeError,
         "Give that request auth: false",
       );
-      assertEquals(client.stats.calls, 0);
+      await assertNothingLeft(client);
     }
   }
 });

@@ -17,6 +17,7 @@ import {
 import { joinURL } from "../../../http/request/request.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const fast = { maxRetries: 3, baseDelay: 1, jitter: "none" } as const;
@@ -278,7 +279,7 @@ testWith(
         .length,
       10_000_000,
     );
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client);
   },
 );
 
@@ -342,7 +343,7 @@ testWith(
       "wrapped",
     );
     assertInstanceOf(error.cause, TypeError);
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client);
   },
 );
 
@@ -369,8 +370,8 @@ testWith(
         await client.get(server.url, { hooks }).catch((error) => error),
         reason,
       );
+      await assertNothingLeft(client);
     }
-    assertEquals(client.stats.calls, 0);
   },
 );
 
@@ -464,7 +465,7 @@ testWith(
     });
     assertEquals(await client.get(server.url).text(), "second");
     while (lost === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+    await assertNothingLeft(client, server);
     // A POST is not sent twice.
     const before = server.connections;
     assertEquals(await client.post(server.url, { body: "x" }).text(), "second");
@@ -532,6 +533,7 @@ testWith(
         ),
       SchemaError,
     );
+    await assertNothingLeft(client);
     assert(
       error.message.includes("user.age: ") &&
         !Deno.inspect(error).includes("SECRET"),
@@ -574,7 +576,7 @@ testWith(
     gate.resolve();
     await Promise.all(waiting);
     assertEquals(most, 3);
-    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+    await assertNothingLeft(client);
   },
 );
 
@@ -594,7 +596,7 @@ testWith(
     const reason = new Error("all of them");
     controller.abort(reason);
     assertEquals(await Promise.all([first, second]), [reason, reason]);
-    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -638,6 +640,7 @@ Deno.test("RetryError of a client holds every attempt's failure", async () => {
     "NetworkError",
   ]);
   assert(!Deno.inspect(error).includes("SECRET"));
+  await assertNothingLeft(client);
 });
 
 Deno.test("AsyncHTTPClient names the option that is wrong", () => {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { AsyncHTTPClient } from "../../../http/mod.ts";
 import { serve } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 testWith(
@@ -30,6 +31,6 @@ testWith(
     }
     assertEquals(server.requests.length, 50);
     while (endless > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client);
   },
 );

@@ -13,6 +13,7 @@ import {
   type RequestOptions,
   type UploadOptions,
 } from "../../../mod.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 import { serve } from "../../support/http_servers.ts";
 
@@ -66,8 +67,7 @@ Deno.test("a hedged call gives back an answer kept in reserve when it is aborted
   const reason = new Error("given up");
   caller.abort(reason);
   assertEquals(await assertRejects(() => call), reason);
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  assertEquals(client.stats, NOTHING);
+  await assertNothingLeft(client);
 });
 
 Deno.test("AsyncHTTPClient.close() ends an unread response that the second hedged request won", async () => {
@@ -77,7 +77,7 @@ Deno.test("AsyncHTTPClient.close() ends an unread response that the second hedge
   });
   assertEquals((await client.get("http://localhost/")).status, 200);
   await client.close();
-  assertEquals(client.stats, NOTHING);
+  await assertNothingLeft(client);
 });
 
 Deno.test("timeout.total ends a call whose hook never settles", async () => {
@@ -93,6 +93,7 @@ Deno.test("timeout.total ends a call whose hook never settles", async () => {
       HTTPTimeoutError,
     );
     assertEquals(error.kind, "total", hook);
+    await assertNothingLeft(client);
   }
 });
 
@@ -108,7 +109,7 @@ Deno.test("timeout.attempt ends an attempt whose body function never settles, an
     () => client.put("http://localhost/", { body: () => late.promise }),
     HTTPTimeoutError,
   );
-  assertEquals(client.stats, NOTHING);
+  await assertNothingLeft(client);
   late.resolve(new ReadableStream({ cancel: () => closed.resolve() }));
   await closed.promise;
 });
@@ -159,7 +160,7 @@ testWith(
       () => reading.get(`${server.url}/500`).json(),
       HTTPStatusError,
     );
-    assertEquals(reading.stats, NOTHING);
+    await assertNothingLeft(reading);
   },
 );
 
@@ -209,6 +210,7 @@ testWith(
     ];
     for (const call of calls) {
       const error = await assertRejects(() => call().text(), Error);
+      await assertNothingLeft(client);
       const { cause } = error;
       const shown = Deno.inspect(error, { depth: 9 }) + error.stack +
         (cause instanceof Error ? cause.message + cause.stack : "");
@@ -444,6 +446,6 @@ Deno.test("an abort in the moment between a new token and its request sends noth
       reason,
     );
     assertEquals(sent, 0);
-    assertEquals(client.stats, NOTHING);
+    await assertNothingLeft(client);
   }
 });

@@ -12,20 +12,24 @@ import {
   RetryError,
 } from "../../../http/mod.ts";
 import { heapUsed } from "../../support/heap.ts";
-import { serve, serveRaw } from "../../support/http_servers.ts";
+import { type RawServer, serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const fast = { maxRetries: 2, baseDelay: 1, jitter: "none" } as const;
 
 /** Makes the call, and says how often the server was asked and what came of it. */
-async function outcome(url: string, options = {}): Promise<Error> {
-  await using client = new AsyncHTTPClient({ retryPolicy: fast, ...options });
+async function outcome(url: string, server?: RawServer): Promise<Error> {
+  await using client = new AsyncHTTPClient({
+    retryPolicy: fast,
+    maxConnections: 1,
+  });
   const error = await assertRejects(
     () => client.get(`${url}/?token=SECRET`).text(),
     Error,
   );
   assert(!Deno.inspect(error).includes("SECRET"), Deno.inspect(error));
-  assertEquals(client.stats.calls, 0);
+  await assertNothingLeft(client, server);
   return error;
 }
 
@@ -79,7 +83,7 @@ for (
       await head();
       await send(answer);
     });
-    assertEquals(attemptsOf(await outcome(server.url)), [3, failure]);
+    assertEquals(attemptsOf(await outcome(server.url, server)), [3, failure]);
     assertEquals(server.connections, 3);
   });
 }
@@ -89,10 +93,8 @@ testWith(["net"], "a failure of TLS is not retried", async () => {
     await socket.read(new Uint8Array(1024));
     await send("HTTP/1.1 400 This is no TLS\r\n\r\n");
   });
-  assertEquals(attemptsOf(await outcome(`https://127.0.0.1:${server.port}`)), [
-    1,
-    "tls",
-  ]);
+  const error = await outcome(`https://127.0.0.1:${server.port}`, server);
+  assertEquals(attemptsOf(error), [1, "tls"]);
 });
 
 testWith(
@@ -139,6 +141,7 @@ testWith(
       const error = await assertRejects(call, InvalidRequestError);
       assertEquals(attempts, 1);
       assert(!Deno.inspect(error).includes("SECRET"));
+      await assertNothingLeft(client);
     }
   },
 );
@@ -160,6 +163,7 @@ testWith(
     );
     assertStringIncludes(loop.message, "maxRedirects");
     assertEquals(server.requests.length, 5);
+    await assertNothingLeft(client);
     const stream = await assertRejects(
       () =>
         client.put(server.url, {
@@ -169,6 +173,7 @@ testWith(
     );
     assertStringIncludes(stream.message, "a stream cannot be sent twice");
     assertEquals(server.requests.length, 6);
+    await assertNothingLeft(client);
   },
 );
 
@@ -200,6 +205,6 @@ testWith(
     server.requests.length = 0;
     const more = heapUsed() - before;
     assert(more < 60e6, `${more} bytes more`);
-    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+    await assertNothingLeft(client);
   },
 );

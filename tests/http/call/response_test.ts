@@ -10,6 +10,7 @@ import {
   NetworkError,
 } from "../../../http/mod.ts";
 import { serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const NOTHING = { calls: 0, connections: 0, waiting: 0 };
@@ -54,7 +55,7 @@ testWith(
     });
     const broken = await client.get(raw.url);
     await assertRejects(() => broken.formData(), NetworkError);
-    assertEquals(client.stats, NOTHING);
+    await assertNothingLeft(client, raw);
     await using forms = serve(() => {
       const form = new FormData();
       form.set("name", "Ada");
@@ -81,6 +82,7 @@ testWith(
     const manual = await get("manual");
     assertEquals([manual.status, await manual.text()], [302, "moved"]);
     await assertRejects(() => get("error"), InvalidRequestError, "redirect");
+    await assertNothingLeft(client);
   },
 );
 

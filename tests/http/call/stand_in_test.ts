@@ -13,6 +13,7 @@ import {
   InvalidRequestError,
 } from "../../../http/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 
 Deno.test("a fetch that gives no Response is named, with what it gave, and not tried again", async () => {
   for (
@@ -43,6 +44,7 @@ Deno.test("a fetch that gives no Response is named, with what it gave, and not t
       `GET http://socket/?token=*** cannot be requested: the function given as fetch must return a promise of a Response, got ${shown}.`,
     );
     assertEquals([calls, breaker.state], [1, "closed"]);
+    await assertNothingLeft(client);
   }
 });
 
@@ -80,18 +82,22 @@ Deno.test("timeouts, aborts and close() end the reading of a body that a stand-i
         () => client.get(url, { timeout: { total: 5 } }).stream().collect(),
         () => client.get(url, { timeout: { idle: 5 } }).text(),
       ]
-    ) await assertRejects<Error>(read, HTTPTimeoutError);
+    ) {
+      await assertRejects<Error>(read, HTTPTimeoutError);
+      await assertNothingLeft(client);
+    }
     const caller = new AbortController();
     const reason = new Error("enough");
     const aborted = client.get(url, { signal: caller.signal }).text();
     setTimeout(() => caller.abort(reason), 5);
     assertEquals(await assertRejects(() => aborted), reason);
+    await assertNothingLeft(client);
     const closed = assertRejects(() => client.get(url).text(), DisposedError);
     const response = await client.get(url);
     const read = assertRejects(() => response.text(), DisposedError);
     await client.close();
     await Promise.all([closed, read]);
-    assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
+    await assertNothingLeft(client);
   }
   clearInterval(alive);
 });
@@ -101,6 +107,7 @@ Deno.test("CircuitBreaker does not count requests that cannot be sent, and refus
   await using client = new AsyncHTTPClient({ circuitBreaker: breaker });
   for (const url of ["/relative", "http://127.0.0.1:1:1/", "ftp://h/"]) {
     await assertRejects(() => client.get(url), InvalidRequestError);
+    await assertNothingLeft(client);
   }
   const inner = new CircuitBreaker();
   inner.trip();
@@ -139,6 +146,7 @@ Deno.test("CircuitBreaker of a client counts an aborted call as nothing, and a r
     const call = client.get(url, { signal: caller.signal });
     caller.abort(reason);
     assertEquals(await assertRejects(() => call), reason);
+    await assertNothingLeft(client);
   };
   const failOne = async (error: unknown) => {
     answer = () => Promise.reject(error);

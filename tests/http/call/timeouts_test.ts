@@ -10,7 +10,12 @@ import { AsyncHTTPClient, HTTPTimeoutError } from "../../../http/mod.ts";
 import { AsyncQueue } from "../../../streams/mod.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { heapUsed } from "../../support/heap.ts";
-import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
+import {
+  closedByPeer,
+  type RawServer,
+  serve,
+  serveRaw,
+} from "../../support/http_servers.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
 import { until } from "../../support/real_time.ts";
@@ -22,11 +27,11 @@ async function expectTimeout(
   client: AsyncHTTPClient,
   pending: Promise<unknown>,
   kind: string,
+  server?: RawServer,
 ): Promise<HTTPTimeoutError> {
   const error = await assertRejects(() => pending, HTTPTimeoutError);
   assertEquals([error.kind, error.name], [kind, "TimeoutError"]);
-  assertEquals(client.stats, { calls: 0, connections: 0, waiting: 0 });
-  assertEquals([timers.size, idleTimers.size], [0, 0]);
+  await assertNothingLeft(client, server);
   return error;
 }
 
@@ -50,7 +55,7 @@ testWith(
       timeout: 20,
       maxConnections: 5,
     });
-    await expectTimeout(client, client.get(server.url), "attempt");
+    await expectTimeout(client, client.get(server.url), "attempt", server);
   },
 );
 
@@ -64,9 +69,10 @@ testWith(
       await closedByPeer(socket);
     });
     await using client = new AsyncHTTPClient({ timeout: { attempt: 250 } });
-    await expectTimeout(client, client.get(server.url).text(), "attempt");
+    const first = client.get(server.url).text();
+    await expectTimeout(client, first, "attempt", server);
     const response = await inTime(() => client.get(server.url));
-    await expectTimeout(client, response.text(), "attempt");
+    await expectTimeout(client, response.text(), "attempt", server);
   },
 );
 
@@ -118,7 +124,7 @@ testWith(
     const error = await rejected;
     assertEquals([error.kind, error.failures.length], ["total", 4]);
     assert(!Deno.inspect(error).includes("SECRET"));
-    assertEquals(client.stats.calls, 0);
+    await assertNothingLeft(client, server);
   },
 );
 
@@ -155,17 +161,20 @@ testWith(
       client,
       client.get(`${server.url}/stall`).text(),
       "idle",
+      server,
     );
     await expectTimeout(
       client,
       client.get(`${server.url}/stall`).stream().drain(),
       "idle",
+      server,
     );
     const response = await client.get(`${server.url}/stall`);
     await expectTimeout(
       client,
       response.body!.pipeTo(new WritableStream()),
       "idle",
+      server,
     );
   },
 );
@@ -201,12 +210,14 @@ testWith(["net"], "timeout.total ends a body that drips for ever", async () => {
   await using client = new AsyncHTTPClient({
     timeout: { total: 60, idle: 1000 },
   });
-  await expectTimeout(client, client.get(server.url).text(), "total");
+  const first = client.get(server.url).text();
+  await expectTimeout(client, first, "total", server);
   const response = await inTime(() => client.get(server.url));
   await expectTimeout(
     client,
     response.body!.pipeTo(new WritableStream()),
     "total",
+    server,
   );
 });
 
@@ -220,6 +231,7 @@ testWith(
       client,
       client.get(`https://127.0.0.1:${server.port}/`),
       "attempt",
+      server,
     );
   },
 );
@@ -329,7 +341,6 @@ testWith(
     }
     const response = await client.get(server.url);
     await response.body!.cancel();
-    assertEquals(client.stats.calls, 0);
-    assertEquals([timers.size, idleTimers.size], [0, 0]);
+    await assertNothingLeft(client);
   },
 );

@@ -12,6 +12,8 @@ import {
   ResponseTooLargeError,
 } from "../../../http/mod.ts";
 import { serve } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
+import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 
@@ -58,7 +60,8 @@ testWith(
         kind,
       );
       assertEquals(server.requests.length - before, requests, path);
-      assertEquals(through.stats.calls, 0, path);
+      await assertNothingLeft(through);
+      assertEquals(openFiles(directory.root), 0, path);
     }
     assertEquals([...Deno.readDirSync(directory.root)], []);
   },

@@ -16,6 +16,8 @@ import {
 import { encodeHex, sha256 } from "../../support/digest.ts";
 import { type FileServer, serveFile } from "../../support/file_server.ts";
 import { serve } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
+import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
@@ -31,6 +33,7 @@ async function inDirectory(
   const directory = await Deno.makeTempDir();
   try {
     await fn(directory);
+    assertEquals(openFiles(directory), 0);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -54,6 +57,8 @@ async function leavePart(
     () => asyncDownload(`${server.url}/f`, path, { client }),
     NetworkError,
   );
+  assertEquals(openFiles(`${path}.part`), 0);
+  await assertNothingLeft(client, server);
   assertEquals((await Deno.stat(`${path}.part`)).size, bytes);
 }
 
@@ -77,6 +82,7 @@ async function finish(
     expected.length,
     encodeHex(await sha256(expected)),
   ]);
+  await assertNothingLeft(client);
   return result.resumedFrom;
 }
 
@@ -217,6 +223,7 @@ testWith(
         () => asyncDownload(`${server.url}/f`, `${directory}/f`, { client }),
         NetworkError,
       );
+      await assertNothingLeft(client, server);
       assertEquals(await names(directory), []);
       // Within a range a server may send more than it says, unseen by HTTP.
       await using long = serveFile({ contents });
@@ -293,6 +300,7 @@ testWith(
         asyncDownload(`${server.url}/f`, `${directory}/f`, { client })
       );
       assert(error instanceof DownloadError || error instanceof NetworkError);
+      await assertNothingLeft(client, server);
       assert(server.ranges.length < 20, String(server.ranges.length));
     }),
 );
@@ -452,7 +460,8 @@ testWith(
           segments: 4,
           onProgress: ({ bytes }) => bytes >= 300_000 && gate.resolve(),
         }), HTTPStatusError);
-      assertEquals(client.stats.calls, 0);
+      assertEquals(openFiles(directory), 0);
+      await assertNothingLeft(client, server);
       const { ranges } = JSON.parse(
         await Deno.readTextFile(`${directory}/f.part.json`),
       );
@@ -516,6 +525,7 @@ testWith(
         onProgress: () => controller.abort(reason),
       });
       assertEquals(await pending.catch((error) => error), reason);
+      assertEquals(openFiles(directory), 0);
       // The file is free again.
       await assertRejects(
         () =>

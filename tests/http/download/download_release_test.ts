@@ -52,7 +52,7 @@ for (
   const [what, segments] of [["", 1], [" in segments", 3]] as const
 ) {
   testWith(
-    [...needs, "sys"],
+    needs,
     `asyncDownload()${what} has closed its files and sockets when it rejects, in a runner or not`,
     async () => {
       for (const how of ["signal", "runner's signal", "shutdown", "timeout"]) {

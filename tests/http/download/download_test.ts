@@ -15,6 +15,8 @@ import {
 } from "../../../http/mod.ts";
 import { serve } from "../../support/http_servers.ts";
 import { serveFile } from "../../support/file_server.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
+import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
@@ -27,6 +29,7 @@ async function inDirectory(
   const directory = await Deno.makeTempDir();
   try {
     await fn(directory);
+    assertEquals(openFiles(directory), 0);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -64,7 +67,7 @@ testWith(
       assertEquals(await Deno.readFile(`${directory}/f`), contents);
       assertEquals(await names(directory), ["f"]);
       assertEquals(seen.at(-1), contents.length);
-      assertEquals(client.stats.calls, 0);
+      await assertNothingLeft(client, server);
     }),
 );
 
@@ -107,6 +110,8 @@ testWith(
           bytes === 150_000 && controller.abort(reason),
       });
       assertStrictEquals(await pending.catch((error) => error), reason);
+      assertEquals(openFiles(directory), 0);
+      await assertNothingLeft(client, server);
       assertEquals(await names(directory), ["f.part", "f.part.json"]);
       const result = await asyncDownload(`${server.url}/f`, `${directory}/f`, {
         client,
@@ -134,6 +139,7 @@ testWith(
           }),
         ChecksumError,
       );
+      assertEquals(openFiles(directory), 0);
       assertEquals([error.expected, error.actual], [
         expected,
         encodeHex(await sha256(contents)),

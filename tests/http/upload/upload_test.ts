@@ -14,7 +14,10 @@ import {
 } from "../../../http/mod.ts";
 import { escapeName } from "../../../http/upload/multipart.ts";
 import { serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
+import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
+import { until } from "../../support/real_time.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
 
@@ -189,7 +192,8 @@ testWith(
       );
       assertEquals([error.status, error.body], [413, "much"]);
       assert(sent < 2 ** 27, `${sent} bytes were sent`);
-      assertEquals(client.stats.calls, 0);
+      assertEquals(openFiles(path), 0);
+      await assertNothingLeft(client, server);
     }),
 );
 
@@ -242,6 +246,8 @@ testWith(
       assertStringIncludes(error.message, "became shorter");
       assert(!Deno.inspect(error).includes("SECRET"));
       assertEquals(server.connections, 1);
+      assertEquals(openFiles(path), 0);
+      await until(() => server.open === 0);
     }),
 );
 
@@ -268,6 +274,7 @@ testWith(
         HTTPStatusError,
       );
       assertEquals(server.requests.length, 3);
+      await assertNothingLeft(client);
     }),
 );
 
@@ -324,6 +331,7 @@ testWith(
         HTTPStatusError,
       );
       assertStringIncludes(once.message, "the body is a stream");
+      await assertNothingLeft(client);
     }
   },
 );
@@ -367,6 +375,7 @@ testWith(["net"], "asyncUpload() closes its source when aborted", async () => {
   });
   assertStrictEquals(await pending.catch((error) => error), reason);
   await cancelled.promise;
+  await until(() => server.open === 0);
 });
 
 testWith(

@@ -12,9 +12,8 @@ import {
   InvalidRequestError,
 } from "../../../http/mod.ts";
 import { serve, serveRaw } from "../../support/http_servers.ts";
+import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
-
-const NOTHING = { calls: 0, connections: 0, waiting: 0 };
 
 testWith(
   ["net"],
@@ -40,7 +39,7 @@ testWith(
     );
     assertEquals([error.status, error.body], [999, "hi"]);
     assertEquals(server.connections, 3);
-    assertEquals(client.stats, NOTHING);
+    await assertNothingLeft(client);
   },
 );
 
@@ -78,7 +77,7 @@ testWith(
       );
     }
     assertEquals([told, closed], [2, 1]);
-    assertEquals(client.stats, NOTHING);
+    await assertNothingLeft(client);
   },
 );
 
