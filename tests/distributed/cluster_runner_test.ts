@@ -14,9 +14,15 @@ import { AsyncRunner, TaskPriority } from "@specify/async-core";
 import {
   ClusterRunner,
   defineTask,
+  SubmitRefusedError,
   TaskNotFoundError,
 } from "@specify/async-distributed";
-import { testWithRedis, useRedis } from "./support/redis.ts";
+import {
+  RedisServer,
+  testWithOwnRedis,
+  testWithRedis,
+  useRedis,
+} from "./support/redis.ts";
 import { failing, pause, slow, square, tasks, until } from "./support/tasks.ts";
 
 testWithRedis(
@@ -268,5 +274,72 @@ testWithRedis(
       assertEquals(seen, outcome, `round ${round}`);
     }
     assert(outcomes.cancelled > 0, JSON.stringify(outcomes));
+  },
+);
+
+testWithRedis(
+  "ClusterRunner.stats() counts what was submitted and how it ended: success, failure, cancel and refusal",
+  async () => {
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner(redis.at);
+    const own = async () => (await cluster.stats()).own;
+    const none = { succeeded: 0, failed: 0, cancelled: 0, lost: 0 };
+    assertEquals(await own(), { open: 0, submitted: 0, ...none });
+    const first = cluster.submit(square(2));
+    const before = await own();
+    cluster.work(tasks);
+    await first;
+    assertEquals(before, { open: 1, submitted: 1, ...none });
+    let counts = { ...none, succeeded: 1 };
+    assertEquals(await own(), { open: 0, submitted: 1, ...counts });
+    await assertRejects(() => cluster.submit(failing("no")), RangeError);
+    counts = { ...counts, failed: 1 };
+    assertEquals(await own(), { open: 0, submitted: 2, ...counts });
+    const running = cluster.submit(slow({ ms: 60_000 }));
+    await until(() => running.state === "running");
+    running.cancel();
+    running.cancel();
+    counts = { ...counts, cancelled: 1 };
+    await cluster.onIdle();
+    assertEquals(await own(), { open: 0, submitted: 3, ...counts });
+    const unsent = cluster.submit(slow({ ms: 60_000 }));
+    unsent.cancel();
+    counts = { ...counts, cancelled: 2 };
+    assertEquals(await own(), { open: 0, submitted: 4, ...counts });
+    // What is not let in was never submitted, and has ended all the same.
+    const signal = AbortSignal.abort(new Error("before"));
+    await assertRejects(() => cluster.submit(square(1), { signal }), Error);
+    counts = { ...counts, cancelled: 3 };
+    assertEquals(await own(), { open: 0, submitted: 4, ...counts });
+    const deadline = performance.now() - 1;
+    await assertRejects(
+      () => cluster.submit(square(1), { deadline }),
+      DOMException,
+    );
+    counts = { ...counts, failed: 2 };
+    assertEquals(await own(), { open: 0, submitted: 4, ...counts });
+    // A submit that throws counts nowhere.
+    assertThrows(() => cluster.submit(square(1), { weight: 0 }), RangeError);
+    assertEquals(await own(), { open: 0, submitted: 4, ...counts });
+  },
+);
+
+testWithOwnRedis(
+  "ClusterRunner.stats() counts a task that Redis refuses as submitted and failed",
+  async () => {
+    await using redis = await RedisServer.start();
+    await using cluster = new ClusterRunner({ ...redis.at, onError: () => {} });
+    assertEquals((await cluster.stats()).waiting, 0);
+    await redis.command("CONFIG", "SET", "maxmemory", "1");
+    await assertRejects(() => cluster.submit(square(2)), SubmitRefusedError);
+    await cluster.onIdle();
+    assertEquals((await cluster.stats()).own, {
+      open: 0,
+      submitted: 1,
+      succeeded: 0,
+      failed: 1,
+      cancelled: 0,
+      lost: 0,
+    });
   },
 );
