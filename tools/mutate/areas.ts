@@ -18,15 +18,17 @@ export interface Area {
 /** The folders, by name. */
 export const AREAS: Readonly<Record<string, Area>> = {
   _internal: {
-    files: ["concurrent_map.ts", "ring.ts", "timer_queue.ts", "abort.ts"],
+    files: [
+      ...["concurrent_map.ts", "upstream.ts", "waiting_line.ts"],
+      ...["ring.ts", "timer_queue.ts", "abort.ts"],
+    ],
     tests: ["tests/_internal", "tests/runner", "tests/streams"],
   },
   runner: {
     files: [
       ...["scheduler.ts", "scheduler/core.ts", "dispatcher.ts", "slots.ts"],
       ...["endings.ts", "waiting_queue.ts", "keyed_queue.ts"],
-      ...["pool/core.ts", "waiters.ts", "lease.ts"],
-      ...["shelf.ts", "creation.ts"],
+      ...["pool/core.ts", "shelf.ts"],
     ],
     tests: ["tests/runner"],
   },
