@@ -19,6 +19,7 @@ import {
 } from "@specify/async-core";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
 import { CapturedConsole } from "../support/captured_console.ts";
+import { countListeners } from "../support/signal_listeners.ts";
 import { testWithRedis, useRedis } from "./support/redis.ts";
 import {
   echo,
@@ -49,7 +50,26 @@ const mixed = defineTask(
   },
 );
 
-/** Runs `check` with each kind of runner of two slots; `observer` observes it. */
+/** Whatever `check` has submitted and not left to the runner's end must have ended. */
+async function expectNothingOpen(runner: Runner): Promise<void> {
+  if (runner instanceof AsyncRunner) {
+    const { queued, running } = runner.stats();
+    assertEquals([queued, running], [0, 0]);
+    return;
+  }
+  const stats = await runner.stats().catch((error) => {
+    // It was shut down: that is what the store is looked at for at the end.
+    assert(error instanceof DisposedError, error);
+  });
+  if (stats !== undefined) {
+    assertEquals([stats.own.open, stats.waiting, stats.running], [0, 0, 0]);
+  }
+}
+
+/**
+ * Runs `check` with each kind of runner of two slots, which it must leave as it was; `observer`
+ * observes it.
+ */
 function onBoth(
   name: string,
   check: (runner: Runner) => Promise<void>,
@@ -59,14 +79,18 @@ function onBoth(
     await t.step("AsyncRunner", async () => {
       await using runner = new AsyncRunner({ maxWorkers: 2, observer });
       await check(runner);
+      await expectNothingOpen(runner);
     });
     await t.step("ClusterRunner", async () => {
       await using redis = await useRedis();
       await using serving = new ClusterRunner({ ...redis.at });
       await using local = new AsyncRunner({ maxWorkers: 2 });
-      serving.work([...tasks, mixed], { runner: local });
+      const worker = serving.work([...tasks, mixed], { runner: local });
       await using runner = new ClusterRunner({ ...redis.at, observer });
       await check(runner);
+      await expectNothingOpen(runner);
+      await expectNothingOpen(local);
+      assertEquals(worker.stats().running, 0);
     });
   });
 }
@@ -587,5 +611,54 @@ testWithRedis(
       assertEquals([open.state, later.state], ["cancelled", "cancelled"]);
       await runner.onIdle();
     }
+  },
+);
+
+onBoth(
+  "no listener is left on a signal, however what listened to it has ended",
+  async (runner) => {
+    const works: ((signal: AbortSignal) => Promise<unknown>)[] = [
+      (signal) => runner.submit(square(2), { signal }),
+      (signal) => runner.submit(failing("no"), { signal }),
+      (signal) => runner.gather([square(1), square(2)], { signal }),
+      (signal) => runner.gather([square(1), failing("no")], { signal }),
+      (signal) => runner.race([square(1), slow({ ms: 60_000 })], { signal }),
+      (signal) => runner.any([failing("a"), failing("b")], { signal }),
+      (signal) => Array.fromAsync(runner.map([1, 2], square, { signal })),
+      (signal) => Array.fromAsync(runner.map(["no"], failing, { signal })),
+      (signal) => runner.scope((scope) => scope.submit(square(2)), { signal }),
+      (signal) =>
+        runner.scope((scope) => scope.submit(failing("no")), { signal }),
+      (signal) => runner.ready(signal),
+      (signal) => runner.onIdle(signal),
+    ];
+    for (const [place, work] of works.entries()) {
+      const { signal } = new AbortController();
+      const listeners = countListeners(signal);
+      await work(signal).catch(() => {});
+      assertEquals(listeners(), 0, `work ${place}`);
+    }
+    const endless: typeof works = [
+      (signal) => runner.submit(slow({ ms: 60_000 }), { signal }),
+      (signal) => runner.gather([slow({ ms: 60_000 }), square(1)], { signal }),
+      (signal) => runner.race([slow({ ms: 60_000 })], { signal }),
+      (signal) => runner.any([slow({ ms: 60_000 }), failing("a")], { signal }),
+      (signal) =>
+        Array.fromAsync(runner.map([{ ms: 60_000 }], slow, { signal })),
+      (signal) =>
+        runner.scope((scope) => scope.submit(slow({ ms: 60_000 })), { signal }),
+    ];
+    for (const [place, work] of endless.entries()) {
+      const controller = new AbortController();
+      const reason = new Error("enough");
+      const listeners = countListeners(controller.signal);
+      const outcome = work(controller.signal).catch((error) => error);
+      await pause(place % 2 * 20);
+      assert(listeners() > 0, `endless work ${place}`);
+      controller.abort(reason);
+      assertStrictEquals(await outcome, reason);
+      assertEquals(listeners(), 0, `endless work ${place}`);
+    }
+    await runner.onIdle();
   },
 );

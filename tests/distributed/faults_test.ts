@@ -19,6 +19,7 @@ import {
   SubmitRefusedError,
   UnknownTaskError,
 } from "@specify/async-distributed";
+import { countListeners } from "../support/signal_listeners.ts";
 import { startWorker } from "./support/processes.ts";
 import {
   RedisServer,
@@ -311,26 +312,22 @@ testWithRedis(
     await using cluster = new ClusterRunner(redis.at);
     const controller = new AbortController();
     const { signal } = controller;
-    let listeners = 0;
-    const { addEventListener, removeEventListener } = signal;
-    signal.addEventListener = (...args: unknown[]) => {
-      listeners++;
-      addEventListener.apply(signal, args as never);
-    };
-    signal.removeEventListener = (...args: unknown[]) => {
-      listeners--;
-      removeEventListener.apply(signal, args as never);
-    };
+    const listeners = countListeners(signal);
     const handles = Array.from(
       { length: 10_000 },
       (_, n) => cluster.submit(square(n), { signal }),
     );
-    assertEquals(listeners, 1);
+    assertEquals(listeners(), 1);
     for (const handle of handles.slice(1)) handle.cancel();
-    assertEquals(listeners, 1);
+    assertEquals(listeners(), 1);
+    handles[0]?.cancel();
+    assertEquals(listeners(), 0);
+    handles.push(cluster.submit(square(1), { signal }));
+    assertEquals(listeners(), 1);
     const reason = new Error("enough");
     controller.abort(reason);
-    assertStrictEquals(await handles[0]?.catch((error) => error), reason);
+    assertStrictEquals(await handles.at(-1)?.catch((error) => error), reason);
+    assertEquals(listeners(), 0);
     await Promise.allSettled(handles);
     await cluster.onIdle();
     assertEquals((await cluster.stats()).waiting, 0);

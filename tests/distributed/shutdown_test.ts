@@ -12,6 +12,7 @@ import { Submitter } from "../../distributed/submit/submitter.ts";
 import { submitterSettings } from "../../distributed/submit/submitter_settings.ts";
 import { Server } from "../../distributed/worker/serve.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { countListeners } from "../support/signal_listeners.ts";
 import { FakeEngine } from "./support/fake_engine.ts";
 import { square } from "./support/tasks.ts";
 
@@ -40,6 +41,18 @@ Deno.test(
     }
     await cluster[Symbol.asyncDispose]();
     assert(isQuiet(clock));
+  },
+);
+
+Deno.test(
+  "ClusterRunner.shutdown() leaves no listener on the runner's own signal",
+  async () => {
+    const { signal } = new AbortController();
+    const listeners = countListeners(signal);
+    const cluster = new ClusterRunner({ signal });
+    assertEquals(listeners(), 1);
+    await cluster.shutdown();
+    assertEquals(listeners(), 0);
   },
 );
 
