@@ -88,12 +88,7 @@ export class Upstream<T> {
       result = this.#iterator.pull === undefined
         ? this.#iterator.next()
         : this.#iterator.pull();
-      if (isThenable(result)) {
-        // A foreign thenable may call back twice, or throw.
-        (isTrustedThenable(result) ? result : Promise.resolve(result))
-          .then(this.#settled, this.#rejected);
-        return;
-      }
+      if (isThenable(result)) return this.#await(result);
     } catch (error) {
       return this.#rejected(error);
     }
@@ -152,11 +147,20 @@ export class Upstream<T> {
     }
     if (this.#isOver) {
       if (!done) this.#wake();
-    } else if (done) {
-      this.#isOver = true;
-      this.#iterator.release?.();
-      this.#reader.ended(this);
-    } else this.#reader.arrived(value, this);
+    } else if (done) this.#end();
+    else this.#reader.arrived(value, this);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#iterator.release?.();
+    this.#reader.ended(this);
+  }
+
+  #await(result: PromiseLike<IteratorResult<T>>): void {
+    // A foreign thenable may call back twice, or throw.
+    (isTrustedThenable(result) ? result : Promise.resolve(result))
+      .then(this.#settled, this.#rejected);
   }
 
   /** What came is no iterator result: a failure of a source that is closed all the same. */
