@@ -18,7 +18,6 @@ import { finish } from "./finish.ts";
 import type { HTTPHooks } from "../hooks.ts";
 import { handedOver } from "./native_body.ts";
 import { redactURL } from "../redact.ts";
-import { discardResponse } from "./tracked_response.ts";
 
 /**
  * Makes the call, and tells how it ended. Not an async function itself, and passes through no
@@ -52,7 +51,11 @@ function run(
   } catch (error) {
     work = Promise.reject(error);
   }
-  const fail = (error: unknown) => {
+  work.then((response) => {
+    call.trace?.succeeded(response);
+    call.settled();
+    resolve(response);
+  }, (error) => {
     // An abort or the total timeout ends whatever was going on, and is the reason whatever failed.
     const failure = call.isAborted ? call.reason : error;
     call.trace?.failed(call, failure);
@@ -60,17 +63,7 @@ function run(
       call.settled();
       reject(failure);
     } else amend(call, hooks.beforeError, failure).then(reject, reject);
-  };
-  work.then((response) => {
-    if (call.isAborted) {
-      // In the very moment of the success, which nobody has seen yet.
-      discardResponse(response);
-      return fail(call.reason);
-    }
-    call.trace?.succeeded(response);
-    call.settled();
-    resolve(response);
-  }, fail);
+  });
 }
 
 /** What to reject with, when a hook may change it. */
