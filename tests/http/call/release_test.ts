@@ -130,7 +130,7 @@ testWith(
       await using server = serveRaw(async ({ head, send, socket }) => {
         await head();
         await send(
-          `HTTP/1.1 404 No\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`,
+          `HTTP/1.1 503 No\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`,
         );
         if (length > 0) await closedByPeer(socket);
       });
@@ -141,17 +141,21 @@ testWith(
       await assertNothingLeft(client, server);
       await assertRejects(() => client.get(server.url).text(), HTTPStatusError);
       await assertNothingLeft(client, server);
-      // A hook holds the reader.
-      await assertRejects(
-        () =>
-          client.get(server.url, {
-            hooks: {
-              afterResponse: ({ response }) => void response.body?.getReader(),
-            },
-          }).text(),
-        HTTPStatusError,
-      );
-      await assertNothingLeft(client, server);
+      // A hook holds the reader, at an attempt that is the only one, or the last.
+      for (const retryPolicy of [false, { maxRetries: 0 }] as const) {
+        await assertRejects(
+          () =>
+            client.get(server.url, {
+              retryPolicy,
+              hooks: {
+                afterResponse: ({ response }) =>
+                  void response.body?.getReader(),
+              },
+            }).text(),
+          HTTPStatusError,
+        );
+        await assertNothingLeft(client, server);
+      }
     }
   },
 );
@@ -350,6 +354,21 @@ Deno.test("a response that a hook gives too late is cancelled", async () => {
     await assertNothingLeft(client);
     hook.resolve(new Response(source.stream));
     await until(() => source.cancelled.length === 1);
+    const own = new Source();
+    const aborting = new AbortController();
+    await assertRejects(() =>
+      client.get(URL, {
+        signal: aborting.signal,
+        hooks: {
+          [name]: () => {
+            aborting.abort();
+            return new Response(own.stream);
+          },
+        },
+      })
+    );
+    assertEquals(own.cancelled.length, 1);
+    await assertNothingLeft(client);
   }
 });
 
@@ -498,6 +517,34 @@ Deno.test("AsyncHTTPClient.close() resolves with the end of the last call, and p
   await assertRejects(() => pending);
 });
 
+testWith(
+  ["net"],
+  "AsyncHTTPClient.close() waits for every call, each of which ends in its own time",
+  async () => {
+    await using server = serveRaw(async ({ head, send, socket }) => {
+      const isBusy = (await head()).startsWith("GET /busy");
+      if (isBusy) await send("HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\nno");
+      await closedByPeer(socket);
+    });
+    const client = new AsyncHTTPClient({
+      maxConnections: 2,
+      retryPolicy: { baseDelay: 60_000 },
+    });
+    const calls = ["/silent", "/busy", "/waiting"].map((path) => {
+      const call = client.get(server.url + path);
+      call.catch(() => {});
+      return call;
+    });
+    // In flight, in backoff, and in flight in its place.
+    await until(() => client.stats.waiting === 1);
+    await until(() => client.stats.waiting === 0);
+    assertEquals(client.stats, { calls: 3, connections: 2, waiting: 0 });
+    await client.close();
+    await assertNothingLeft(client, server);
+    for (const call of calls) await assertRejects(() => call);
+  },
+);
+
 // Requests
 
 testWith(
@@ -579,6 +626,40 @@ testWith(
         await until(() => source.cancelled.length === 1);
         await assertNothingLeft(client, server);
       }
+    }
+  },
+);
+
+testWith(
+  ["net"],
+  "a stream that is being sent is closed when nobody wants the answer that came early, with its socket",
+  async () => {
+    await using server = serveRaw(async ({ head, send, socket }) => {
+      await head();
+      await send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      await closedByPeer(socket);
+    });
+    const reason = new Error("enough");
+    for (const by of ["signal", "close", "map"]) {
+      const client = new AsyncHTTPClient({ maxConnections: 1 });
+      const source = new Source(1);
+      const caller = new AbortController();
+      const request = {
+        ...{ url: server.url, method: "PUT" },
+        ...{ body: source.stream, signal: caller.signal },
+      };
+      if (by === "map") {
+        await asyncBatchRequests([request], { client, map: () => {} });
+      } else {
+        await client.put(server.url, request);
+        // All of the answer is there, only it is not read.
+        await pause(10);
+        if (by === "signal") caller.abort(reason);
+        else await client.close(reason);
+      }
+      await until(() => source.cancelled.length === 1);
+      await assertNothingLeft(client, server);
+      await client.close();
     }
   },
 );

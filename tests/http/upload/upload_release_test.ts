@@ -96,13 +96,24 @@ testWith(
   ["net"],
   "asyncUpload() leaves neither its source nor its socket to a server that takes it early",
   async () => {
-    await using early = serveEarly(200);
     await using client = new AsyncHTTPClient({ maxConnections: 1 });
+    await using early = serveEarly(200);
     const { stream, cancelled } = waiting(1);
     const response = await asyncUpload(early.url, stream, { client });
     await until(() => cancelled.length === 1);
     assertEquals(await response.text(), "much");
     await assertNothingLeft(client, early);
+    // The answer itself is long in coming.
+    await using slow = serveRaw(async ({ head, send, socket }) => {
+      await head();
+      await send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+      await closedByPeer(socket);
+    });
+    const other = waiting(1);
+    const unread = await asyncUpload(slow.url, other.stream, { client });
+    assertEquals(other.cancelled.length, 1);
+    await unread.body!.cancel();
+    await assertNothingLeft(client, slow);
   },
 );
 
