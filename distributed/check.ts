@@ -90,17 +90,6 @@ export function priority(value: unknown): TaskPriority {
   throw wrong("priority", "a TaskPriority (0 to 4)", value);
 }
 
-/** Checks that there is something to read from: a string is iterable, too. */
-export function source(source: unknown): void {
-  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = Object(
-    source,
-  ) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
-  if (typeof (async ?? sync) === "function") return;
-  throw new TypeError(
-    `source must be an iterable or an async iterable, got ${show(source)}`,
-  );
-}
-
 function wrongType(name: string, wanted: string, value: unknown): TypeError {
   return new TypeError(`${name} must be ${wanted}, got ${show(value)}`);
 }
