@@ -19,7 +19,7 @@ import {
 } from "@specify/async-core";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
 import { CapturedConsole } from "../support/captured_console.ts";
-import { countListeners } from "../support/signal_listeners.ts";
+import { abortListeners } from "../support/nothing_left.ts";
 import { testWithRedis, useRedis } from "./support/redis.ts";
 import {
   echo,
@@ -634,7 +634,7 @@ onBoth(
     ];
     for (const [place, work] of works.entries()) {
       const { signal } = new AbortController();
-      const listeners = countListeners(signal);
+      const listeners = () => abortListeners(signal);
       await work(signal).catch(() => {});
       assertEquals(listeners(), 0, `work ${place}`);
     }
@@ -651,7 +651,7 @@ onBoth(
     for (const [place, work] of endless.entries()) {
       const controller = new AbortController();
       const reason = new Error("enough");
-      const listeners = countListeners(controller.signal);
+      const listeners = () => abortListeners(controller.signal);
       const outcome = work(controller.signal).catch((error) => error);
       await pause(place % 2 * 20);
       assert(listeners() > 0, `endless work ${place}`);

@@ -19,7 +19,7 @@ import {
   SubmitRefusedError,
   UnknownTaskError,
 } from "@specify/async-distributed";
-import { countListeners } from "../support/signal_listeners.ts";
+import { abortListeners } from "../support/nothing_left.ts";
 import { startWorker } from "./support/processes.ts";
 import {
   RedisServer,
@@ -312,7 +312,7 @@ testWithRedis(
     await using cluster = new ClusterRunner(redis.at);
     const controller = new AbortController();
     const { signal } = controller;
-    const listeners = countListeners(signal);
+    const listeners = () => abortListeners(signal);
     const handles = Array.from(
       { length: 10_000 },
       (_, n) => cluster.submit(square(n), { signal }),

@@ -12,7 +12,7 @@ import { Submitter } from "../../distributed/submit/submitter.ts";
 import { submitterSettings } from "../../distributed/submit/submitter_settings.ts";
 import { Server } from "../../distributed/worker/serve.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { countListeners } from "../support/signal_listeners.ts";
+import { abortListeners } from "../support/nothing_left.ts";
 import { FakeEngine } from "./support/fake_engine.ts";
 import { square } from "./support/tasks.ts";
 
@@ -48,7 +48,7 @@ Deno.test(
   "ClusterRunner.shutdown() leaves no listener on the runner's own signal",
   async () => {
     const { signal } = new AbortController();
-    const listeners = countListeners(signal);
+    const listeners = () => abortListeners(signal);
     const cluster = new ClusterRunner({ signal });
     assertEquals(listeners(), 1);
     await cluster.shutdown();
