@@ -38,6 +38,7 @@ Deno.test("observer sees every state change, with the task's state and reason", 
   a.cancel("a is not needed");
   held.end();
   await Promise.allSettled([a, b, c]);
+  await scheduler.submit(() => "the value is the handle's", { name: "d" });
   await scheduler.onIdle();
   assertEquals(events, [
     ["queued", "a", "queued", undefined],
@@ -50,6 +51,10 @@ Deno.test("observer sees every state change, with the task's state and reason", 
     ["started", "b", "running", undefined],
     ["settled", "b", "failed", "broken"],
     ["ended", "b", "failed", undefined],
+    ["queued", "d", "queued", undefined],
+    ["started", "d", "running", undefined],
+    ["settled", "d", "succeeded", undefined],
+    ["ended", "d", "succeeded", undefined],
   ]);
 });
 

@@ -71,6 +71,13 @@ Deno.test("cancel() without a reason of very many tasks in one turn makes few er
       handles.map((handle) => handle.catch((reason) => reason)),
     );
     assertEquals(reasons.every(({ name }) => name === "AbortError"), true);
+    assertEquals(
+      [reasons[99], reasons[100]].map(({ message }) => message),
+      [
+        `Task ${handles[99]?.name} was cancelled`,
+        "The task was cancelled, as were many others in the same turn",
+      ],
+    );
     return new Set(reasons);
   };
   const first = await cancelAll();
