@@ -96,6 +96,28 @@ export function finiteDuration(name: string, value: unknown): number {
   );
 }
 
+/** Milliseconds: more than zero; Infinity means never. */
+export function positiveDuration(name: string, value: unknown): number {
+  if (typeof value === "number" && value > 0) return value;
+  throw wrong(
+    name,
+    "a positive number of milliseconds (Infinity for none)",
+    value,
+    typeof value === "number",
+  );
+}
+
+/** When, on the `performance.now()` line; Infinity means never. */
+export function timePoint(name: string, value: unknown): number {
+  if (typeof value === "number" && !Number.isNaN(value)) return value;
+  throw wrong(
+    name,
+    "a point on the performance.now() line",
+    value,
+    typeof value === "number",
+  );
+}
+
 /** A number between two bounds, both included. */
 export function between(
   name: string,
@@ -149,6 +171,11 @@ export function functionNamed<T>(name: string, value: T): T {
   throw new TypeError(`${name} must be a function, got ${show(value)}`);
 }
 
+/** A function that may be left out. */
+export function optionalFunction(name: string, value: unknown): void {
+  if (value !== undefined) functionNamed(name, value);
+}
+
 /** Checks a signal. */
 export function checkSignal(name: string, value: unknown): AbortSignal {
   if (value instanceof AbortSignal) return value;
@@ -182,6 +209,18 @@ export function checkRunner<T extends { submit: unknown }>(runner: T): T {
 export function text(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   throw new TypeError(`${name} must be a non-empty string, got ${show(value)}`);
+}
+
+/** Text, which may be empty. */
+export function string(name: string, value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new TypeError(`${name} must be a string, got ${show(value)}`);
+}
+
+/** An array. */
+export function array(name: string, value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError(`${name} must be an array, got ${show(value)}`);
 }
 
 /** How one option is checked: throws a RangeError or a TypeError that names it. */
@@ -228,6 +267,21 @@ export const runnerOption: Check = (_name, value) =>
   // Looked at as whatever it is.
   checkRunner(value as { submit: unknown });
 
+const requiredChecks = new WeakSet<Check>();
+
+/** The check of an option that must be given. */
+export function required(check: Check): Check {
+  const own: Check = (name, value) => check(name, value);
+  requiredChecks.add(own);
+  return own;
+}
+
+/** The check of an option that holds options of its own. */
+export function optionsBy<O extends object>(checks: Checks<O>): Check {
+  // Looked at as whatever it is.
+  return (name, value) => checkOptions(name, value as O, checks, name);
+}
+
 /**
  * Checks the options of `what`, those that were given. One that `checks` does not name is a
  * mistake in its spelling, or one that something else takes.
@@ -256,9 +310,27 @@ export function checkOptions<O extends object>(
   // By the table, not by the keys: an option may be a getter of a class.
   for (const name in checks) {
     const value = given[name];
-    if (value !== undefined) checks[name](path + name, value);
+    const check = checks[name];
+    if (value !== undefined || requiredChecks.has(check)) {
+      check(path + name, value);
+    }
   }
   return options;
+}
+
+/**
+ * Those options that `checks` names and that were given, to be passed on: a spread would miss the
+ * getters of a class, and give what is `undefined` in place of a default.
+ */
+export function givenOptions<O extends object>(
+  options: O,
+  checks: Checks<O>,
+): Partial<O> {
+  const given: Partial<O> = {};
+  for (const name in checks) {
+    if (options[name] !== undefined) given[name] = options[name];
+  }
+  return given;
 }
 
 /** The error for a value of the wrong range (RangeError) or of the wrong type (TypeError). */

@@ -5,7 +5,13 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { DisposedError } from "../_internal/errors.ts";
-import { withDefaults } from "./batch/batch.ts";
+import {
+  array,
+  checkOptions,
+  type Checks,
+  givenOptions,
+} from "../_internal/validate.ts";
+import { type RaceOptions, withDefaults } from "./batch/batch.ts";
 import {
   gather,
   type GatherOptions,
@@ -15,12 +21,12 @@ import {
 import { JobHandle } from "./scheduler/handle.ts";
 import { isShielding } from "./scheduler/job_family.ts";
 import { RunnerGroup } from "./scheduler/job_group.ts";
-import { any, race, type RaceOptions } from "./batch/race.ts";
+import { any, race } from "./batch/race.ts";
 import { map, type RunnerMapOptions } from "./batch/map.ts";
 import { type RunnerOptions, takeRunnerOptions } from "./runner_options.ts";
 import { coreOf, TaskScheduler } from "./scheduler/scheduler.ts";
 import type { SchedulerCore } from "./scheduler/core.ts";
-import { concurrency } from "./scheduler/options.ts";
+import { concurrency, SUBMIT_CHECKS } from "./scheduler/options.ts";
 import { SchedulerHost } from "./scheduler/scheduler_host.ts";
 import { scope, type ScopeOptions, type TaskScope } from "./batch/scope.ts";
 import {
@@ -45,6 +51,13 @@ export interface OffloadOptions extends Omit<SubmitOptions, "onProgress"> {
   /** What of the arguments is moved to the worker instead of copied. */
   transfer?: Transferable[] | undefined;
 }
+
+const { onProgress: _, ...OFFLOAD_SUBMIT_CHECKS } = SUBMIT_CHECKS;
+
+const OFFLOAD_CHECKS: Checks<OffloadOptions> = {
+  ...OFFLOAD_SUBMIT_CHECKS,
+  transfer: array,
+};
 
 /**
  * Runs tasks: one at a time or many, in scopes, over sources, on worker threads; all under one
@@ -255,7 +268,10 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     args: readonly unknown[] = [],
     options: OffloadOptions = {},
   ): TaskHandle<T> {
-    const { transfer, ...submitOptions } = options;
+    const { transfer, ...submitOptions } = givenOptions(
+      checkOptions("offload()", options, OFFLOAD_CHECKS),
+      OFFLOAD_CHECKS,
+    );
     return this.submit<T>(
       async ({ signal }) => {
         this.#threads ??= new WorkerPool({ maxWorkers: this.#maxThreads });

@@ -31,7 +31,7 @@ export type {
 } from "./pool/types.ts";
 export { ResourcePool } from "./pool/resource_pool.ts";
 export { TaskPriority } from "./priority.ts";
-export type { RaceOptions } from "./batch/race.ts";
+export type { RaceOptions } from "./batch/batch.ts";
 export type { RateLimitOptions } from "./scheduler/rate_gate.ts";
 export type { RunnerMapOptions } from "./batch/map.ts";
 export type { RunnerOptions } from "./runner_options.ts";

@@ -6,11 +6,12 @@
  */
 import { environmentNumber } from "../_internal/environment.ts";
 import {
-  checkPriority,
-  checkSignal,
+  checkOptions,
+  type Checks,
   duration,
-  integer,
-  object,
+  givenOptions,
+  integerFrom,
+  priorityOption,
   show,
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "./priority.ts";
@@ -19,6 +20,7 @@ import {
   concurrency,
   DEFAULT_CONCURRENCY,
   type SchedulerOptions,
+  SHARED_CHECKS,
 } from "./scheduler/options.ts";
 import type { SubmitOptions } from "./types.ts";
 
@@ -54,58 +56,53 @@ export interface RunnerSettings {
   readonly maxThreads: number | undefined;
 }
 
+const CHECKS: Checks<RunnerOptions> = {
+  maxWorkers: concurrency,
+  timeout: duration,
+  priority: priorityOption,
+  maxThreads: integerFrom(1),
+  scheduler: (name, value) => {
+    if (value instanceof TaskScheduler) return;
+    throw new TypeError(`${name} must be a TaskScheduler, got ${show(value)}`);
+  },
+  ...SHARED_CHECKS,
+};
+
 /** Takes the options over; throws before anything is made. */
 export function takeRunnerOptions(options: RunnerOptions): RunnerSettings {
-  object("options", options);
-  const { timeout, priority, maxThreads, maxWorkers, scheduler, ...rest } =
-    options;
-  const limit = timeout === undefined
-    ? environmentNumber("SPECIFY_ASYNC_TIMEOUT", Infinity, {
-      least: 0,
-      whole: false,
-    }) * 1000
-    : duration("timeout", timeout);
-  if (priority !== undefined) checkPriority(priority);
-  if (maxThreads !== undefined) integer("maxThreads", maxThreads, 1);
+  checkOptions("AsyncRunner", options, CHECKS);
+  const { priority, maxThreads, scheduler } = options;
+  const timeout = options.timeout ??
+    environmentNumber("SPECIFY_ASYNC_TIMEOUT", Infinity, {
+        least: 0,
+        whole: false,
+      }) * 1000;
   const defaults: SubmitOptions = { priority };
-  if (limit < Infinity) defaults.timeout = limit;
+  if (timeout < Infinity) defaults.timeout = timeout;
+  if (scheduler !== undefined) checkShared(options);
   return {
-    scheduler: scheduler === undefined
-      ? { ...rest, maxConcurrent: workers(maxWorkers) }
-      : checkShared(scheduler, maxWorkers, rest),
-    defaults: limit < Infinity || priority !== undefined ? defaults : undefined,
+    scheduler: scheduler ?? {
+      ...givenOptions(options, SHARED_CHECKS),
+      maxConcurrent: options.maxWorkers ??
+        environmentNumber("SPECIFY_ASYNC_WORKERS", DEFAULT_CONCURRENCY, {
+          least: 1,
+          whole: true,
+        }),
+    },
+    defaults: timeout < Infinity || priority !== undefined
+      ? defaults
+      : undefined,
     maxThreads,
   };
 }
 
-function workers(maxWorkers: number | undefined): number {
-  return maxWorkers === undefined
-    ? environmentNumber("SPECIFY_ASYNC_WORKERS", DEFAULT_CONCURRENCY, {
-      least: 1,
-      whole: true,
-    })
-    : concurrency("maxWorkers", maxWorkers);
-}
-
 /** A scheduler that is shared is set up by whoever made it. */
-function checkShared(
-  scheduler: TaskScheduler,
-  maxWorkers: number | undefined,
-  { signal, ...others }: SchedulerOptions,
-): TaskScheduler {
-  if (!(scheduler instanceof TaskScheduler)) {
-    throw new TypeError(
-      `scheduler must be a TaskScheduler, got ${show(scheduler)}`,
-    );
-  }
-  const [other] = maxWorkers === undefined
-    ? Object.keys(others)
-    : ["maxWorkers"];
-  if (other !== undefined) {
-    throw new TypeError(
-      `${other} must not be given together with scheduler: set it there`,
-    );
-  }
-  if (signal !== undefined) checkSignal("signal", signal);
-  return scheduler;
+function checkShared(options: RunnerOptions): void {
+  const names = ["maxWorkers", ...Object.keys(SHARED_CHECKS)];
+  const other = (names as (keyof RunnerOptions)[])
+    .find((name) => name !== "signal" && options[name] !== undefined);
+  if (other === undefined) return;
+  throw new TypeError(
+    `${other} must not be given together with scheduler: set it there`,
+  );
 }

@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { checkSignal, object, show } from "../../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  checkSignal,
+  duration,
+  givenOptions,
+  priorityOption,
+  show,
+  timePoint,
+} from "../../_internal/validate.ts";
 import type { BatchHost } from "./host.ts";
 import type { SubmitOptions, Task } from "../types.ts";
 
@@ -18,17 +27,31 @@ export function checkOpen(host: BatchHost): void {
   if (refusal !== undefined) throw refusal.reason;
 }
 
-/** Checks what gather, race and any are given. */
-export function checkBatch(
+/** What `race` and `any` submit each task with. */
+export type RaceOptions = Pick<
+  SubmitOptions,
+  "priority" | "signal" | "timeout" | "deadline"
+>;
+
+/** The checks of them. */
+export const BATCH_CHECKS: Checks<RaceOptions> = {
+  priority: priorityOption,
+  signal: checkSignal,
+  timeout: duration,
+  deadline: timePoint,
+};
+
+/** Checks what gather, race and any are given; `what` is which of them. */
+export function checkBatch<O extends RaceOptions>(
+  what: string,
   host: BatchHost,
   tasks: Iterable<Task<unknown>>,
-  options: { signal?: AbortSignal | undefined },
+  options: O,
+  checks: Checks<O>,
 ): void {
-  object("options", options);
+  checkOptions(what, options, checks);
   checkOpen(host);
-  if (options.signal !== undefined) {
-    checkSignal("signal", options.signal).throwIfAborted();
-  }
+  options.signal?.throwIfAborted();
   if (typeof tasks?.[Symbol.iterator] === "function") return;
   throw new TypeError(
     `tasks must be an iterable of functions, got ${show(tasks)}`,
@@ -38,10 +61,11 @@ export function checkBatch(
 /** What each task of a batch is submitted with; `undefined` when nothing is said. */
 export function submitOptions(
   host: BatchHost,
-  options: SubmitOptions,
+  options: RaceOptions,
 ): SubmitOptions | undefined {
+  const given = givenOptions(options, BATCH_CHECKS);
   return withDefaults(
-    Object.keys(options).length === 0 ? undefined : options,
+    Object.keys(given).length === 0 ? undefined : given,
     host.defaults,
   );
 }

@@ -12,21 +12,27 @@ import {
   lateFailure,
   reportLate,
 } from "../../_internal/late_failure.ts";
-import { boolean } from "../../_internal/validate.ts";
+import { boolean, type Checks } from "../../_internal/validate.ts";
 import type { AcceptedWork } from "../scheduler/admission.ts";
 import { OwnedJob } from "../scheduler/job.ts";
-import { checkBatch, submitOptions } from "./batch.ts";
+import {
+  BATCH_CHECKS,
+  checkBatch,
+  type RaceOptions,
+  submitOptions,
+} from "./batch.ts";
 import type { BatchHost, JobOwner, LimitFollower } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
 
 /** What `gather` submits each task with. */
-export interface GatherOptions
-  extends Pick<SubmitOptions, "priority" | "signal" | "timeout" | "deadline"> {
+export interface GatherOptions extends RaceOptions {
   /**
    * `true`: never rejects for a task; gives what `Promise.allSettled` gives. @default {false}
    */
   settled?: boolean | undefined;
 }
+
+const CHECKS: Checks<GatherOptions> = { ...BATCH_CHECKS, settled: boolean };
 
 /** What the tasks of a list give, place by place. */
 export type TaskResults<Tasks extends readonly unknown[]> = {
@@ -50,14 +56,13 @@ export async function gather(
   tasks: Iterable<Task<unknown>>,
   options: GatherOptions,
 ): Promise<unknown[]> {
-  checkBatch(host, tasks, options);
-  const { settled = false, signal, ...others } = options;
-  boolean("settled", settled);
+  checkBatch("gather()", host, tasks, options, CHECKS);
+  const { settled = false, signal, priority, timeout, deadline } = options;
   return await new Promise((resolve, reject) => {
     new Gather(
       host,
       tasks[Symbol.iterator](),
-      submitOptions(host, others),
+      submitOptions(host, { priority, timeout, deadline }),
       settled,
       signal,
       resolve,

@@ -10,9 +10,12 @@ import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../../_internal/thenable.ts";
 import {
   boolean,
+  checkOptions,
+  type Checks,
   checkSignal,
+  duration,
   functionNamed,
-  object,
+  priorityOption,
   show,
 } from "../../_internal/validate.ts";
 import type { LateFailure } from "../../_internal/late_failure.ts";
@@ -30,6 +33,14 @@ export interface RunnerMapOptions
   /** Results in the order of the source; `false` gives them as they end. @default {true} */
   ordered?: boolean | undefined;
 }
+
+const CHECKS: Checks<RunnerMapOptions> = {
+  priority: priorityOption,
+  signal: checkSignal,
+  timeout: duration,
+  concurrency,
+  ordered: boolean,
+};
 
 /** What `map` calls for each element. */
 export type MapFunction<T, U> = (
@@ -51,15 +62,12 @@ export function map<T, U>(
 ): AsyncIterableIterator<U> & AsyncDisposable {
   checkSource(source);
   functionNamed("fn", fn);
-  object("options", options);
-  const { concurrency: limit, ordered = true, signal, ...others } = options;
-  boolean("ordered", ordered);
-  if (signal !== undefined) checkSignal("signal", signal);
-  if (limit !== undefined) concurrency("concurrency", limit);
+  const { concurrency, ordered = true, signal, priority, timeout } =
+    checkOptions("map()", options, CHECKS);
   checkOpen(host);
   return new RunnerMap(host, source, fn, taskOf, {
-    options: submitOptions(host, others),
-    concurrency: limit,
+    options: submitOptions(host, { priority, timeout }),
+    concurrency,
     ordered,
     signal,
   });

@@ -18,9 +18,9 @@ export {
 export { markHandled } from "../scheduler/handle.ts";
 export { checkShutdownOptions } from "../scheduler/shutdown.ts";
 export { Observers, type TaskEvent, tellLate } from "../scheduler/observers.ts";
-export { checkOpen } from "./batch.ts";
+export { checkOpen, type RaceOptions } from "./batch.ts";
 export { gather, type GatherOptions } from "./gather.ts";
 export type { BatchHost, HostJob, JobOwner, LimitFollower } from "./host.ts";
 export { map, type MapFunction, type RunnerMapOptions } from "./map.ts";
-export { any, race, type RaceOptions } from "./race.ts";
+export { any, race } from "./race.ts";
 export { scope, type ScopeOptions, type TaskScope } from "./scope.ts";

@@ -6,15 +6,14 @@
 import { abortError } from "../../_internal/errors.ts";
 import type { LateFailure } from "../../_internal/late_failure.ts";
 import { OwnedJob } from "../scheduler/job.ts";
-import { checkBatch, submitOptions } from "./batch.ts";
+import {
+  BATCH_CHECKS,
+  checkBatch,
+  type RaceOptions,
+  submitOptions,
+} from "./batch.ts";
 import type { BatchHost, JobOwner } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
-
-/** What `race` and `any` submit each task with. */
-export type RaceOptions = Pick<
-  SubmitOptions,
-  "priority" | "signal" | "timeout" | "deadline"
->;
 
 /** The outcome of the task that ends first, when all have ended. */
 export function race<T>(
@@ -41,7 +40,8 @@ async function firstOf<T>(
   options: RaceOptions,
   mustSucceed: boolean,
 ): Promise<Awaited<T>> {
-  checkBatch(host, tasks, options);
+  const what = mustSucceed ? "any()" : "race()";
+  checkBatch(what, host, tasks, options, BATCH_CHECKS);
   const list = [...tasks];
   if (list.length === 0) {
     throw mustSucceed

@@ -17,10 +17,11 @@ import {
   type LateFailure,
 } from "../../_internal/late_failure.ts";
 import {
-  checkPriority,
+  checkOptions,
+  type Checks,
   checkSignal,
   functionNamed,
-  object,
+  priorityOption,
 } from "../../_internal/validate.ts";
 import { spanUntil } from "../../telemetry/span.ts";
 import type { AcceptedWork } from "../scheduler/admission.ts";
@@ -63,13 +64,18 @@ export interface ScopeOptions {
   priority?: SubmitOptions["priority"];
 }
 
+const CHECKS: Checks<ScopeOptions> = {
+  signal: checkSignal,
+  priority: priorityOption,
+};
+
 /** Runs `body` in a new scope; settles when everything that belongs to it has ended. */
 export async function scope<T>(
   host: BatchHost,
   body: (scope: TaskScope) => T | PromiseLike<T>,
   options: ScopeOptions,
 ): Promise<T> {
-  object("options", options);
+  checkOptions("scope()", options, CHECKS);
   checkOpen(host);
   return await spanUntil(
     options.signal,
@@ -79,7 +85,7 @@ export async function scope<T>(
   );
 }
 
-/** `defaults`: what a task that says nothing else is submitted with. */
+/** `options` are checked. `defaults`: what a task that says nothing else is submitted with. */
 async function runScope<T>(
   host: BatchHost,
   defaults: SubmitOptions | undefined,
@@ -87,10 +93,8 @@ async function runScope<T>(
   { signal, priority }: ScopeOptions,
 ): Promise<T> {
   functionNamed("body", body);
-  if (priority !== undefined) {
-    defaults = { ...defaults, priority: checkPriority(priority) };
-  }
-  if (signal !== undefined) checkSignal("signal", signal).throwIfAborted();
+  if (priority !== undefined) defaults = { ...defaults, priority };
+  signal?.throwIfAborted();
   return await new Scope(host, defaults, signal).run(body);
 }
 
@@ -206,18 +210,19 @@ class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
     body: (scope: TaskScope) => T | PromiseLike<T>,
     options: ScopeOptions = {},
   ): Promise<T> {
+    const { signal: own, priority } = checkOptions("scope()", options, CHECKS);
     if (this.#isEnding || this.#isClosed) {
       const refused = Promise.reject(this.#refusal("scope"));
       // As a handle that was cancelled: nobody has to look at it.
       markHandled(refused);
       return refused;
     }
-    const signal = options.signal === undefined
+    const signal = own === undefined
       ? this.signal
-      : AbortSignal.any([options.signal, this.signal]);
+      : AbortSignal.any([own, this.signal]);
     const inner = runScope(this.#host, this.#defaults, body, {
-      ...options,
       signal,
+      priority,
     });
     this.#scopes.add(inner);
     inner.then(
@@ -225,7 +230,7 @@ class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
       (error) => {
         this.#scopes.delete(inner);
         // Cancelled by the caller's own signal is no failure of this scope.
-        if (!options.signal?.aborted || error !== options.signal.reason) {
+        if (!own?.aborted || error !== own.reason) {
           this.fail(error);
         }
       },

@@ -6,7 +6,6 @@
  */
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
-import { integer } from "../../_internal/validate.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** One event, as the Trace Event Format names its fields. Times are in microseconds. */
@@ -62,7 +61,7 @@ export class TimelineRecorder implements TaskObserver {
 
   /** `limit`: how many ended tasks are kept. */
   constructor(limit: number) {
-    this.#limit = integer("timeline", limit, 1);
+    this.#limit = limit;
   }
 
   queued(task: TaskInfo): void {

@@ -60,7 +60,6 @@ import { CallPlace, LeaseTracker } from "./lease_tracker.ts";
 import { IdleShelf, PoolEntry } from "./shelf.ts";
 import { type PoolTelemetry, poolTelemetry } from "./telemetry.ts";
 import type {
-  AcquireOptions,
   Lease,
   PoolFailure,
   PoolSettings,
@@ -170,14 +169,13 @@ export class PoolCore<R> {
 
   /** `caller` is the public function, for the stack of a tracked lease. */
   acquire(
-    options: AcquireOptions | undefined,
+    signal: AbortSignal | undefined,
     timeout: number,
     caller: (...args: never[]) => unknown,
   ): Promise<Lease<R>> {
     if (this.#phase !== "open") {
       return Promise.reject(new DisposedError("ResourcePool.acquire()"));
     }
-    const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isPlain) {
       // By invariant 2 nobody waits when one is idle.

@@ -3,26 +3,21 @@
  *
  * @module
  */
-import {
-  checkSignal,
-  duration,
-  functionNamed,
-  object,
-} from "../../_internal/validate.ts";
+import { checkOptions, functionNamed } from "../../_internal/validate.ts";
 import { within } from "./calls.ts";
 import { PoolCore } from "./core.ts";
 import { PoolTimeoutError } from "./errors.ts";
 import {
+  ACQUIRE_CHECKS,
   type AcquireOptions,
   checkPoolOptions,
+  CLOSE_CHECKS,
   type CloseOptions,
   type Lease,
   type LeaseInfo,
   type ResourcePoolOptions,
   type ResourcePoolStats,
 } from "./types.ts";
-
-const NO_OPTIONS: AcquireOptions = {};
 
 /**
  * Lends out resources, at most `maxResources` of them, first come first served.
@@ -81,14 +76,13 @@ export class ResourcePool<R> implements AsyncDisposable {
    * console.log(lease.resource);
    * ```
    */
-  acquire(options: AcquireOptions = NO_OPTIONS): Promise<Lease<R>> {
-    object("options", options);
-    const { acquireTimeout } = this.#core.settings;
-    const { signal, timeout } = options;
-    if (signal !== undefined) checkSignal("signal", signal);
+  acquire(options?: AcquireOptions): Promise<Lease<R>> {
+    if (options !== undefined) {
+      checkOptions("acquire()", options, ACQUIRE_CHECKS);
+    }
     return this.#core.acquire(
-      options,
-      timeout === undefined ? acquireTimeout : duration("timeout", timeout),
+      options?.signal,
+      options?.timeout ?? this.#core.settings.acquireTimeout,
       this.acquire,
     );
   }
@@ -140,9 +134,11 @@ export class ResourcePool<R> implements AsyncDisposable {
    * @throws {PoolTimeoutError} When `timeout` ran out; it names what is still out.
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    object("options", options);
-    const { timeout = Infinity } = options;
-    duration("timeout", timeout);
+    const { timeout = Infinity } = checkOptions(
+      "close()",
+      options,
+      CLOSE_CHECKS,
+    );
     await within(
       timeout,
       this.#closed ??= this.#close(),

@@ -5,12 +5,15 @@
  */
 import {
   boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
   duration,
   functionNamed,
-  integer,
-  integerOrInfinity,
-  show,
-  wrong,
+  integerFrom,
+  limitFrom,
+  positiveDuration,
+  required,
 } from "../../_internal/validate.ts";
 
 /** What went wrong when no caller was there to be told. */
@@ -79,6 +82,21 @@ export interface ResourcePoolOptions<R> {
   onError?: ((error: unknown, during: PoolFailure) => void) | undefined;
 }
 
+const POOL_CHECKS: Checks<ResourcePoolOptions<never>> = {
+  maxResources: required(integerFrom(1)),
+  factory: required(functionNamed),
+  minResources: integerFrom(0),
+  cleanup: functionNamed,
+  validate: functionNamed,
+  acquireTimeout: duration,
+  idleTimeout: duration,
+  maxLifetime: positiveDuration,
+  maxWaiting: limitFrom(0),
+  cleanupTimeout: duration,
+  trackLeaks: boolean,
+  onError: functionNamed,
+};
+
 /** How one acquire waits. */
 export interface AcquireOptions {
   /** Ends the wait with the signal's own reason. */
@@ -90,6 +108,12 @@ export interface AcquireOptions {
    */
   timeout?: number | undefined;
 }
+
+/** The checks of them. */
+export const ACQUIRE_CHECKS: Checks<AcquireOptions> = {
+  signal: checkSignal,
+  timeout: duration,
+};
 
 /**
  * The right to use one resource until it is given back: by `release`, by `destroy`, or at the
@@ -177,83 +201,43 @@ export interface CloseOptions {
   timeout?: number | undefined;
 }
 
+/** The checks of them. */
+export const CLOSE_CHECKS: Checks<CloseOptions> = { timeout: duration };
+
 /** The options, checked and with their defaults. */
-export interface PoolSettings<R> {
-  readonly maxResources: number;
+export interface PoolSettings<R> extends Readonly<ResourcePoolOptions<R>> {
   readonly minResources: number;
-  readonly factory: (signal: AbortSignal) => R | PromiseLike<R>;
-  readonly cleanup: ((resource: R) => unknown) | undefined;
-  readonly validate:
-    | ((resource: R) => boolean | PromiseLike<boolean>)
-    | undefined;
   readonly acquireTimeout: number;
   readonly idleTimeout: number;
   readonly maxLifetime: number;
   readonly maxWaiting: number;
   readonly cleanupTimeout: number;
   readonly trackLeaks: boolean;
-  readonly onError:
-    | ((error: unknown, during: PoolFailure) => void)
-    | undefined;
 }
 
 /** Checks the options and fills in the defaults. */
 export function checkPoolOptions<R>(
   options: ResourcePoolOptions<R>,
 ): PoolSettings<R> {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `ResourcePool options must be an object, got ${show(options)}`,
-    );
-  }
-  const maxResources = integer("maxResources", options.maxResources, 1);
-  const minResources = integer("minResources", options.minResources ?? 0, 0);
+  checkOptions("ResourcePool", options, POOL_CHECKS);
+  const { maxResources, minResources = 0 } = options;
   if (minResources > maxResources) {
     throw new RangeError(
       `minResources must be at most maxResources (${maxResources}), got ${minResources}`,
     );
   }
-  const { trackLeaks = false } = options;
-  boolean("trackLeaks", trackLeaks);
   return {
     maxResources,
     minResources,
-    factory: functionNamed("factory", options.factory),
-    cleanup: optionalFunction("cleanup", options.cleanup),
-    validate: optionalFunction("validate", options.validate),
-    acquireTimeout: duration(
-      "acquireTimeout",
-      options.acquireTimeout ?? Infinity,
-    ),
-    idleTimeout: duration("idleTimeout", options.idleTimeout ?? Infinity),
-    maxLifetime: lifetime(options.maxLifetime ?? Infinity),
-    maxWaiting: integerOrInfinity(
-      "maxWaiting",
-      options.maxWaiting ?? Infinity,
-      0,
-    ),
-    cleanupTimeout: duration(
-      "cleanupTimeout",
-      options.cleanupTimeout ?? 10_000,
-    ),
-    trackLeaks,
-    onError: optionalFunction("onError", options.onError),
+    factory: options.factory,
+    cleanup: options.cleanup,
+    validate: options.validate,
+    acquireTimeout: options.acquireTimeout ?? Infinity,
+    idleTimeout: options.idleTimeout ?? Infinity,
+    maxLifetime: options.maxLifetime ?? Infinity,
+    maxWaiting: options.maxWaiting ?? Infinity,
+    cleanupTimeout: options.cleanupTimeout ?? 10_000,
+    trackLeaks: options.trackLeaks ?? false,
+    onError: options.onError,
   };
-}
-
-function optionalFunction<T>(
-  name: string,
-  value: T | undefined,
-): T | undefined {
-  return value === undefined ? undefined : functionNamed(name, value);
-}
-
-function lifetime(value: unknown): number {
-  if (typeof value === "number" && value > 0) return value;
-  throw wrong(
-    "maxLifetime",
-    "a positive number of milliseconds (Infinity for none)",
-    value,
-    typeof value === "number",
-  );
 }

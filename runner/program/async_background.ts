@@ -5,8 +5,15 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { checkRunner, functionNamed } from "../../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  functionNamed,
+  givenOptions,
+  runnerOption,
+} from "../../_internal/validate.ts";
 import { defaultRunner } from "../default_runner.ts";
+import { SUBMIT_CHECKS } from "../scheduler/options.ts";
 import type { SubmitOptions, Task, TaskHandle, TaskRunner } from "../types.ts";
 
 /** How a background task is run: the options of a submit, and these. */
@@ -23,6 +30,12 @@ export interface BackgroundOptions extends SubmitOptions {
    */
   onError?: ((error: unknown, handle: TaskHandle<unknown>) => void) | undefined;
 }
+
+const CHECKS: Checks<BackgroundOptions> = {
+  ...SUBMIT_CHECKS,
+  runner: runnerOption,
+  onError: functionNamed,
+};
 
 /** The handles that are watched, and who is told. */
 const watched = new WeakMap<Promise<unknown>, (error: unknown) => void>();
@@ -55,9 +68,11 @@ export function asyncBackground<T>(
   task: Task<T>,
   options: BackgroundOptions = {},
 ): TaskHandle<T> {
-  const { runner = defaultRunner(), onError, ...submitOptions } = options;
-  checkRunner(runner);
-  if (onError !== undefined) functionNamed("onError", onError);
+  checkOptions("asyncBackground()", options, CHECKS);
+  const { runner = defaultRunner(), onError, ...submitOptions } = givenOptions(
+    options,
+    CHECKS,
+  );
   const handle = runner.submit(task, submitOptions);
   watch(handle, onError);
   return handle;

@@ -18,10 +18,11 @@ import { report, timeoutError } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import {
   boolean,
+  checkOptions,
+  type Checks,
   checkSignal,
   duration,
   functionNamed,
-  object,
   show,
 } from "../../_internal/validate.ts";
 import { endDefaultRunner } from "../default_runner.ts";
@@ -65,6 +66,13 @@ export interface AsyncRunOptions {
    */
   gracePeriod?: number | undefined;
 }
+
+const CHECKS: Checks<AsyncRunOptions> = {
+  timeout: duration,
+  signal: checkSignal,
+  handleSignals: boolean,
+  gracePeriod: duration,
+};
 
 /**
  * Why the context's signal aborts when the operating system asks the program to end.
@@ -289,14 +297,11 @@ export async function asyncRun<T>(
   options: AsyncRunOptions = {},
 ): Promise<T> {
   functionNamed("main", main);
-  object("options", options);
-  const timeout = duration("timeout", options.timeout ?? Infinity);
-  const gracePeriod = duration("gracePeriod", options.gracePeriod ?? 10_000);
-  const { signal, handleSignals = true } = options;
-  boolean("handleSignals", handleSignals);
-  if (signal !== undefined) checkSignal("signal", signal).throwIfAborted();
+  checkOptions("asyncRun()", options, CHECKS);
+  const { timeout = Infinity, signal, handleSignals = true } = options;
+  signal?.throwIfAborted();
 
-  const run = new Run(gracePeriod);
+  const run = new Run(options.gracePeriod ?? 10_000);
   runs.add(run);
   const stopListening = handleSignals
     ? listenToOsSignals((signal) => run.heard(signal))

@@ -17,6 +17,8 @@ import {
   type TimerTarget,
 } from "../../_internal/timer_queue.ts";
 import {
+  checkOptions,
+  type Checks,
   checkSignal,
   duration as checkDuration,
   functionNamed,
@@ -30,6 +32,8 @@ export interface AsyncTimeoutOptions {
    */
   signal?: AbortSignal | undefined;
 }
+
+const CHECKS: Checks<AsyncTimeoutOptions> = { signal: checkSignal };
 
 /**
  * A time limit for a block. Its timer is gone at the end of the block.
@@ -76,7 +80,6 @@ class TimeLimit implements Deadline, AbortTarget, TimerTarget {
     this.#duration = duration;
     this.#ended = ended;
     this.time = now() + duration;
-    if (signal !== undefined) checkSignal("signal", signal);
     if (signal?.aborted) {
       this.aborted(signal.reason);
       return;
@@ -169,23 +172,26 @@ export function asyncTimeout<T>(
   options?: AsyncTimeoutOptions,
 ): Promise<T> | Deadline {
   checkDuration("duration", duration);
-  if (fnOrOptions === undefined || typeof fnOrOptions === "object") {
-    return new TimeLimit(duration, fnOrOptions?.signal);
-  }
-  return callWithin(
-    duration,
-    functionNamed("fn", fnOrOptions),
-    options?.signal,
-  );
+  return fnOrOptions === undefined || typeof fnOrOptions === "object"
+    ? new TimeLimit(duration, signalOf(fnOrOptions))
+    : callWithin(duration, functionNamed("fn", fnOrOptions), options);
+}
+
+function signalOf(
+  options: AsyncTimeoutOptions | undefined,
+): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  return checkOptions("asyncTimeout()", options, CHECKS).signal;
 }
 
 function callWithin<T>(
   duration: number,
   fn: (signal: AbortSignal) => T | PromiseLike<T>,
-  signal: AbortSignal | undefined,
+  options: AsyncTimeoutOptions | undefined,
 ): Promise<T> {
-  if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
+    const signal = signalOf(options);
+    signal?.throwIfAborted();
     const limit = new TimeLimit(duration, signal, reject);
     try {
       const result = fn(limit.signal);

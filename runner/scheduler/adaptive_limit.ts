@@ -5,7 +5,11 @@
  *
  * @module
  */
-import { integer, integerOrInfinity } from "../../_internal/validate.ts";
+import {
+  type Checks,
+  integerFrom,
+  limitFrom,
+} from "../../_internal/validate.ts";
 
 /** Bounds of a limit that adapts itself. */
 export interface AdaptiveOptions {
@@ -14,6 +18,12 @@ export interface AdaptiveOptions {
   /** The limit never rises above this. @default {1000} */
   max?: number | undefined;
 }
+
+/** The checks of them. */
+export const ADAPTIVE_CHECKS: Checks<AdaptiveOptions> = {
+  min: integerFrom(1),
+  max: limitFrom(1),
+};
 
 /** Latency may rise this far over its long average before the limit shrinks. */
 const TOLERANCE = 1.5;
@@ -37,8 +47,8 @@ export class AdaptiveLimit {
   #samples = 0;
 
   constructor(options: AdaptiveOptions, initial: number) {
-    this.#min = integer("adaptive.min", options.min ?? 1, 1);
-    this.max = integerOrInfinity("adaptive.max", options.max ?? 1000, 1);
+    this.#min = options.min ?? 1;
+    this.max = options.max ?? 1000;
     if (this.#min > this.max) {
       throw new RangeError(
         `adaptive.min must not be above adaptive.max, got ${this.#min} and ${this.max}`,

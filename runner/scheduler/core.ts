@@ -49,7 +49,6 @@ import type { JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import { Listeners } from "./listeners.ts";
 import {
-  checkSchedulerOptions,
   checkTask,
   concurrency,
   DEFAULT_CONCURRENCY,
@@ -86,12 +85,11 @@ export class SchedulerCore {
   readonly #statistics = new Statistics();
   readonly #contexts = contextAccess();
 
-  /** `contextOf` makes what the function of a job is given. */
+  /** `options` are checked; `contextOf` makes what the function of a job is given. */
   constructor(
     options: SchedulerOptions,
     contextOf: (job: Job) => TaskContext,
   ) {
-    checkSchedulerOptions(options);
     const { aging = Infinity, maxPerKey = Infinity } = options;
     this.#slots = new Slots(
       options.maxConcurrent ?? DEFAULT_CONCURRENCY,

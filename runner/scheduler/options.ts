@@ -7,21 +7,27 @@ import { isThenable } from "../../_internal/thenable.ts";
 import {
   boolean,
   checkPriority,
+  type Checks,
   checkSignal,
   duration,
-  finiteDuration,
   functionNamed,
   integer,
+  integerFrom,
   integerOrInfinity,
+  limitFrom,
   object,
-  oneOf,
+  optionsBy,
+  positiveDuration,
+  priorityOption,
   show,
-  wrong,
+  string,
+  timePoint,
+  word,
 } from "../../_internal/validate.ts";
-import type { AdaptiveOptions } from "./adaptive_limit.ts";
+import { ADAPTIVE_CHECKS, type AdaptiveOptions } from "./adaptive_limit.ts";
 import type { Job, JobExtras } from "./job.ts";
-import type { RateLimitOptions } from "./rate_gate.ts";
-import type { StallOptions } from "./stall_watch.ts";
+import { RATE_LIMIT_CHECKS, type RateLimitOptions } from "./rate_gate.ts";
+import { STALL_CHECKS, type StallOptions } from "./stall_watch.ts";
 import type { SubmitOptions, TaskObserver } from "../types.ts";
 
 /** What happens to a submit when the queue is full. */
@@ -76,13 +82,6 @@ export interface SchedulerOptions {
 /** The default of `maxConcurrent` and of `maxWorkers`. */
 export const DEFAULT_CONCURRENCY = 10;
 
-const OVERFLOW_POLICIES = [
-  "wait",
-  "reject",
-  "drop-oldest",
-  "drop-lowest",
-] as const;
-
 /** Checks a limit of concurrency. */
 export function concurrency(name: string, value: unknown): number {
   if (value === 0) {
@@ -93,29 +92,53 @@ export function concurrency(name: string, value: unknown): number {
   return integerOrInfinity(name, value, 1);
 }
 
-/** Checks every option that is not checked by the part that it configures. */
-export function checkSchedulerOptions(options: SchedulerOptions): void {
-  object("options", options);
-  const { maxConcurrent, aging, maxQueue, overflow, maxPerKey } = options;
-  const { paused, adaptive, rateLimit, onStall, observer } = options;
-  if (maxConcurrent !== undefined) concurrency("maxConcurrent", maxConcurrent);
-  if (aging !== undefined && aging !== Infinity) finiteDuration("aging", aging);
-  if (maxQueue !== undefined) integerOrInfinity("maxQueue", maxQueue, 0);
-  if (overflow !== undefined) oneOf("overflow", overflow, OVERFLOW_POLICIES);
-  if (maxPerKey !== undefined) integerOrInfinity("maxPerKey", maxPerKey, 1);
-  if (options.signal !== undefined) checkSignal("signal", options.signal);
-  if (paused !== undefined) boolean("paused", paused);
-  if (adaptive !== undefined && typeof adaptive !== "boolean") {
-    object("adaptive", adaptive, "true, false or ");
-  }
-  if (rateLimit !== undefined) object("rateLimit", rateLimit);
-  if (onStall !== undefined) object("onStall", onStall);
-  if (observer !== undefined) object("observer", observer);
-  for (const name of ["queued", "started", "settled", "ended"] as const) {
-    const listener = observer?.[name];
-    if (listener !== undefined) functionNamed(`observer.${name}`, listener);
+/** An observer may be of any class: only what is called is looked at. */
+function checkObserver(name: string, value: unknown): void {
+  object(name, value);
+  for (const event of ["queued", "started", "settled", "ended"] as const) {
+    const listener = (value as TaskObserver)[event];
+    if (listener !== undefined) functionNamed(`${name}.${event}`, listener);
   }
 }
+
+const checkBounds = optionsBy(ADAPTIVE_CHECKS);
+
+/** The checks of what a runner passes on to its scheduler. */
+export const SHARED_CHECKS: Checks<Omit<SchedulerOptions, "maxConcurrent">> = {
+  aging: positiveDuration,
+  maxQueue: limitFrom(0),
+  overflow: word("wait", "reject", "drop-oldest", "drop-lowest"),
+  rateLimit: optionsBy(RATE_LIMIT_CHECKS),
+  maxPerKey: limitFrom(1),
+  adaptive: (name, value) => {
+    if (typeof value === "boolean") return;
+    object(name, value, "true, false or ");
+    checkBounds(name, value);
+  },
+  paused: boolean,
+  signal: checkSignal,
+  observer: checkObserver,
+  timeline: integerFrom(1),
+  onStall: optionsBy(STALL_CHECKS),
+};
+
+/** The checks of a scheduler's options. */
+export const SCHEDULER_CHECKS: Checks<SchedulerOptions> = {
+  maxConcurrent: concurrency,
+  ...SHARED_CHECKS,
+};
+
+/** The checks of what is passed on to a submit, which checks by itself (`takeSubmitOptions`). */
+export const SUBMIT_CHECKS: Checks<SubmitOptions> = {
+  priority: priorityOption,
+  timeout: duration,
+  deadline: timePoint,
+  signal: checkSignal,
+  name: string,
+  key: checkKey,
+  weight: integerFrom(1),
+  onProgress: functionNamed,
+};
 
 /** Checks that a task is a function. */
 export function checkTask(value: unknown): void {
@@ -159,38 +182,25 @@ export function takeSubmitOptions(
   ) return;
   const extras = extrasOf(job);
   if (timeout !== undefined) extras.timeout = duration("timeout", timeout);
-  if (deadline !== undefined) extras.deadline = checkDeadline(deadline);
+  if (deadline !== undefined) {
+    extras.deadline = timePoint("deadline", deadline);
+  }
   if (signal !== undefined) extras.signal = checkSignal("signal", signal);
-  if (name !== undefined) extras.name = checkName(name);
-  if (key !== undefined) extras.key = checkKey(key);
+  if (name !== undefined) extras.name = string("name", name);
+  if (key !== undefined) extras.key = checkKey("key", key);
   if (weight !== undefined) extras.weight = checkWeight(weight, maxConcurrent);
   if (onProgress !== undefined) {
     extras.onProgress = functionNamed("onProgress", onProgress);
   }
 }
 
-function checkDeadline(value: unknown): number {
-  if (typeof value === "number" && !Number.isNaN(value)) return value;
-  throw wrong(
-    "deadline",
-    "a point on the performance.now() line",
-    value,
-    typeof value === "number",
-  );
-}
-
-function checkName(value: unknown): string {
-  if (typeof value === "string") return value;
-  throw new TypeError(`name must be a string, got ${show(value)}`);
-}
-
-function checkKey(value: unknown): PropertyKey {
+function checkKey(name: string, value: unknown): PropertyKey {
   if (
     typeof value === "string" || typeof value === "symbol" ||
     typeof value === "number"
   ) return value;
   throw new TypeError(
-    `key must be a string, a number or a symbol, got ${show(value)}`,
+    `${name} must be a string, a number or a symbol, got ${show(value)}`,
   );
 }
 

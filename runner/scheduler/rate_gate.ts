@@ -9,7 +9,13 @@
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
-import { boolean, finiteDuration, integer } from "../../_internal/validate.ts";
+import {
+  boolean,
+  type Checks,
+  finiteDuration,
+  integerFrom,
+  required,
+} from "../../_internal/validate.ts";
 
 /** Bounds how many tasks start in a stretch of time. */
 export interface RateLimitOptions {
@@ -23,6 +29,13 @@ export interface RateLimitOptions {
    */
   spread?: boolean | undefined;
 }
+
+/** The checks of them. */
+export const RATE_LIMIT_CHECKS: Checks<RateLimitOptions> = {
+  limit: required(integerFrom(1)),
+  interval: required(finiteDuration),
+  spread: boolean,
+};
 
 /** Lets starts through, and calls back when it lets through again. */
 export class RateGate {
@@ -41,9 +54,6 @@ export class RateGate {
     { limit, interval, spread = false }: RateLimitOptions,
     opened: () => void,
   ) {
-    integer("rateLimit.limit", limit, 1);
-    finiteDuration("rateLimit.interval", interval);
-    boolean("rateLimit.spread", spread);
     this.#limit = spread ? 1 : limit;
     this.#interval = spread ? interval / limit : interval;
     this.#opened = opened;

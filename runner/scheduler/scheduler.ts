@@ -5,11 +5,11 @@
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
-import { integer } from "../../_internal/validate.ts";
+import { checkOptions, integer } from "../../_internal/validate.ts";
 import { JobContext } from "./context.ts";
 import { SchedulerCore } from "./core.ts";
 import { JobHandle } from "./handle.ts";
-import type { SchedulerOptions } from "./options.ts";
+import { SCHEDULER_CHECKS, type SchedulerOptions } from "./options.ts";
 import {
   checkShutdownOptions,
   Shutdown,
@@ -59,6 +59,7 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
    * @throws {RangeError} or {TypeError} naming the option and the value when one is wrong.
    */
   constructor(options: SchedulerOptions = {}) {
+    checkOptions("TaskScheduler", options, SCHEDULER_CHECKS);
     const core: SchedulerCore = new SchedulerCore(
       options,
       (job) => new JobContext(job, core),

@@ -6,7 +6,12 @@
 import { abortError } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import { now } from "../../_internal/clock.ts";
-import { boolean, duration, object } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  duration,
+} from "../../_internal/validate.ts";
 import type { Job } from "./job.ts";
 import type { TaskInfo } from "../types.ts";
 
@@ -34,13 +39,15 @@ export interface ShutdownReport {
   unfinished: TaskInfo[];
 }
 
+const CHECKS: Checks<ShutdownOptions> = {
+  wait: boolean,
+  timeout: duration,
+  grace: duration,
+};
+
 /** Checks the options before anything is ended. */
 export function checkShutdownOptions(options: ShutdownOptions): void {
-  object("options", options);
-  const { wait, timeout, grace } = options;
-  if (wait !== undefined) boolean("wait", wait);
-  if (timeout !== undefined) duration("timeout", timeout);
-  if (grace !== undefined) duration("grace", grace);
+  checkOptions("shutdown()", options, CHECKS);
 }
 
 /** What is shut down. */

@@ -7,7 +7,12 @@
 import { now } from "../../_internal/clock.ts";
 import { report } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
-import { finiteDuration, functionNamed } from "../../_internal/validate.ts";
+import {
+  type Checks,
+  finiteDuration,
+  functionNamed,
+  required,
+} from "../../_internal/validate.ts";
 import type { Slots } from "./slots.ts";
 import type { TaskInfo } from "../types.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
@@ -29,6 +34,12 @@ export interface StallOptions {
   /** Told once for each stall. */
   report: (stall: StallReport) => void;
 }
+
+/** The checks of them. */
+export const STALL_CHECKS: Checks<StallOptions> = {
+  after: required(finiteDuration),
+  report: required(functionNamed),
+};
 
 /** How many waiting tasks a report names. */
 const MAX_QUEUED = 100;
@@ -52,8 +63,8 @@ export class StallWatch {
     slots: Slots,
     isBlocked: () => boolean,
   ) {
-    this.#after = finiteDuration("onStall.after", after);
-    this.#report = functionNamed("onStall.report", report);
+    this.#after = after;
+    this.#report = report;
     this.#queue = queue;
     this.#slots = slots;
     this.#isBlocked = isBlocked;

@@ -18,7 +18,7 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { DisposedError, report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
-import { duration, integer, show } from "../../_internal/validate.ts";
+import { array, show, string } from "../../_internal/validate.ts";
 import { ResourcePool } from "../pool/resource_pool.ts";
 import { OffloadError, unpackThrown } from "./worker_errors.ts";
 import type { WorkerAnswer, WorkerCall } from "./worker_protocol.ts";
@@ -49,12 +49,11 @@ export class WorkerPool implements AsyncDisposable {
   readonly #workers: ResourcePool<HostedWorker>;
   readonly #living = new Set<HostedWorker>();
 
-  constructor({ maxWorkers, idleTimeout }: WorkerPoolOptions = {}) {
+  constructor({ maxWorkers, idleTimeout = 2_000 }: WorkerPoolOptions = {}) {
     this.#workers = new ResourcePool<HostedWorker>({
-      maxResources: maxWorkers === undefined
-        ? Math.max(globalThis.navigator?.hardwareConcurrency ?? 1, 1)
-        : integer("maxWorkers", maxWorkers, 1),
-      idleTimeout: duration("idleTimeout", idleTimeout ?? 2_000),
+      maxResources: maxWorkers ??
+        Math.max(globalThis.navigator?.hardwareConcurrency ?? 1, 1),
+      idleTimeout,
       factory: () => {
         const worker = new HostedWorker();
         this.#living.add(worker);
@@ -88,8 +87,8 @@ export class WorkerPool implements AsyncDisposable {
   ): Promise<T> {
     const call: WorkerCall = {
       module: absolute(moduleUrl),
-      name: checkName(exportName),
-      args: checkArguments(args),
+      name: string("exportName", exportName),
+      args: array("args", args),
     };
     const lease = await this.#workers.acquire({ signal });
     const worker = lease.resource;
@@ -255,14 +254,4 @@ function absolute(moduleUrl: unknown): string {
     `moduleUrl must be an absolute URL, got ${show(text)}. ` +
       'Use import.meta.resolve("./module.ts") or new URL("./module.ts", import.meta.url).',
   );
-}
-
-function checkName(exportName: unknown): string {
-  if (typeof exportName === "string") return exportName;
-  throw new TypeError(`exportName must be a string, got ${show(exportName)}`);
-}
-
-function checkArguments(args: unknown): readonly unknown[] {
-  if (Array.isArray(args)) return args;
-  throw new TypeError(`args must be an array, got ${show(args)}`);
 }

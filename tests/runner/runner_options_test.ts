@@ -159,7 +159,7 @@ Deno.test("AsyncRunner names the option and the value when one is wrong", () => 
       "maxWorkers must not be given together with scheduler",
     ],
     [
-      { scheduler, rateLimit: {} },
+      { scheduler, rateLimit: { limit: 1, interval: 1 } },
       "rateLimit must not be given together with scheduler",
     ],
     [{ scheduler, signal: 5 }, "signal must be an AbortSignal, got 5"],

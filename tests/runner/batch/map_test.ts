@@ -17,8 +17,11 @@ import {
   AsyncRunner,
   DisposedError,
   TaskPriority,
+  TaskScheduler,
 } from "../../../runner/mod.ts";
+import { map } from "../../../runner/batch/map.ts";
 import { coreOf } from "../../../runner/scheduler/scheduler.ts";
+import { SchedulerHost } from "../../../runner/scheduler/scheduler_host.ts";
 import { CapturedConsole, later } from "../../support/captured_console.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
@@ -476,16 +479,20 @@ Deno.test("map() delivers the result of a call that has ended within its own sub
   await reading;
 });
 
-Deno.test("map() with a wrong option fails, and is held by nobody", async () => {
-  await using runner = new AsyncRunner({ maxWorkers: 2 });
-  const map = runner.map([1, 2], (_n, _i, context) => untilAborted(context), {
-    priority: 9 as TaskPriority,
-  });
-  const error = await errorOf(map.next());
-  assertInstanceOf(error, RangeError);
-  assertStringIncludes(error.message, "priority must be");
-  assertEquals(coreOf(runner.scheduler).followers.size, 0);
-  assertEquals(runner.stats().queued + runner.stats().running, 0);
+Deno.test("map() whose host refuses a task fails, and is held by nobody", async () => {
+  await using scheduler = new TaskScheduler({ maxConcurrent: 2 });
+  const core = coreOf(scheduler);
+  const refusal = new TypeError("no task of mine");
+  class Refusing extends SchedulerHost {
+    override submitJob(): void {
+      throw refusal;
+    }
+  }
+  const host = new Refusing(core, undefined, undefined);
+  const results = map(host, [1, 2], (n) => n, {});
+  assertStrictEquals(await errorOf(results.next()), refusal);
+  assertEquals(core.followers.size, 0);
+  assertEquals(scheduler.size + scheduler.running, 0);
 });
 
 Deno.test("map() names a wrong argument", async () => {
@@ -499,6 +506,11 @@ Deno.test("map() names a wrong argument", async () => {
     () => runner.map([1], () => 1, { concurrency: 0 }),
     RangeError,
     "concurrency must be a positive integer or Infinity, got 0",
+  );
+  assertThrows(
+    () => runner.map([1], () => 1, { priority: 9 as TaskPriority }),
+    RangeError,
+    "priority must be a TaskPriority",
   );
   const shut = new AsyncRunner();
   await shut.shutdown();

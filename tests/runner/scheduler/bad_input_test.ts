@@ -44,7 +44,7 @@ Deno.test("TaskScheduler checks every option of its constructor", () => {
     [
       { aging: 0 },
       RangeError,
-      "aging must be a positive, finite number of milliseconds, got 0",
+      "aging must be a positive number of milliseconds (Infinity for none), got 0",
     ],
     [{ aging: -1 }, RangeError, "got -1"],
     [{ aging: NaN }, RangeError, "aging must be"],
