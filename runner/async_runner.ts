@@ -5,12 +5,7 @@
  */
 import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
 import { DisposedError } from "../_internal/errors.ts";
-import {
-  array,
-  checkOptions,
-  type Checks,
-  givenOptions,
-} from "../_internal/validate.ts";
+import { array, type Checks, takeOptions } from "../_internal/validate.ts";
 import { type RaceOptions, withDefaults } from "./batch/batch.ts";
 import {
   gather,
@@ -268,9 +263,11 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     args: readonly unknown[] = [],
     options: OffloadOptions = {},
   ): TaskHandle<T> {
-    const { transfer, ...submitOptions } = givenOptions(
-      checkOptions("offload()", options, OFFLOAD_CHECKS),
+    const { transfer, ...submitOptions } = takeOptions(
+      "offload()",
+      options,
       OFFLOAD_CHECKS,
+      { name: exportName },
     );
     return this.submit<T>(
       async ({ signal }) => {
@@ -281,7 +278,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
           signal,
         }) as T;
       },
-      { name: exportName, ...submitOptions },
+      submitOptions,
     );
   }
 

@@ -285,7 +285,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   map<U>(fn: Mapper<T, U>, options?: ConcurrencyOptions): AsyncStream<U> {
-    const stream = isConcurrent(options)
+    const stream = isConcurrent("map()", options)
       ? this.#over(concurrentMap(fn, options))
       : this.#then(map(fn), fn);
     return stream.#until(options);
@@ -320,7 +320,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options?: ConcurrencyOptions,
   ): AsyncStream<T> {
-    if (!isConcurrent(options)) {
+    if (!isConcurrent("filter()", options)) {
       return this.#then(filter(predicate)).#until(options);
     }
     functionNamed("predicate", predicate);
@@ -357,7 +357,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     fn: Mapper<T, StreamSource<U>>,
     options?: ConcurrencyOptions,
   ): AsyncStream<U> {
-    return isConcurrent(options)
+    return isConcurrent("flatMap()", options)
       ? this.map(fn, options).flatMap((inner) => inner)
       : this.#then(flatMap(fn)).#until(options);
   }

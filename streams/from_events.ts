@@ -8,8 +8,14 @@ import type { PullableIterator } from "./engine/types.ts";
 import type { Wait } from "../_internal/iterators.ts";
 import { StreamOverflowError } from "./errors.ts";
 import { Relay, type RelaySource } from "./engine/relay.ts";
-import { DROPPING, type StreamOverflow, takeBuffer } from "./options.ts";
-import { functionNamed, object, show } from "../_internal/validate.ts";
+import { bufferChecks, type StreamOverflow } from "./options.ts";
+import {
+  checkOptions,
+  type Checks,
+  functionNamed,
+  object,
+  string,
+} from "../_internal/validate.ts";
 
 /** How events are kept until they are read. */
 export interface EventOptions {
@@ -18,6 +24,8 @@ export interface EventOptions {
   /** What becomes of one more. @default {"error"} */
   overflow?: StreamOverflow | undefined;
 }
+
+const CHECKS: Checks<EventOptions> = bufferChecks();
 
 /** An emitter of the kind that Node has. */
 export interface EventEmitterLike {
@@ -86,14 +94,9 @@ export function fromEvents<E>(
   type: string,
   options: EventOptions,
 ): () => PullableIterator<E> {
-  const { buffer, overflow } = takeBuffer(
-    options,
-    { buffer: 1024, overflow: "error" },
-    DROPPING,
-  );
-  if (typeof type !== "string") {
-    throw new TypeError(`type must be a string, got ${show(type)}`);
-  }
+  checkOptions("fromEvents()", options, CHECKS);
+  const { buffer = 1024, overflow = "error" } = options;
+  string("type", type);
   if (!(target instanceof EventTarget)) {
     object("target", target, "an EventTarget or ");
     functionNamed("target.on", target.on);

@@ -5,10 +5,16 @@
  * @module
  */
 import { isThenable } from "../_internal/thenable.ts";
-import { functionNamed, show } from "../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  checkSignal,
+  functionNamed,
+  optionalFunction,
+  string,
+} from "../_internal/validate.ts";
 import type { Mapper, Predicate, Push, Run, Wait } from "./engine/engine.ts";
 import { later } from "./engine/later.ts";
-import { checkSignalOption, optionalFunction } from "./options.ts";
 import type { Plan } from "./engine/plan.ts";
 
 /** What every terminal takes. */
@@ -17,13 +23,17 @@ export interface TerminalOptions {
   signal?: AbortSignal | undefined;
 }
 
+const CHECKS: Checks<TerminalOptions> = { signal: checkSignal };
+
 /** Runs `plan` into `sink`. */
 export async function consume<T>(
   plan: Plan<T>,
   sink: (run: Run, level: number) => Push<T>,
   options: TerminalOptions | undefined,
 ): Promise<void> {
-  checkSignalOption(options);
+  if (options !== undefined) {
+    checkOptions("A terminal operation", options, CHECKS);
+  }
   const run = plan.run(sink);
   if (options?.signal !== undefined) run.abortOn(options.signal);
   await run.complete();
@@ -244,9 +254,7 @@ export async function join<T>(
   separator: string,
   options?: TerminalOptions,
 ): Promise<string> {
-  if (typeof separator !== "string") {
-    throw new TypeError(`separator must be a string, got ${show(separator)}`);
-  }
+  string("separator", separator);
   let text = "";
   let isFirst = true;
   await consume(plan, () => (value) => {

@@ -5,7 +5,12 @@
  */
 import { report } from "../_internal/errors.ts";
 import { isThenable } from "../_internal/thenable.ts";
-import { integerOrInfinity, object, oneOf } from "../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  limitFrom,
+  word,
+} from "../_internal/validate.ts";
 import type { Plan } from "./engine/plan.ts";
 import type { PullIterator } from "./engine/pull_iterator.ts";
 
@@ -17,17 +22,22 @@ export interface ReadableOptions {
   type?: "bytes" | undefined;
 }
 
+const CHECKS: Checks<ReadableOptions> = {
+  highWaterMark: limitFrom(0),
+  type: word("bytes"),
+};
+
 /** See the module. The ReadableStream's cancel closes the source with its reason. */
 export function toReadable<T>(
   plan: Plan<T>,
   options: ReadableOptions = {},
 ): ReadableStream<T> {
-  object("options", options);
+  checkOptions("toReadableStream()", options, CHECKS);
   return readableOf(plan.iterate(), options);
 }
 
 /**
- * The same of a run that has begun. `failedToClose` hears of a source that fails to close, for a
+ * The same of a run that has begun; `options` are checked. `failedToClose` hears of a source that fails to close, for a
  * caller to whom the cancel's own result is lost.
  */
 export function readableOf<T>(
@@ -36,8 +46,6 @@ export function readableOf<T>(
   failedToClose?: (error: unknown) => void,
 ): ReadableStream<T> {
   const { highWaterMark = 0, type } = options;
-  integerOrInfinity("highWaterMark", highWaterMark, 0);
-  if (type !== undefined) oneOf("type", type, ["bytes"]);
   type Controller =
     | ReadableStreamDefaultController<unknown>
     | ReadableByteStreamController;

@@ -5,13 +5,12 @@
  * @module
  */
 import {
-  checkOptions,
   type Checks,
   checkSignal,
   duration,
-  givenOptions,
   priorityOption,
   show,
+  takeOptions,
   timePoint,
 } from "../../_internal/validate.ts";
 import type { BatchHost } from "./host.ts";
@@ -41,18 +40,18 @@ export const BATCH_CHECKS: Checks<RaceOptions> = {
   deadline: timePoint,
 };
 
-/** Checks what gather, race and any are given; `what` is which of them. */
-export function checkBatch<O extends RaceOptions>(
+/** The options of gather, race or any, which `what` names. Checks all that it is given. */
+export function takeBatch<O extends RaceOptions>(
   what: string,
   host: BatchHost,
   tasks: Iterable<Task<unknown>>,
   options: O,
   checks: Checks<O>,
-): void {
-  checkOptions(what, options, checks);
+): O {
+  const given = takeOptions(what, options, checks);
   checkOpen(host);
-  options.signal?.throwIfAborted();
-  if (typeof tasks?.[Symbol.iterator] === "function") return;
+  given.signal?.throwIfAborted();
+  if (typeof tasks?.[Symbol.iterator] === "function") return given;
   throw new TypeError(
     `tasks must be an iterable of functions, got ${show(tasks)}`,
   );
@@ -61,11 +60,10 @@ export function checkBatch<O extends RaceOptions>(
 /** What each task of a batch is submitted with; `undefined` when nothing is said. */
 export function submitOptions(
   host: BatchHost,
-  options: RaceOptions,
+  options: SubmitOptions,
 ): SubmitOptions | undefined {
-  const given = givenOptions(options, BATCH_CHECKS);
   return withDefaults(
-    Object.keys(given).length === 0 ? undefined : given,
+    Object.keys(options).length === 0 ? undefined : options,
     host.defaults,
   );
 }

@@ -17,9 +17,9 @@ import type { AcceptedWork } from "../scheduler/admission.ts";
 import { OwnedJob } from "../scheduler/job.ts";
 import {
   BATCH_CHECKS,
-  checkBatch,
   type RaceOptions,
   submitOptions,
+  takeBatch,
 } from "./batch.ts";
 import type { BatchHost, JobOwner, LimitFollower } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
@@ -56,13 +56,18 @@ export async function gather(
   tasks: Iterable<Task<unknown>>,
   options: GatherOptions,
 ): Promise<unknown[]> {
-  checkBatch("gather()", host, tasks, options, CHECKS);
-  const { settled = false, signal, priority, timeout, deadline } = options;
+  const { settled = false, signal, ...others } = takeBatch(
+    "gather()",
+    host,
+    tasks,
+    options,
+    CHECKS,
+  );
   return await new Promise((resolve, reject) => {
     new Gather(
       host,
       tasks[Symbol.iterator](),
-      submitOptions(host, { priority, timeout, deadline }),
+      submitOptions(host, others),
       settled,
       signal,
       resolve,

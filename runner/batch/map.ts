@@ -10,13 +10,13 @@ import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../../_internal/thenable.ts";
 import {
   boolean,
-  checkOptions,
   type Checks,
   checkSignal,
   duration,
   functionNamed,
   priorityOption,
   show,
+  takeOptions,
 } from "../../_internal/validate.ts";
 import type { LateFailure } from "../../_internal/late_failure.ts";
 import { OwnedJob } from "../scheduler/job.ts";
@@ -62,11 +62,14 @@ export function map<T, U>(
 ): AsyncIterableIterator<U> & AsyncDisposable {
   checkSource(source);
   functionNamed("fn", fn);
-  const { concurrency, ordered = true, signal, priority, timeout } =
-    checkOptions("map()", options, CHECKS);
+  const { concurrency, ordered = true, signal, ...others } = takeOptions(
+    "map()",
+    options,
+    CHECKS,
+  );
   checkOpen(host);
   return new RunnerMap(host, source, fn, taskOf, {
-    options: submitOptions(host, { priority, timeout }),
+    options: submitOptions(host, others),
     concurrency,
     ordered,
     signal,

@@ -8,9 +8,9 @@ import type { LateFailure } from "../../_internal/late_failure.ts";
 import { OwnedJob } from "../scheduler/job.ts";
 import {
   BATCH_CHECKS,
-  checkBatch,
   type RaceOptions,
   submitOptions,
+  takeBatch,
 } from "./batch.ts";
 import type { BatchHost, JobOwner } from "./host.ts";
 import type { SubmitOptions, Task, TaskState } from "../types.ts";
@@ -41,7 +41,7 @@ async function firstOf<T>(
   mustSucceed: boolean,
 ): Promise<Awaited<T>> {
   const what = mustSucceed ? "any()" : "race()";
-  checkBatch(what, host, tasks, options, BATCH_CHECKS);
+  const given = takeBatch(what, host, tasks, options, BATCH_CHECKS);
   const list = [...tasks];
   if (list.length === 0) {
     throw mustSucceed
@@ -49,11 +49,11 @@ async function firstOf<T>(
       : new RangeError("race() must be given at least one task, got none");
   }
   return await new Promise((resolve, reject) => {
-    new Race(host, mustSucceed, options.signal, (outcome) => {
+    new Race(host, mustSucceed, given.signal, (outcome) => {
       // The winner's value is what its task gave, awaited.
       if (outcome.failed) reject(outcome.value);
       else resolve(outcome.value as Awaited<T>);
-    }).start(list, submitOptions(host, options));
+    }).start(list, submitOptions(host, given));
   });
 }
 

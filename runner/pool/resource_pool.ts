@@ -10,13 +10,13 @@ import { PoolTimeoutError } from "./errors.ts";
 import {
   ACQUIRE_CHECKS,
   type AcquireOptions,
-  checkPoolOptions,
   CLOSE_CHECKS,
   type CloseOptions,
   type Lease,
   type LeaseInfo,
   type ResourcePoolOptions,
   type ResourcePoolStats,
+  takePoolOptions,
 } from "./types.ts";
 
 /**
@@ -55,7 +55,7 @@ export class ResourcePool<R> implements AsyncDisposable {
    * @throws {TypeError} When an option is of the wrong type.
    */
   constructor(options: ResourcePoolOptions<R>) {
-    this.#core = new PoolCore<R>(checkPoolOptions(options));
+    this.#core = new PoolCore<R>(takePoolOptions(options));
   }
 
   /**

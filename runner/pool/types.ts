@@ -5,7 +5,6 @@
  */
 import {
   boolean,
-  checkOptions,
   type Checks,
   checkSignal,
   duration,
@@ -14,6 +13,7 @@ import {
   limitFrom,
   positiveDuration,
   required,
+  takeOptions,
 } from "../../_internal/validate.ts";
 
 /** What went wrong when no caller was there to be told. */
@@ -204,40 +204,34 @@ export interface CloseOptions {
 /** The checks of them. */
 export const CLOSE_CHECKS: Checks<CloseOptions> = { timeout: duration };
 
+const POOL_DEFAULTS = {
+  minResources: 0,
+  acquireTimeout: Infinity,
+  idleTimeout: Infinity,
+  maxLifetime: Infinity,
+  maxWaiting: Infinity,
+  cleanupTimeout: 10_000,
+  trackLeaks: false,
+};
+
 /** The options, checked and with their defaults. */
-export interface PoolSettings<R> extends Readonly<ResourcePoolOptions<R>> {
-  readonly minResources: number;
-  readonly acquireTimeout: number;
-  readonly idleTimeout: number;
-  readonly maxLifetime: number;
-  readonly maxWaiting: number;
-  readonly cleanupTimeout: number;
-  readonly trackLeaks: boolean;
-}
+export type PoolSettings<R> = Readonly<
+  ResourcePoolOptions<R> & typeof POOL_DEFAULTS
+>;
 
 /** Checks the options and fills in the defaults. */
-export function checkPoolOptions<R>(
+export function takePoolOptions<R>(
   options: ResourcePoolOptions<R>,
 ): PoolSettings<R> {
-  checkOptions("ResourcePool", options, POOL_CHECKS);
-  const { maxResources, minResources = 0 } = options;
-  if (minResources > maxResources) {
-    throw new RangeError(
-      `minResources must be at most maxResources (${maxResources}), got ${minResources}`,
-    );
-  }
-  return {
-    maxResources,
-    minResources,
-    factory: options.factory,
-    cleanup: options.cleanup,
-    validate: options.validate,
-    acquireTimeout: options.acquireTimeout ?? Infinity,
-    idleTimeout: options.idleTimeout ?? Infinity,
-    maxLifetime: options.maxLifetime ?? Infinity,
-    maxWaiting: options.maxWaiting ?? Infinity,
-    cleanupTimeout: options.cleanupTimeout ?? 10_000,
-    trackLeaks: options.trackLeaks ?? false,
-    onError: options.onError,
-  };
+  const settings = takeOptions(
+    "ResourcePool",
+    options,
+    POOL_CHECKS,
+    POOL_DEFAULTS,
+  );
+  const { minResources, maxResources } = settings;
+  if (minResources <= maxResources) return settings;
+  throw new RangeError(
+    `minResources must be at most maxResources (${maxResources}), got ${minResources}`,
+  );
 }

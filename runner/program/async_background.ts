@@ -6,11 +6,10 @@
  */
 import { report } from "../../_internal/errors.ts";
 import {
-  checkOptions,
   type Checks,
   functionNamed,
-  givenOptions,
   runnerOption,
+  takeOptions,
 } from "../../_internal/validate.ts";
 import { defaultRunner } from "../default_runner.ts";
 import { SUBMIT_CHECKS } from "../scheduler/options.ts";
@@ -68,8 +67,8 @@ export function asyncBackground<T>(
   task: Task<T>,
   options: BackgroundOptions = {},
 ): TaskHandle<T> {
-  checkOptions("asyncBackground()", options, CHECKS);
-  const { runner = defaultRunner(), onError, ...submitOptions } = givenOptions(
+  const { runner = defaultRunner(), onError, ...submitOptions } = takeOptions(
+    "asyncBackground()",
     options,
     CHECKS,
   );

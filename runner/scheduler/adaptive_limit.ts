@@ -5,11 +5,6 @@
  *
  * @module
  */
-import {
-  type Checks,
-  integerFrom,
-  limitFrom,
-} from "../../_internal/validate.ts";
 
 /** Bounds of a limit that adapts itself. */
 export interface AdaptiveOptions {
@@ -18,12 +13,6 @@ export interface AdaptiveOptions {
   /** The limit never rises above this. @default {1000} */
   max?: number | undefined;
 }
-
-/** The checks of them. */
-export const ADAPTIVE_CHECKS: Checks<AdaptiveOptions> = {
-  min: integerFrom(1),
-  max: limitFrom(1),
-};
 
 /** Latency may rise this far over its long average before the limit shrinks. */
 const TOLERANCE = 1.5;

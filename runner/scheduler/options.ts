@@ -10,6 +10,7 @@ import {
   type Checks,
   checkSignal,
   duration,
+  finiteDuration,
   functionNamed,
   integer,
   integerFrom,
@@ -19,15 +20,16 @@ import {
   optionsBy,
   positiveDuration,
   priorityOption,
+  required,
   show,
   string,
   timePoint,
   word,
 } from "../../_internal/validate.ts";
-import { ADAPTIVE_CHECKS, type AdaptiveOptions } from "./adaptive_limit.ts";
+import type { AdaptiveOptions } from "./adaptive_limit.ts";
 import type { Job, JobExtras } from "./job.ts";
-import { RATE_LIMIT_CHECKS, type RateLimitOptions } from "./rate_gate.ts";
-import { STALL_CHECKS, type StallOptions } from "./stall_watch.ts";
+import type { RateLimitOptions } from "./rate_gate.ts";
+import type { StallOptions } from "./stall_watch.ts";
 import type { SubmitOptions, TaskObserver } from "../types.ts";
 
 /** What happens to a submit when the queue is full. */
@@ -101,14 +103,21 @@ function checkObserver(name: string, value: unknown): void {
   }
 }
 
-const checkBounds = optionsBy(ADAPTIVE_CHECKS);
+const checkBounds = optionsBy<AdaptiveOptions>({
+  min: integerFrom(1),
+  max: limitFrom(1),
+});
 
 /** The checks of what a runner passes on to its scheduler. */
 export const SHARED_CHECKS: Checks<Omit<SchedulerOptions, "maxConcurrent">> = {
   aging: positiveDuration,
   maxQueue: limitFrom(0),
   overflow: word("wait", "reject", "drop-oldest", "drop-lowest"),
-  rateLimit: optionsBy(RATE_LIMIT_CHECKS),
+  rateLimit: optionsBy<RateLimitOptions>({
+    limit: required(integerFrom(1)),
+    interval: required(finiteDuration),
+    spread: boolean,
+  }),
   maxPerKey: limitFrom(1),
   adaptive: (name, value) => {
     if (typeof value === "boolean") return;
@@ -119,7 +128,10 @@ export const SHARED_CHECKS: Checks<Omit<SchedulerOptions, "maxConcurrent">> = {
   signal: checkSignal,
   observer: checkObserver,
   timeline: integerFrom(1),
-  onStall: optionsBy(STALL_CHECKS),
+  onStall: optionsBy<StallOptions>({
+    after: required(finiteDuration),
+    report: required(functionNamed),
+  }),
 };
 
 /** The checks of a scheduler's options. */

@@ -9,13 +9,6 @@
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
-import {
-  boolean,
-  type Checks,
-  finiteDuration,
-  integerFrom,
-  required,
-} from "../../_internal/validate.ts";
 
 /** Bounds how many tasks start in a stretch of time. */
 export interface RateLimitOptions {
@@ -30,13 +23,6 @@ export interface RateLimitOptions {
   spread?: boolean | undefined;
 }
 
-/** The checks of them. */
-export const RATE_LIMIT_CHECKS: Checks<RateLimitOptions> = {
-  limit: required(integerFrom(1)),
-  interval: required(finiteDuration),
-  spread: boolean,
-};
-
 /** Lets starts through, and calls back when it lets through again. */
 export class RateGate {
   // Invariant: #starts holds, oldest first, at least all starts younger than #interval, and
@@ -49,7 +35,7 @@ export class RateGate {
   readonly #opened: () => void;
   #timer: TimerEntry | undefined;
 
-  /** `opened` is called when the next start is allowed. */
+  /** The options are checked; `opened` is called when the next start is allowed. */
   constructor(
     { limit, interval, spread = false }: RateLimitOptions,
     opened: () => void,

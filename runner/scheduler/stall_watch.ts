@@ -7,12 +7,6 @@
 import { now } from "../../_internal/clock.ts";
 import { report } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
-import {
-  type Checks,
-  finiteDuration,
-  functionNamed,
-  required,
-} from "../../_internal/validate.ts";
 import type { Slots } from "./slots.ts";
 import type { TaskInfo } from "../types.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
@@ -35,12 +29,6 @@ export interface StallOptions {
   report: (stall: StallReport) => void;
 }
 
-/** The checks of them. */
-export const STALL_CHECKS: Checks<StallOptions> = {
-  after: required(finiteDuration),
-  report: required(functionNamed),
-};
-
 /** How many waiting tasks a report names. */
 const MAX_QUEUED = 100;
 
@@ -56,7 +44,7 @@ export class StallWatch {
   #reported = false;
   #timer: TimerEntry | undefined;
 
-  /** `isBlocked`: whether work waits that only a free slot would let start. */
+  /** The options are checked; `isBlocked`: whether work waits that only a free slot would let start. */
   constructor(
     { after, report }: StallOptions,
     queue: WaitingQueue,

@@ -5,7 +5,16 @@
  */
 import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
-import { functionNamed } from "../../_internal/validate.ts";
+import {
+  boolean,
+  checkOptions,
+  type Checks,
+  checkSignal,
+  functionNamed,
+  limitFrom,
+  priorityOption,
+  runnerOption,
+} from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type {
   SubmitOptions,
@@ -14,7 +23,6 @@ import type {
 } from "../../runner/types.ts";
 import type { Mapper } from "../engine/engine.ts";
 import type { ReadingOperator } from "../engine/plan.ts";
-import { checkConcurrency } from "../options.ts";
 
 /** How map, filter and flatMap call their function. Without any of these: one call at a time. */
 export interface ConcurrencyOptions {
@@ -37,11 +45,23 @@ export interface ConcurrencyOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Whether the options, which are checked, ask for more than one call after the other. */
-export function isConcurrent(options: ConcurrencyOptions | undefined): boolean {
-  checkConcurrency(options);
-  return options !== undefined &&
-    ((options.concurrency ?? 1) !== 1 || options.runner !== undefined);
+/** The checks of them. */
+export const CONCURRENCY_CHECKS: Checks<ConcurrencyOptions> = {
+  concurrency: limitFrom(1),
+  ordered: boolean,
+  runner: runnerOption,
+  priority: priorityOption,
+  signal: checkSignal,
+};
+
+/** Whether the options of `what` ask for more than one call after the other. Checks them. */
+export function isConcurrent(
+  what: string,
+  options: ConcurrencyOptions | undefined,
+): boolean {
+  if (options === undefined) return false;
+  checkOptions(what, options, CONCURRENCY_CHECKS);
+  return (options.concurrency ?? 1) !== 1 || options.runner !== undefined;
 }
 
 /** fn over a stream, `concurrency` calls at a time. */

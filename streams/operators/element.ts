@@ -8,7 +8,7 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import { functionNamed } from "../../_internal/validate.ts";
+import { functionNamed, optionalFunction } from "../../_internal/validate.ts";
 import { later } from "../engine/later.ts";
 import type {
   Mapper,
@@ -17,7 +17,7 @@ import type {
   Push,
   Wait,
 } from "../engine/engine.ts";
-import { numberNamed, optionalFunction } from "../options.ts";
+import { numberNamed } from "../options.ts";
 
 /** fn(value) in place of each value. */
 export function map<T, U>(fn: Mapper<T, U>): Operator<T, U> {

@@ -6,11 +6,12 @@
 import { isThenable } from "../../_internal/thenable.ts";
 import {
   boolean,
+  checkOptions,
+  type Checks,
   duration,
   functionNamed,
   integer,
-  object,
-  oneOf,
+  word,
   wrong,
 } from "../../_internal/validate.ts";
 import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
@@ -43,20 +44,26 @@ export interface WindowOptions {
   partial?: boolean | undefined;
 }
 
+const onError = word("deliver", "drop");
+const BATCH_CHECKS: Checks<TimedBatchOptions> = { onError, timeout: duration };
+const BYTES_CHECKS: Checks<BatchBytesOptions<never>> = {
+  onError,
+  bytesOf: functionNamed,
+};
+const WINDOW_CHECKS: Checks<WindowOptions> = { partial: boolean };
+
 /** Checks how a batch is made. */
 export function takeBatch(
   size: number,
   options: TimedBatchOptions,
 ): { timeout: number; onError: PartialBatch } {
   integer("size", size, 1);
-  object("options", options);
-  const { timeout = Infinity, onError = "deliver" } = options;
-  duration("timeout", timeout);
-  return { timeout, onError: partialNamed(onError) };
-}
-
-function partialNamed(onError: PartialBatch): PartialBatch {
-  return oneOf("onError", onError, ["deliver", "drop"]);
+  const { timeout = Infinity, onError = "deliver" } = checkOptions(
+    "batch()",
+    options,
+    BATCH_CHECKS,
+  );
+  return { timeout, onError };
 }
 
 /**
@@ -116,14 +123,12 @@ export function batchBytes<T>(
   options: BatchBytesOptions<T>,
 ): Operator<T, T[]> {
   integer("limit", limit, 1);
-  object("options", options);
+  checkOptions("batchBytes()", options, BYTES_CHECKS);
   const { bytesOf = sizeOf, onError = "deliver" } = options;
-  functionNamed("bytesOf", bytesOf);
-  const partial = partialNamed(onError);
   return (next, run, level) => {
     let items: T[] = [];
     let bytes = 0;
-    const emit = outlet(next, run, level, partial, () => items);
+    const emit = outlet(next, run, level, onError, () => items);
     const add = (value: T, size: number): Wait => {
       if (typeof size !== "number" || !(size >= 0)) {
         throw wrong(
@@ -191,9 +196,7 @@ export function window<T>(
 ): Operator<T, T[]> {
   integer("size", size, 1);
   integer("step", step, 1);
-  object("options", options);
-  const { partial = false } = options;
-  boolean("partial", partial);
+  const { partial } = checkOptions("window()", options, WINDOW_CHECKS);
   return (next, run, level) => {
     let items: T[] = [];
     /** How many values to skip: the gap between two windows when step > size. */

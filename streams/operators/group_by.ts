@@ -4,7 +4,12 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import { functionNamed, show } from "../../_internal/validate.ts";
+import {
+  type Checks,
+  functionNamed,
+  show,
+  takeOptions,
+} from "../../_internal/validate.ts";
 import type {
   Mapper,
   Operator,
@@ -13,7 +18,7 @@ import type {
 } from "../engine/engine.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
-import { DROPPING, type StreamOverflow, takeBuffer } from "../options.ts";
+import { bufferChecks, type StreamOverflow } from "../options.ts";
 import { map } from "./element.ts";
 import { type Branch, Shared } from "./shared.ts";
 
@@ -28,9 +33,9 @@ export interface GroupOptions {
   overflow?: StreamOverflow | undefined;
 }
 
-function takeGroup(options: GroupOptions) {
-  return takeBuffer(options, { buffer: 64, overflow: "error" }, DROPPING);
-}
+const CHECKS: Checks<GroupOptions> = bufferChecks();
+
+const DEFAULTS = { buffer: 64, overflow: "error" } as const;
 
 /** [key, value]. */
 function keyed<K, T>(keyOf: Mapper<T, K>): Operator<T, [K, T]> {
@@ -128,7 +133,12 @@ export function groupBy<K, T, S>(
   makeStream: (open: () => PullableIterator<T>) => S,
 ): ReadingOperator<T, [K, S]> {
   functionNamed("keyOf", keyOf);
-  const { buffer, overflow } = takeGroup(options);
+  const { buffer, overflow } = takeOptions(
+    "groupBy()",
+    options,
+    CHECKS,
+    DEFAULTS,
+  );
   return (plan) =>
     new Groups(plan.then(keyed(keyOf)), buffer, overflow, makeStream).outer;
 }
@@ -165,7 +175,12 @@ export function partition<T>(
   options: GroupOptions,
 ): [() => PullableIterator<T>, () => PullableIterator<T>] {
   functionNamed("predicate", predicate);
-  const { buffer, overflow } = takeGroup(options);
+  const { buffer, overflow } = takeOptions(
+    "partition()",
+    options,
+    CHECKS,
+    DEFAULTS,
+  );
   const { passing, failing } = new Partition(
     plan.then(keyed<unknown, T>(predicate)),
     buffer,

@@ -10,10 +10,11 @@ import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import {
+  checkOptions,
+  type Checks,
   duration,
   functionNamed,
-  integerOrInfinity,
-  object,
+  limitFrom,
 } from "../../_internal/validate.ts";
 import type { Origin } from "../engine/engine.ts";
 import { StreamConsumedError } from "../errors.ts";
@@ -21,7 +22,6 @@ import { Pace } from "../engine/pace.ts";
 import type { ReadingOperator } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../engine/source.ts";
-import { optionalFunction } from "../options.ts";
 import { Timer } from "./timer.ts";
 import { closeNow } from "../../_internal/upstream.ts";
 import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
@@ -110,16 +110,20 @@ export interface RetryOptions {
     | undefined;
 }
 
+const RETRY_CHECKS: Checks<RetryOptions> = {
+  maxRetries: limitFrom(0),
+  delay: (name, value) =>
+    typeof value === "function" ? value : duration(name, value),
+  retryOn: functionNamed,
+};
+
 /** See AsyncStream.retry. `origin` is that of the stream. */
 export function retry<T>(
   origin: Origin<unknown>,
   options: RetryOptions,
 ): ReadingOperator<T, T> {
-  object("options", options);
+  checkOptions("retry()", options, RETRY_CHECKS);
   const { maxRetries = 3, delay = 0, retryOn } = options;
-  integerOrInfinity("maxRetries", maxRetries, 0);
-  if (typeof delay !== "function") duration("delay", delay);
-  optionalFunction("retryOn", retryOn);
   if (!origin.isRepeatable) {
     throw new TypeError(
       "retry() needs a stream that can be read again, and this one's source can be read once. " +

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { integer } from "../../_internal/validate.ts";
+import { type Checks, integer, takeOptions } from "../../_internal/validate.ts";
 import type { PullableIterator } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
 import { StreamOverflowError } from "../errors.ts";
-import { DROPPING, type StreamOverflow, takeBuffer } from "../options.ts";
+import { bufferChecks, type StreamOverflow } from "../options.ts";
 import { type Branch, Shared } from "./shared.ts";
 
 /** What becomes of an element for which the buffer of one reader has no room. */
@@ -24,6 +24,10 @@ export interface ShareOptions {
    */
   overflow?: SharedOverflow | undefined;
 }
+
+const CHECKS: Checks<ShareOptions> = bufferChecks("wait");
+
+const DEFAULTS = { buffer: 16, overflow: "wait" } as const;
 
 /** Every branch gets every element. */
 class Tee<T> extends Shared<T> {
@@ -64,14 +68,6 @@ class Tee<T> extends Shared<T> {
   }
 }
 
-function takeShare(options: ShareOptions) {
-  return takeBuffer<SharedOverflow>(
-    options,
-    { buffer: 16, overflow: "wait" },
-    ["wait", ...DROPPING],
-  );
-}
-
 /** See AsyncStream.tee: so many functions that each open one branch. */
 export function tee<T>(
   plan: Plan<T>,
@@ -79,7 +75,7 @@ export function tee<T>(
   options: ShareOptions,
 ): (() => PullableIterator<T>)[] {
   integer("count", count, 1);
-  const { buffer, overflow } = takeShare(options);
+  const { buffer, overflow } = takeOptions("tee()", options, CHECKS, DEFAULTS);
   const shared = new Tee(plan, buffer, overflow);
   return Array.from({ length: count }, () => {
     const branch = shared.add();
@@ -92,7 +88,12 @@ export function broadcast<T>(
   plan: Plan<T>,
   options: ShareOptions,
 ): () => PullableIterator<T> {
-  const { buffer, overflow } = takeShare(options);
+  const { buffer, overflow } = takeOptions(
+    "broadcast()",
+    options,
+    CHECKS,
+    DEFAULTS,
+  );
   let shared: Tee<T> | undefined;
   return () => {
     if (shared === undefined || shared.isOver) {

@@ -8,10 +8,11 @@
 import { now } from "../../_internal/clock.ts";
 import { Ring } from "../../_internal/ring.ts";
 import {
+  checkOptions,
+  type Checks,
   duration,
   finiteDuration,
-  integerOrInfinity,
-  object,
+  limitFrom,
 } from "../../_internal/validate.ts";
 import type { Operator, PullableIterator, Wait } from "../engine/engine.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
@@ -261,6 +262,8 @@ export interface DelayOptions {
   buffer?: number | undefined;
 }
 
+const DELAY_CHECKS: Checks<DelayOptions> = { buffer: limitFrom(1) };
+
 // Invariants: `line` holds the values that were read and are not due yet, in order, each with the
 // time at which it is; all wait equally long, so the first is due first, and the timer is set for
 // it. What is due goes to the relay. Nothing is read while that has something, or while the line
@@ -331,9 +334,7 @@ export function delay<T>(
   options: DelayOptions,
 ): ReadingOperator<T, T> {
   duration("period", period);
-  object("options", options);
-  const { buffer = 1024 } = options;
-  integerOrInfinity("buffer", buffer, 1);
+  const { buffer = 1024 } = checkOptions("delay()", options, DELAY_CHECKS);
   return (plan) => new Delay(plan, period, buffer).relay;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { boolean, object, show } from "../../_internal/validate.ts";
+import { checkOptions, type Checks, show } from "../../_internal/validate.ts";
 import { activeTracer } from "../../telemetry/provider.ts";
 import { AsyncQueue } from "../queue/async_queue.ts";
 import { AsyncStream, ofIterator } from "../async_stream.ts";
@@ -12,7 +12,6 @@ import {
   PipelineStage,
   type Stage,
   type StageOptions,
-  type StageRun,
   type StageStats,
 } from "./pipeline_stage.ts";
 import { TracedRun } from "./pipeline_telemetry.ts";
@@ -31,9 +30,16 @@ export interface PipelineOptions {
     | ((letter: DeadLetter) => unknown)
     | AsyncQueue<DeadLetter>
     | undefined;
-  /** Whether `stats()` has times, which cost 0.4 us per element and stage. @default {true} */
-  measure?: boolean | undefined;
 }
+
+const CHECKS: Checks<PipelineOptions> = {
+  deadLetter: (name, value) => {
+    if (typeof value === "function" || value instanceof AsyncQueue) return;
+    throw new TypeError(
+      `${name} must be a function or an AsyncQueue, got ${show(value)}`,
+    );
+  },
+};
 
 /**
  * Stages in a row. Each run (`process`, `stream`, `toTransformStream`) uses the stages as they
@@ -51,26 +57,14 @@ export interface PipelineOptions {
  */
 export class AsyncPipeline<In, Out = In> {
   readonly #stages: PipelineStage[] = [];
-  readonly #options: PipelineOptions;
+  readonly #deadLetter: PipelineOptions["deadLetter"];
   /** The elements put aside by `"dead-letter"`, unless the option `deadLetter` takes them. */
   readonly deadLetters: DeadLetter[] = [];
 
   /** An empty pipeline: what comes in goes out. */
   constructor(options: PipelineOptions = {}) {
-    object("options", options);
-    const { deadLetter, measure } = options;
-    if (
-      deadLetter !== undefined && typeof deadLetter !== "function" &&
-      !(deadLetter instanceof AsyncQueue)
-    ) {
-      throw new TypeError(
-        `deadLetter must be a function or an AsyncQueue, got ${
-          show(deadLetter)
-        }`,
-      );
-    }
-    if (measure !== undefined) boolean("measure", measure);
-    this.#options = options;
+    this.#deadLetter =
+      checkOptions("AsyncPipeline", options, CHECKS).deadLetter;
   }
 
   /**
@@ -120,7 +114,9 @@ export class AsyncPipeline<In, Out = In> {
     if (!(other instanceof AsyncPipeline)) {
       throw new TypeError(`other must be an AsyncPipeline, got ${show(other)}`);
     }
-    const composed = new AsyncPipeline<In, U>(this.#options);
+    const composed = new AsyncPipeline<In, U>({
+      deadLetter: this.#deadLetter,
+    });
     for (const stage of [...this.#stages, ...other.#stages]) {
       composed.#stages.push(stage.copy());
     }
@@ -155,11 +151,8 @@ export class AsyncPipeline<In, Out = In> {
    */
   stream(source: StreamSource<In>): AsyncStream<Out> {
     let stream = AsyncStream.from(source) as AsyncStream<unknown>;
-    const run: StageRun = {
-      isMeasured: this.#options.measure ?? true,
-      putAside: (letter) => this.#putAside(letter),
-    };
-    for (const stage of this.#stages) stream = stage.apply(stream, run);
+    const putAside = (letter: DeadLetter) => this.#putAside(letter);
+    for (const stage of this.#stages) stream = stage.apply(stream, putAside);
     const tracer = activeTracer();
     if (tracer !== undefined) {
       const plan = stream[PLAN];
@@ -213,7 +206,7 @@ export class AsyncPipeline<In, Out = In> {
   }
 
   async #putAside(letter: DeadLetter): Promise<void> {
-    const { deadLetter } = this.#options;
+    const deadLetter = this.#deadLetter;
     if (deadLetter === undefined) this.deadLetters.push(letter);
     else if (deadLetter instanceof AsyncQueue) await deadLetter.put(letter);
     else await deadLetter(letter);

@@ -6,12 +6,23 @@
 import { now } from "../../_internal/clock.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { duration, integer, oneOf, show } from "../../_internal/validate.ts";
+import {
+  type Checks,
+  duration,
+  givenOptions,
+  integerFrom,
+  show,
+  string,
+  takeOptions,
+  word,
+} from "../../_internal/validate.ts";
 import { type AsyncStream, ofIterator } from "../async_stream.ts";
 import type { Mapper } from "../engine/engine.ts";
-import type { ConcurrencyOptions } from "../operators/concurrent.ts";
+import {
+  CONCURRENCY_CHECKS,
+  type ConcurrencyOptions,
+} from "../operators/concurrent.ts";
 import { isTransform, type TransformPair } from "../operators/web.ts";
-import { checkConcurrency } from "../options.ts";
 import { PLAN, type Plan } from "../engine/plan.ts";
 import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 import { eachOf, SKIPPED, type StageFunction } from "./stages.ts";
@@ -71,63 +82,30 @@ export interface StageStats {
   readonly time: number;
 }
 
-const ERROR_POLICIES: readonly ErrorPolicy[] = [
-  "fail",
-  "skip",
-  "retry",
-  "dead-letter",
-];
+/** The checks of what needs a stage that treats each element by itself. */
+const EACH_CHECKS: Checks<Omit<StageOptions, "name">> = {
+  ...CONCURRENCY_CHECKS,
+  onError: word("fail", "skip", "retry", "dead-letter"),
+  maxRetries: integerFrom(0),
+  retryDelay: duration,
+};
 
-const EACH_OPTIONS = [
-  "concurrency",
-  "ordered",
-  "runner",
-  "priority",
-  "signal",
-  "onError",
-  "maxRetries",
-  "retryDelay",
-] as const;
+const CHECKS: Checks<StageOptions> = { name: string, ...EACH_CHECKS };
 
-function checkOptions(stage: unknown, options: StageOptions): void {
-  checkConcurrency(options);
-  const { name, onError, maxRetries, retryDelay } = options;
-  if (name !== undefined && typeof name !== "string") {
-    throw new TypeError(`name must be a string, got ${show(name)}`);
-  }
-  if (onError !== undefined) oneOf("onError", onError, ERROR_POLICIES);
-  if (maxRetries !== undefined) integer("maxRetries", maxRetries, 0);
-  if (retryDelay !== undefined) duration("retryDelay", retryDelay);
-  if (eachOf(stage) !== undefined) return;
-  const given = EACH_OPTIONS.find((name) => options[name] !== undefined);
-  if (given !== undefined) {
-    throw new TypeError(
-      `The option ${given} needs a stage that treats each element by itself. ` +
-        "Make it with asyncMap() or asyncFilter(), or deal with it inside the stage.",
-    );
-  }
+/** The options that were given, checked. */
+function takeStageOptions(stage: unknown, options: StageOptions): StageOptions {
+  const given = takeOptions("addStage()", options, CHECKS);
+  if (eachOf(stage) !== undefined) return given;
+  const [other] = Object.keys(givenOptions(given, EACH_CHECKS));
+  if (other === undefined) return given;
+  throw new TypeError(
+    `The option ${other} needs a stage that treats each element by itself. ` +
+      "Make it with asyncMap() or asyncFilter(), or deal with it inside the stage.",
+  );
 }
 
-/** The concurrency options that were given. */
-function definedOf(options: StageOptions): ConcurrencyOptions {
-  const given: ConcurrencyOptions = {};
-  if (options.concurrency !== undefined) {
-    given.concurrency = options.concurrency;
-  }
-  if (options.ordered !== undefined) given.ordered = options.ordered;
-  if (options.runner !== undefined) given.runner = options.runner;
-  if (options.priority !== undefined) given.priority = options.priority;
-  if (options.signal !== undefined) given.signal = options.signal;
-  return given;
-}
-
-/** What the stages of a pipeline share in a run. */
-export interface StageRun {
-  /** Whether times are taken. */
-  readonly isMeasured: boolean;
-  /** Takes a dead letter. */
-  putAside(letter: DeadLetter): Promise<void>;
-}
+/** Takes a dead letter. */
+export type PutAside = (letter: DeadLetter) => Promise<void>;
 
 /** See the module. */
 export class PipelineStage {
@@ -147,10 +125,9 @@ export class PipelineStage {
         `stage must be a function or a TransformStream, got ${show(stage)}`,
       );
     }
-    checkOptions(stage, options);
     this.stage = stage;
-    this.options = options;
-    this.name = options.name ??
+    this.options = takeStageOptions(stage, options);
+    this.name = this.options.name ??
       ((typeof stage === "function" && stage.name) || `stage ${number}`);
   }
 
@@ -166,34 +143,36 @@ export class PipelineStage {
   /** What becomes of `stream` in it. */
   apply(
     stream: AsyncStream<unknown>,
-    { isMeasured, putAside }: StageRun,
+    putAside: PutAside,
   ): AsyncStream<unknown> {
     const { counts } = this;
     const each = eachOf<unknown, unknown>(this.stage);
     if (each !== undefined) {
-      const guarded = this.#guard(each.fn, isMeasured, putAside);
       return stream
-        .map(guarded, { ...each.options, ...definedOf(this.options) })
+        .map(this.#guard(each.fn, putAside), this.#concurrency(each.options))
         .filter((value) => value !== SKIPPED)
         .tap(() => void counts.out++);
     }
     const coming = stream.tap(() => void counts.in++);
-    const going =
-      (isMeasured ? clocked(coming, (time) => counts.time -= time) : coming)
-        .through(
-          this.stage as (
-            stream: AsyncStream<unknown>,
-          ) => AsyncIterable<unknown>,
-        );
-    return (isMeasured ? clocked(going, (time) => counts.time += time) : going)
+    const going = clocked(coming, (time) => counts.time -= time).through(
+      this.stage as (stream: AsyncStream<unknown>) => AsyncIterable<unknown>,
+    );
+    return clocked(going, (time) => counts.time += time)
       .tap(() => void counts.out++);
+  }
+
+  /** The options of the use of a stage come before those of its making. */
+  #concurrency(made: ConcurrencyOptions = {}): ConcurrencyOptions {
+    return {
+      ...givenOptions(made, CONCURRENCY_CHECKS),
+      ...givenOptions<ConcurrencyOptions>(this.options, CONCURRENCY_CHECKS),
+    };
   }
 
   /** `fn` with the stage's counts, clock and error policy around each call. */
   #guard(
     fn: Mapper<unknown, unknown>,
-    isMeasured: boolean,
-    putAside: StageRun["putAside"],
+    putAside: PutAside,
   ): Mapper<unknown, unknown> {
     const { counts, options } = this;
     const { onError = "fail", retryDelay = 0, signal } = options;
@@ -221,24 +200,20 @@ export class PipelineStage {
     };
     return (value, index) => {
       counts.in++;
-      const start = isMeasured ? now() : 0;
-      let result;
+      const start = now();
+      let outcome: Promise<unknown>;
       try {
-        result = fn(value, index);
+        const result = fn(value, index);
+        if (!isThenable(result)) {
+          counts.time += now() - start;
+          return result;
+        }
+        outcome = Promise.resolve(result)
+          .catch((error) => recover(error, value, index));
       } catch (error) {
-        result = recover(error, value, index);
-        if (!isMeasured) return result;
-        return result.finally(() => counts.time += now() - start);
+        outcome = recover(error, value, index);
       }
-      if (!isThenable(result)) {
-        if (isMeasured) counts.time += now() - start;
-        return result;
-      }
-      const settled = Promise.resolve(result)
-        .catch((error) => recover(error, value, index));
-      return isMeasured
-        ? settled.finally(() => counts.time += now() - start)
-        : settled;
+      return outcome.finally(() => counts.time += now() - start);
     };
   }
 }

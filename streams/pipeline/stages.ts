@@ -7,11 +7,13 @@
 import { functionNamed } from "../../_internal/validate.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { AsyncStream } from "../async_stream.ts";
-import type { ConcurrencyOptions } from "../operators/concurrent.ts";
+import {
+  type ConcurrencyOptions,
+  isConcurrent,
+} from "../operators/concurrent.ts";
 import type { Mapper, Predicate } from "../engine/engine.ts";
 import type { TimedBatchOptions, WindowOptions } from "../operators/group.ts";
 import type { TransformPair } from "../operators/web.ts";
-import { checkConcurrency } from "../options.ts";
 import type { StreamSource } from "../engine/source.ts";
 
 /** A stage as a function: from a stream to what becomes of it, or to a TransformStream for it. */
@@ -55,7 +57,7 @@ export function asyncMap<T, U>(
   options?: ConcurrencyOptions,
 ): StreamStage<T, U> {
   functionNamed("fn", fn);
-  checkConcurrency(options);
+  isConcurrent("asyncMap()", options);
   const each: Each<T, U> = { fn, options };
   return Object.assign(
     (source: StreamSource<T>) => AsyncStream.from(source).map(fn, options),
@@ -79,7 +81,7 @@ export function asyncFilter<T>(
   options?: ConcurrencyOptions,
 ): StreamStage<T, T> {
   functionNamed("predicate", predicate);
-  checkConcurrency(options);
+  isConcurrent("asyncFilter()", options);
   const each: Each<T, T> = {
     fn: (value, index) => {
       const passes = predicate(value, index);

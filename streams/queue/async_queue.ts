@@ -6,11 +6,15 @@
  */
 import { DONE } from "../../_internal/iterators.ts";
 import { Ring } from "../../_internal/ring.ts";
-import { integerOrInfinity, object } from "../../_internal/validate.ts";
+import {
+  checkOptions,
+  type Checks,
+  checkSignal,
+  limitFrom,
+} from "../../_internal/validate.ts";
 import { AsyncStream } from "../async_stream.ts";
 import type { PullableIterator } from "../engine/engine.ts";
 import { QueueClosedError } from "../errors.ts";
-import { checkSignalOption } from "../options.ts";
 import { OPEN } from "../engine/source.ts";
 import { QueueIterator, type QueueReader } from "./queue_iterator.ts";
 import { WaitingLine } from "../../_internal/waiting_line.ts";
@@ -26,6 +30,9 @@ export interface QueueWaitOptions {
   /** Stops the waiting: the call rejects with `signal.reason`, no item is lost. */
   signal?: AbortSignal | undefined;
 }
+
+const CHECKS: Checks<AsyncQueueOptions> = { maxSize: limitFrom(0) };
+const WAIT_CHECKS: Checks<QueueWaitOptions> = { signal: checkSignal };
 
 const ACCEPTED: Promise<void> = Promise.resolve();
 
@@ -74,9 +81,8 @@ export class AsyncQueue<T>
    *
    * @throws {RangeError} When `maxSize` is no non-negative integer or Infinity. */
   constructor(options: AsyncQueueOptions = {}) {
-    object("options", options);
-    const { maxSize = Infinity } = options;
-    this.maxSize = integerOrInfinity("maxSize", maxSize, 0);
+    const { maxSize } = checkOptions("AsyncQueue", options, CHECKS);
+    this.maxSize = maxSize ?? Infinity;
   }
 
   /** How many items are buffered. Those of waiting puts do not count. */
@@ -408,7 +414,7 @@ export class AsyncQueue<T>
 /** A rejection that says what is wrong with the options of a put or get. */
 function rejectWrong(options: QueueWaitOptions): Promise<never> | undefined {
   try {
-    checkSignalOption(options);
+    checkOptions("put() or get()", options, WAIT_CHECKS);
     return undefined;
   } catch (error) {
     return Promise.reject(error);

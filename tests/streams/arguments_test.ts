@@ -209,7 +209,6 @@ Deno.test("every wrong argument is a TypeError that names it and what was given"
       () => new AsyncPipeline({ deadLetter: bad([]) }),
       /^deadLetter must .* an array/,
     ],
-    ["AsyncPipeline", () => new AsyncPipeline({ measure: bad(1) }), /^measure/],
     ["addStage", () => pipeline().addStage(bad(5)), /^stage must .* 5/],
     [
       "addStage",

@@ -131,7 +131,7 @@ Deno.test("AsyncPipeline gives dead letters to a function or a queue", async () 
     );
   assertEquals(seen.map(({ item, attempts }) => [item, attempts]), [[1, 3]]);
   const queue = new AsyncQueue<DeadLetter>();
-  await new AsyncPipeline<number>({ deadLetter: queue, measure: false })
+  await new AsyncPipeline<number>({ deadLetter: queue })
     .addStage(asyncMap(odd), { onError: "dead-letter" }).process([3]);
   assertEquals((await queue.get()).item, 3);
 });
