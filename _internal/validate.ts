@@ -40,7 +40,12 @@ export function show(value: unknown): string {
 }
 
 /** A whole number of at least `least`; `or` names what else may be given. */
-function whole(name: string, value: unknown, least: number, or = ""): number {
+export function integer(
+  name: string,
+  value: unknown,
+  least: number,
+  or = "",
+): number {
   if (
     typeof value === "number" && Number.isSafeInteger(value) && value >= least
   ) {
@@ -54,11 +59,6 @@ function whole(name: string, value: unknown, least: number, or = ""): number {
   throw wrong(name, wanted + or, value, typeof value === "number");
 }
 
-/** A whole number of at least `least`. */
-export function integer(name: string, value: unknown, least: number): number {
-  return whole(name, value, least);
-}
-
 /** A whole number of at least `least`, or Infinity for no limit. */
 export function integerOrInfinity(
   name: string,
@@ -66,12 +66,7 @@ export function integerOrInfinity(
   least: number,
 ): number {
   if (value === Infinity) return Infinity;
-  return whole(
-    name,
-    value,
-    least,
-    least > 1 ? ", or Infinity" : " or Infinity",
-  );
+  return integer(name, value, least, " or Infinity");
 }
 
 /** A check of numbers: those that `fits` says are `wanted`. */
@@ -160,11 +155,6 @@ export function boolean(name: string, value: unknown): void {
 export function functionNamed<T>(name: string, value: T): T {
   if (typeof value === "function") return value;
   throw new TypeError(`${name} must be a function, got ${show(value)}`);
-}
-
-/** A function that may be left out. */
-export function optionalFunction(name: string, value: unknown): void {
-  if (value !== undefined) functionNamed(name, value);
 }
 
 /** Checks a signal. */

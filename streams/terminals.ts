@@ -10,7 +10,6 @@ import {
   type Checks,
   checkSignal,
   functionNamed,
-  optionalFunction,
   string,
 } from "../_internal/validate.ts";
 import type { Mapper, Predicate, Push, Run, Wait } from "./engine/engine.ts";
@@ -202,7 +201,7 @@ export async function toMap<T, K, V>(
   options?: TerminalOptions,
 ): Promise<Map<K, V>> {
   functionNamed("keyOf", keyOf);
-  optionalFunction("valueOf", valueOf);
+  if (valueOf !== undefined) functionNamed("valueOf", valueOf);
   const entries = new Map<K, V>();
   await consume(plan, (run, level) => {
     let index = 0;

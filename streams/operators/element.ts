@@ -8,7 +8,7 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import { functionNamed, optionalFunction } from "../../_internal/validate.ts";
+import { functionNamed } from "../../_internal/validate.ts";
 import { later } from "../engine/later.ts";
 import type {
   Mapper,
@@ -126,7 +126,7 @@ export function pairwise<T>(): Operator<T, [T, T]> {
 export function distinct<T>(
   key: Mapper<T, unknown> | undefined,
 ): Operator<T, T> {
-  optionalFunction("key", key);
+  if (key !== undefined) functionNamed("key", key);
   return (next, run, level) => {
     const seen = new Set<unknown>();
     let index = 0;
@@ -148,7 +148,7 @@ export function distinct<T>(
 export function distinctUntilChanged<T>(
   key: Mapper<T, unknown> | undefined,
 ): Operator<T, T> {
-  optionalFunction("key", key);
+  if (key !== undefined) functionNamed("key", key);
   return (next, run, level) => {
     let hasPrevious = false;
     let previous: unknown;

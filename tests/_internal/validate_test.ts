@@ -101,7 +101,7 @@ Deno.test("Checks return good values, and name option and value of bad ones", ()
     [
       () => integerOrInfinity("n", 1, 2),
       RangeError,
-      "an integer of at least 2, or Infinity",
+      "an integer of at least 2 or Infinity",
     ],
     [() => integerOrInfinity("n", -Infinity, 0), RangeError, "got -Infinity"],
     [
