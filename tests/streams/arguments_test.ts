@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import {
   asyncBatch,
   asyncFilter,
@@ -20,57 +26,75 @@ const same = (n: number) => n;
 
 type Wrong = [name: string, call: () => unknown, named: RegExp];
 
+const CONCURRENCY = "concurrency, ordered, runner, priority, signal";
+const STAGE = `name, ${CONCURRENCY}, onError, maxRetries, retryDelay`;
+
+type Taker<Result> = [
+  name: string,
+  takes: string,
+  call: (options: unknown) => Result,
+];
+
 /** Everything that takes an options object, and must not take anything else for one. */
-const optionTakers: [string, (options: unknown) => unknown][] = [
-  ["map", (o) => stream().map(same, bad(o))],
-  ["filter", (o) => stream().filter(Boolean, bad(o))],
-  ["flatMap", (o) => stream().flatMap((n) => [n], bad(o))],
-  ["batch", (o) => stream().batch(2, bad(o))],
-  ["batchBytes", (o) => stream().batchBytes(2, bad(o))],
-  ["window", (o) => stream().window(2, 1, bad(o))],
-  ["tee", (o) => stream().tee(2, bad(o))],
-  ["broadcast", (o) => stream().broadcast(bad(o))],
-  ["groupBy", (o) => stream().groupBy(same, bad(o))],
-  ["partition", (o) => stream().partition(Boolean, bad(o))],
-  ["delay", (o) => stream().delay(1, bad(o))],
-  ["retry", (o) => stream().retry(bad(o))],
-  ["toReadableStream", (o) => stream().toReadableStream(bad(o))],
+const optionTakers: Taker<unknown>[] = [
+  ["map", CONCURRENCY, (o) => stream().map(same, bad(o))],
+  ["filter", CONCURRENCY, (o) => stream().filter(Boolean, bad(o))],
+  ["flatMap", CONCURRENCY, (o) => stream().flatMap((n) => [n], bad(o))],
+  ["batch", "onError, timeout", (o) => stream().batch(2, bad(o))],
+  ["batchBytes", "onError, bytesOf", (o) => stream().batchBytes(2, bad(o))],
+  ["window", "partial", (o) => stream().window(2, 1, bad(o))],
+  ["tee", "buffer, overflow", (o) => stream().tee(2, bad(o))],
+  ["broadcast", "buffer, overflow", (o) => stream().broadcast(bad(o))],
+  ["groupBy", "buffer, overflow", (o) => stream().groupBy(same, bad(o))],
+  ["partition", "buffer, overflow", (o) => stream().partition(Boolean, bad(o))],
+  ["delay", "buffer", (o) => stream().delay(1, bad(o))],
+  ["retry", "maxRetries, delay, retryOn", (o) => stream().retry(bad(o))],
+  [
+    "toReadableStream",
+    "highWaterMark, type",
+    (o) => stream().toReadableStream(bad(o)),
+  ],
   [
     "fromEvents",
+    "buffer, overflow",
     (o) => AsyncStream.fromEvents(new EventTarget(), "tick", bad(o)),
   ],
-  ["new AsyncQueue", (o) => new AsyncQueue(bad(o))],
-  ["new AsyncPipeline", (o) => new AsyncPipeline(bad(o))],
-  ["addStage", (o) => pipeline().addStage(asyncMap(same), bad(o))],
-  ["addStage of a function", (o) => pipeline().addStage((s) => s, bad(o))],
-  ["asyncMap", (o) => asyncMap(same, bad(o))],
-  ["asyncFilter", (o) => asyncFilter(Boolean, bad(o))],
-  ["asyncBatch", (o) => asyncBatch(2, bad(o))],
-  ["asyncWindow", (o) => asyncWindow(2, 1, bad(o))],
+  ["new AsyncQueue", "maxSize", (o) => new AsyncQueue(bad(o))],
+  ["new AsyncPipeline", "deadLetter", (o) => new AsyncPipeline(bad(o))],
+  ["addStage", STAGE, (o) => pipeline().addStage(asyncMap(same), bad(o))],
+  [
+    "addStage of a function",
+    STAGE,
+    (o) => pipeline().addStage((s) => s, bad(o)),
+  ],
+  ["asyncMap", CONCURRENCY, (o) => asyncMap(same, bad(o))],
+  ["asyncFilter", CONCURRENCY, (o) => asyncFilter(Boolean, bad(o))],
+  ["asyncBatch", "onError, timeout", (o) => asyncBatch(2, bad(o))],
+  ["asyncWindow", "partial", (o) => asyncWindow(2, 1, bad(o))],
 ];
 
 /** The same for what answers with a promise. */
-const rejectingTakers: [string, (options: unknown) => Promise<unknown>][] = [
-  ["collect", (o) => stream().collect(bad(o))],
-  ["forEach", (o) => stream().forEach(same, bad(o))],
-  ["reduce", (o) => stream().reduce((a, b) => a + b, 0, bad(o))],
-  ["count", (o) => stream().count(bad(o))],
-  ["drain", (o) => stream().drain(bad(o))],
-  ["first", (o) => stream().first(bad(o))],
-  ["last", (o) => stream().last(bad(o))],
-  ["find", (o) => stream().find(Boolean, bad(o))],
-  ["some", (o) => stream().some(Boolean, bad(o))],
-  ["every", (o) => stream().every(Boolean, bad(o))],
-  ["toMap", (o) => stream().toMap(same, same, bad(o))],
-  ["toSet", (o) => stream().toSet(bad(o))],
-  ["join", (o) => stream().join(",", bad(o))],
-  ["put", (o) => queue().put(1, bad(o))],
-  ["get", (o) => queue().get(bad(o))],
-  ["process", (o) => pipeline().process([1], bad(o))],
+const rejectingTakers: Taker<Promise<unknown>>[] = [
+  ["collect", "signal", (o) => stream().collect(bad(o))],
+  ["forEach", "signal", (o) => stream().forEach(same, bad(o))],
+  ["reduce", "signal", (o) => stream().reduce((a, b) => a + b, 0, bad(o))],
+  ["count", "signal", (o) => stream().count(bad(o))],
+  ["drain", "signal", (o) => stream().drain(bad(o))],
+  ["first", "signal", (o) => stream().first(bad(o))],
+  ["last", "signal", (o) => stream().last(bad(o))],
+  ["find", "signal", (o) => stream().find(Boolean, bad(o))],
+  ["some", "signal", (o) => stream().some(Boolean, bad(o))],
+  ["every", "signal", (o) => stream().every(Boolean, bad(o))],
+  ["toMap", "signal", (o) => stream().toMap(same, same, bad(o))],
+  ["toSet", "signal", (o) => stream().toSet(bad(o))],
+  ["join", "signal", (o) => stream().join(",", bad(o))],
+  ["put", "signal", (o) => queue().put(1, bad(o))],
+  ["get", "signal", (o) => queue().get(bad(o))],
+  ["process", "signal", (o) => pipeline().process([1], bad(o))],
 ];
 
 Deno.test("whatever takes options refuses what is no object, at the call that gives it", () => {
-  for (const [name, take] of optionTakers) {
+  for (const [name, , take] of optionTakers) {
     for (const options of [null, 3, "fast", true, () => {}]) {
       assertThrows(() => take(options), TypeError, "options must be", name);
     }
@@ -79,7 +103,7 @@ Deno.test("whatever takes options refuses what is no object, at the call that gi
 
 Deno.test("whatever answers with a promise rejects options that are no object, and a signal that is none", async () => {
   await using _ = nothingLeft();
-  for (const [name, take] of rejectingTakers) {
+  for (const [name, , take] of rejectingTakers) {
     for (const options of [null, 3, "fast", true]) {
       const error = await take(options).then(() => "accepted", (e) => e);
       assert(error instanceof TypeError, `${name}: ${error}`);
@@ -91,6 +115,70 @@ Deno.test("whatever answers with a promise rejects options that are no object, a
       assert(error.message.startsWith("signal must be"), error.message);
     }
   }
+});
+
+Deno.test("whatever takes options refuses those that it does not know, and names those that it knows", async () => {
+  await using _ = nothingLeft();
+  for (const [name, takes, take] of [...optionTakers, ...rejectingTakers]) {
+    const error = await assertRejects(
+      async () => await take({ bufer: 1 }),
+      TypeError,
+      "",
+      name,
+    );
+    assert(
+      error.message.endsWith(` has no option "bufer"; it takes ${takes}`),
+      `${name}: ${error.message}`,
+    );
+  }
+  // What is left out is left out, whatever it is called.
+  for (const [, , take] of optionTakers) take({ bufer: undefined });
+});
+
+Deno.test("options may be frozen, getters of a class, and changed after the call that took them", async () => {
+  await using _ = nothingLeft();
+  class Two {
+    get concurrency() {
+      return 2;
+    }
+  }
+  let inFlight = 0;
+  let most = 0;
+  const watch = async (n: number) => {
+    most = Math.max(most, ++inFlight);
+    await Promise.resolve();
+    inFlight--;
+    return n;
+  };
+  for (
+    const results of [
+      () => stream().map(watch, Object.freeze(new Two())).collect(),
+      () => pipeline().addStage(asyncMap(watch), new Two()).process([1, 2, 3]),
+      () => pipeline().addStage(asyncMap(watch, new Two())).process([1, 2, 3]),
+    ]
+  ) {
+    most = 0;
+    assertEquals(await results(), [1, 2, 3]);
+    assertEquals(most, 2);
+  }
+  class Short {
+    get buffer() {
+      return 1;
+    }
+    get overflow() {
+      return "drop-newest" as const;
+    }
+  }
+  const [first, second] = stream().tee(2, new Short());
+  assertEquals(await first.collect(), [1, 2, 3]);
+  assertEquals(await second.collect(), [1]);
+  const skipping = { onError: "skip" as string };
+  const skips = pipeline().addStage(
+    asyncMap(() => Promise.reject(new Error("no"))),
+    bad(skipping),
+  );
+  skipping.onError = "nonsense";
+  assertEquals(await skips.process([1]), []);
 });
 
 Deno.test("every wrong argument is a TypeError that names it and what was given", () => {
