@@ -177,7 +177,7 @@ Deno.test("options may be frozen, getters of a class, and changed after the call
     asyncMap(() => Promise.reject(new Error("no"))),
     bad(skipping),
   );
-  skipping.onError = "nonsense";
+  skipping.onError = "fail";
   assertEquals(await skips.process([1]), []);
 });
 
