@@ -111,13 +111,10 @@ export function between(
   low: number,
   high: number,
 ): number {
-  if (typeof value === "number" && value >= low && value <= high) return value;
-  throw wrong(
-    name,
+  return numberThat(
+    (value) => value >= low && value <= high,
     `a number from ${low} to ${high}`,
-    value,
-    typeof value === "number",
-  );
+  )(name, value);
 }
 
 /** One of the listed words. */

@@ -91,13 +91,17 @@ export function enterSource<T>(
     return Promise.resolve(made as PromiseLike<StreamSource<T>>)
       .then((made) => enterSource(run, level, push, made));
   } else {
-    throw new TypeError(
-      `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
-        show(source)
-      }`,
-    );
+    throw noSource(source);
   }
   return undefined;
+}
+
+function noSource(given: unknown): TypeError {
+  return new TypeError(
+    `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+      show(given)
+    }`,
+  );
 }
 
 /** An iterator over `source` for an operator that reads by itself. */
@@ -159,11 +163,7 @@ export class SourceOrigin<T> implements Origin<T> {
       typeof source !== "function" && !isAsyncIterable(source) &&
       !isIterable(source) && !((source as unknown) instanceof ReadableStream)
     ) {
-      throw new TypeError(
-        `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
-          show(source)
-        }`,
-      );
+      throw noSource(source);
     }
     this.#source = source;
   }

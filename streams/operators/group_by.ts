@@ -37,6 +37,10 @@ const CHECKS: Checks<GroupOptions> = bufferChecks();
 
 const DEFAULTS = { buffer: 64, overflow: "error" } as const;
 
+function takeGroup(what: string, options: GroupOptions) {
+  return takeOptions(what, options, CHECKS, DEFAULTS);
+}
+
 /** [key, value]. */
 function keyed<K, T>(keyOf: Mapper<T, K>): Operator<T, [K, T]> {
   return map((value, index): [K, T] | PromiseLike<[K, T]> => {
@@ -133,12 +137,7 @@ export function groupBy<K, T, S>(
   makeStream: (open: () => PullableIterator<T>) => S,
 ): ReadingOperator<T, [K, S]> {
   functionNamed("keyOf", keyOf);
-  const { buffer, overflow } = takeOptions(
-    "groupBy()",
-    options,
-    CHECKS,
-    DEFAULTS,
-  );
+  const { buffer, overflow } = takeGroup("groupBy()", options);
   return (plan) =>
     new Groups(plan.then(keyed(keyOf)), buffer, overflow, makeStream).outer;
 }
@@ -175,12 +174,7 @@ export function partition<T>(
   options: GroupOptions,
 ): [() => PullableIterator<T>, () => PullableIterator<T>] {
   functionNamed("predicate", predicate);
-  const { buffer, overflow } = takeOptions(
-    "partition()",
-    options,
-    CHECKS,
-    DEFAULTS,
-  );
+  const { buffer, overflow } = takeGroup("partition()", options);
   const { passing, failing } = new Partition(
     plan.then(keyed<unknown, T>(predicate)),
     buffer,
