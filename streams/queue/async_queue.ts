@@ -126,7 +126,9 @@ export class AsyncQueue<T>
    * ```
    */
   put(item: T, options?: QueueWaitOptions): Promise<void> {
-    const wrong = rejectWrong("put()", options);
+    const wrong = options === undefined
+      ? undefined
+      : rejectWrong("put()", options);
     if (wrong !== undefined) return wrong;
     if (this.#isClosed) return Promise.reject(this.#refusal("put()"));
     const signal = options?.signal;
@@ -168,7 +170,9 @@ export class AsyncQueue<T>
    * ```
    */
   get(options?: QueueWaitOptions): Promise<T> {
-    const wrong = rejectWrong("get()", options);
+    const wrong = options === undefined
+      ? undefined
+      : rejectWrong("get()", options);
     if (wrong !== undefined) return wrong;
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -411,12 +415,11 @@ export class AsyncQueue<T>
   };
 }
 
-/** A rejection that says what is wrong with the options of a put or get, if anything is. */
+/** A rejection that says what is wrong with the options of a put or get. */
 function rejectWrong(
   what: string,
-  options: QueueWaitOptions | undefined,
+  options: QueueWaitOptions,
 ): Promise<never> | undefined {
-  if (options === undefined) return undefined;
   try {
     checkOptions(what, options, WAIT_CHECKS);
     return undefined;
