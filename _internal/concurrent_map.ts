@@ -40,6 +40,8 @@ export interface ConcurrentMapOptions {
    * `() => runner.isFull ? runner.ready(signal) : undefined`.
    */
   ready?: (() => PromiseLike<void> | undefined) | undefined;
+  /** Told at once of a failure that belongs to no call, while what is in flight goes on. */
+  failed?: ((error: unknown) => void) | undefined;
   /** Told once, when nothing more will be delivered, with the failure that is the last to be. */
   finished?: ((failure: unknown) => void) | undefined;
 }
@@ -88,6 +90,7 @@ export class ConcurrentMap<T, U>
   #concurrency: number;
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
+  readonly #tellFailed: ((error: unknown) => void) | undefined;
   readonly #tellFinished: ((failure: unknown) => void) | undefined;
   readonly #slots = new Ring<Slot<U>>();
   readonly #free: Slot<U>[] = [];
@@ -118,6 +121,7 @@ export class ConcurrentMap<T, U>
     this.#concurrency = options.concurrency;
     this.#ordered = options.ordered;
     this.#ready = options.ready;
+    this.#tellFailed = options.failed;
     this.#tellFinished = options.finished;
   }
 
@@ -230,6 +234,7 @@ export class ConcurrentMap<T, U>
     slot.value = error;
     this.#held++;
     this.#slots.push(slot);
+    this.#tellFailed?.(error);
   }
 
   /** Reads and starts until the bound is reached or the source makes us wait. */

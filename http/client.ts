@@ -60,12 +60,11 @@ export let nodeTransportOf: (
 export let addressOf: (client: AsyncHTTPClient, url: string) => string;
 
 /** Checks a `client` option. */
-export function checkClient(client: unknown): void {
-  if (client !== undefined && !(client instanceof AsyncHTTPClient)) {
-    throw new TypeError(
-      `client must be an AsyncHTTPClient, got ${show(client)}`,
-    );
-  }
+export function checkClient(name: string, client: unknown): void {
+  if (client instanceof AsyncHTTPClient) return;
+  throw new TypeError(
+    `${name} must be an AsyncHTTPClient, got ${show(client)}`,
+  );
 }
 
 /** How busy a client is. */

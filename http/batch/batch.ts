@@ -3,18 +3,16 @@
  *
  * @module
  */
-import {
-  boolean,
-  functionNamed,
-  integerOrInfinity,
-  object,
-  show,
-} from "../../_internal/validate.ts";
+import { checkOptions, show } from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/mod.ts";
-import type { BatchRequest, BatchRequestOptions } from "./options.ts";
-import { BatchRun } from "./batch_run.ts";
-import { AsyncHTTPClient, checkClient } from "../client.ts";
-import { checkedRunner, checkSignal, sharedState } from "../call/settings.ts";
+import {
+  BATCH_CHECKS,
+  type BatchRequest,
+  type BatchRequestOptions,
+  BatchRun,
+} from "./batch_run.ts";
+import { AsyncHTTPClient } from "../client.ts";
+import { sharedState } from "../call/settings.ts";
 
 /**
  * The results of a batch. Awaited, they are an array; read as a stream, they come one by one and
@@ -111,36 +109,18 @@ export function asyncBatchRequests<T>(
       }`,
     );
   }
-  object("options", options);
-  checkClient(options.client);
-  checkSignal(options.signal);
-  checkedRunner(options.runner);
-  if (options.settled !== undefined) boolean("settled", options.settled);
-  if (options.ordered !== undefined) boolean("ordered", options.ordered);
-  const maxConcurrent = integerOrInfinity(
-    "maxConcurrent",
-    options.maxConcurrent ?? (options.runner ? Infinity : 10),
-    1,
-  );
-  const maxPerHost = integerOrInfinity(
-    "maxPerHost",
-    options.maxPerHost ?? Infinity,
-    1,
-  );
-  if (options.map !== undefined) functionNamed("map", options.map);
+  checkOptions("asyncBatchRequests()", options, BATCH_CHECKS);
   // Made here, once: a budget or a breaker of each request's own would bound nothing.
   const shared = { ...options, ...sharedState(options) };
   return new BatchResults(async function* () {
     const { client } = shared;
     if (client !== undefined) {
-      yield* new BatchRun(requests, shared, client, maxConcurrent, maxPerHost)
-        .results();
+      yield* new BatchRun(requests, shared, client).results();
       return;
     }
     const own = new AsyncHTTPClient();
     try {
-      yield* new BatchRun(requests, shared, own, maxConcurrent, maxPerHost)
-        .results();
+      yield* new BatchRun(requests, shared, own).results();
     } finally {
       await own.close();
     }

@@ -1,73 +1,140 @@
 /**
- * One run through a batch: reads requests ahead as far as it may, sends them, hands out results.
+ * One run through a batch: requests read ahead as far as it may, sent where there is a place for
+ * their host, their results handed out.
  *
  * @module
  */
-import { onAbort } from "../../_internal/abort.ts";
-import { show } from "../../_internal/validate.ts";
-import { Ring } from "../../_internal/ring.ts";
+import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
+import { lateFailure, reportLate } from "../../_internal/late_failure.ts";
+import {
+  boolean,
+  type Checks,
+  checkSignal,
+  functionNamed,
+  limitFrom,
+  show,
+} from "../../_internal/validate.ts";
 import type { TaskContext } from "../../runner/types.ts";
 import { asTask } from "../call/as_task.ts";
-import type { BatchRequest, BatchRequestOptions } from "./options.ts";
 import {
   addressOf,
   type AsyncHTTPClient,
   bufferedResponse,
+  checkClient,
 } from "../client.ts";
-import { Connections } from "../call/connections.ts";
+import { Connections, type HostConnections } from "../call/connections.ts";
 import type { RequestOptions } from "../options.ts";
 import { redactURL } from "../redact.ts";
 import { originOf } from "../request/request.ts";
+import { SHARED_CHECKS } from "../call/request_checks.ts";
 import { discardResponse } from "../call/tracked_response.ts";
+
+/** One request of a batch: an address, or an address with the options of its call. */
+export type BatchRequest =
+  | string
+  | URL
+  | (RequestOptions & { url: string | URL; method?: string | undefined });
+
+/** Options of {@linkcode asyncBatchRequests}. */
+export interface BatchRequestOptions<T = Response> extends
+  Omit<
+    RequestOptions,
+    "body" | "json" | "form" | "query" | "headers" | "init" | "sendOnce"
+  > {
+  /** What makes the requests. @default A client of its own, without retries. */
+  client?: AsyncHTTPClient | undefined;
+  /** Requests at a time. @default {10}; with a runner, as many as it lets run */
+  maxConcurrent?: number | undefined;
+  /** Requests at a time for each origin: a slow one then holds up none of the others. @default {Infinity} */
+  maxPerHost?: number | undefined;
+  /** Gives `PromiseSettledResult`s: a request that fails is one result among the others. @default {false} */
+  settled?: boolean | undefined;
+  /** Results in the order of the requests, or as they come. @default {true} */
+  ordered?: boolean | undefined;
+  /**
+   * Makes the result from the response, within the request's slot. Without it the result is the
+   * response, its body in memory.
+   */
+  map?:
+    | ((response: Response, index: number) => T | PromiseLike<T>)
+    | undefined;
+}
+
+/** The checks of those options. */
+export const BATCH_CHECKS: Checks<BatchRequestOptions> = {
+  ...SHARED_CHECKS,
+  signal: checkSignal,
+  client: checkClient,
+  maxConcurrent: limitFrom(1),
+  maxPerHost: limitFrom(1),
+  settled: boolean,
+  ordered: boolean,
+  map: functionNamed,
+};
 
 /** How far beyond `maxConcurrent` requests are read, so that fairness has something to choose from. */
 const AHEAD_FACTOR = 8;
-const LEAST_AHEAD = 64;
+const MIN_AHEAD = 64;
 
 /** Reason of the internal abort: the run is over. */
 const OVER = new DOMException("The batch has ended.", "AbortError");
 
 /** One run. */
 export class BatchRun<T> {
-  // Invariant: #outstanding is the number of requests that were read from the source and whose
-  // result has not been handed out; it never exceeds #window. Each of them is in #inOrder (a
-  // promise that never rejects) or, unordered, in flight or in #done. After #stop nothing is read
-  // or sent any more, and `results` ends only when everything in flight has ended.
-  readonly #source: AsyncIterator<BatchRequest> | Iterator<BatchRequest>;
+  // Invariant: #map holds the requests that were read and whose result has not been handed out, as
+  // many as the window at most; those of them that have no place yet wait for one of their host's.
+  // #failure is set once, by what comes first: a failure, an abort, the end; with it #controller
+  // aborts. After that nothing is sent or handed out any more, and the run ends when #map has:
+  // all that was in flight, and the source.
   readonly #options: BatchRequestOptions<T>;
   readonly #client: AsyncHTTPClient;
+  /** What the batch's options say for each request. */
+  readonly #common: RequestOptions;
   readonly #places: Connections;
-  readonly #window: number;
-  readonly #ordered: boolean;
-  readonly #inOrder = new Ring<Promise<PromiseSettledResult<T>>>();
-  readonly #done = new Ring<PromiseSettledResult<T>>();
-  readonly #flying = new Set<Promise<PromiseSettledResult<T>>>();
+  readonly #map: ConcurrentMap<BatchRequest, T | PromiseSettledResult<T>>;
   readonly #controller = new AbortController();
-  #outstanding = 0;
-  #index = 0;
-  #ended = false;
-  #isReading = false;
   #failure: { error: unknown } | undefined;
-  #wakeReader: (() => void) | undefined;
-  #wakeConsumer: (() => void) | undefined;
 
   constructor(
     requests: Iterable<BatchRequest> | AsyncIterable<BatchRequest>,
     options: BatchRequestOptions<T>,
     client: AsyncHTTPClient,
-    maxConcurrent: number,
-    maxPerHost: number,
   ) {
-    this.#source = Symbol.asyncIterator in requests
-      ? requests[Symbol.asyncIterator]()
-      : requests[Symbol.iterator]();
+    const {
+      client: _client,
+      runner,
+      maxConcurrent = runner ? Infinity : 10,
+      maxPerHost = Infinity,
+      settled = false,
+      ordered = true,
+      map: _map,
+      ...common
+    } = options;
     this.#options = options;
     this.#client = client;
+    // The batch itself queues in its runner: its calls do not once more.
+    this.#common = runner
+      ? { ...common, runner: false }
+      : { ...common, runner };
     this.#places = new Connections(maxConcurrent, maxPerHost);
-    this.#window = maxConcurrent === Infinity
-      ? LEAST_AHEAD * AHEAD_FACTOR
-      : Math.max(LEAST_AHEAD, maxConcurrent * AHEAD_FACTOR);
-    this.#ordered = options.ordered ?? true;
+    const send = (request: BatchRequest, index: number) =>
+      this.#send(request, index);
+    this.#map = new ConcurrentMap<BatchRequest, T | PromiseSettledResult<T>>(
+      requests,
+      settled ? (request, index) => outcome(send(request, index)) : send,
+      {
+        concurrency: maxConcurrent === Infinity
+          ? MIN_AHEAD * AHEAD_FACTOR
+          : Math.max(MIN_AHEAD, maxConcurrent * AHEAD_FACTOR),
+        ordered,
+        ready: runner
+          ? () =>
+            runner.isFull ? runner.ready(this.#controller.signal) : undefined
+          : undefined,
+        failed: (error) => this.#fail(error),
+      },
+    );
   }
 
   /** The results. */
@@ -76,125 +143,56 @@ export class BatchRun<T> {
     void,
     void
   > {
-    const { signal, settled = false } = this.#options;
-    if (signal?.aborted) {
-      await this.#closeSource();
-      throw signal.reason;
-    }
-    const subscription = signal && onAbort(signal, (reason) => {
-      this.#fail(reason);
-    });
-    const reading = this.#read();
+    const subscription = this.#listen();
     try {
       for (;;) {
-        this.#throwFailure();
-        const result = await this.#next();
-        this.#throwFailure();
-        if (result === undefined) return;
-        this.#outstanding--;
-        this.#wakeReader?.();
-        if (settled) yield result;
-        else if (result.status === "fulfilled") yield result.value;
-        else throw result.reason;
+        const { done, value } = await this.#map.pull();
+        if (done) break;
+        // What came before a failure and was not asked for in time goes with it.
+        if (this.#failure === undefined) yield value;
       }
+      if (this.#failure !== undefined) throw this.#failure.error;
+    } catch (error) {
+      // In the order of the requests, the first that comes may be one that was cut off.
+      throw this.#failure === undefined ? error : this.#failure.error;
     } finally {
       subscription?.unsubscribe();
-      this.#stop();
-      await Promise.all(this.#flying);
-      // A source whose next() is pending is closed when it wakes; it is not waited for.
-      if (this.#isReading) reading.catch(() => {});
-      else await reading;
+      this.#fail(OVER);
+      await this.#map.return();
     }
   }
 
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
+  /** Lets the caller's signal end the run. */
+  #listen(): AbortSubscription | undefined {
+    const { signal } = this.#options;
+    if (signal === undefined) return undefined;
+    const end = (reason: unknown) => {
+      this.#fail(reason);
+      this.#map.stopWith(reason);
+    };
+    if (!signal.aborted) return onAbort(signal, end);
+    end(signal.reason);
+    return undefined;
   }
 
-  async #next(): Promise<PromiseSettledResult<T> | undefined> {
-    for (;;) {
-      if (this.#ordered) {
-        if (this.#inOrder.size > 0) return await this.#inOrder.shift();
-      } else if (this.#done.size > 0) return this.#done.shift();
-      if (this.#failure !== undefined) return undefined;
-      if (this.#ended && this.#flying.size === 0) return undefined;
-      await new Promise<void>((resolve) => this.#wakeConsumer = resolve);
-    }
-  }
-
-  /** Reads the source as far ahead as it may, until it ends or the run stops. */
-  async #read(): Promise<void> {
-    const { signal } = this.#controller;
-    try {
-      while (!signal.aborted) {
-        if (this.#outstanding >= this.#window) {
-          await new Promise<void>((resolve) => this.#wakeReader = resolve);
-          continue;
-        }
-        const { runner } = this.#options;
-        if (runner && runner.isFull) await runner.ready(signal);
-        this.#isReading = true;
-        const { done, value } = await this.#source.next();
-        this.#isReading = false;
-        if (done) {
-          this.#ended = true;
-          this.#wakeConsumer?.();
-          return;
-        }
-        if (!signal.aborted) this.#begin(value);
-      }
-      await this.#closeSource();
-    } catch (error) {
-      if (this.#isReading) {
-        // The source has failed, which ends it.
-        this.#isReading = false;
-        this.#ended = true;
-      }
-      if (!signal.aborted) this.#fail(error);
-      // Where the wait for the runner was cut short, the source is still open.
-      await this.#closeSource().catch(() => {});
-    }
-  }
-
-  #begin(request: BatchRequest): void {
-    const index = this.#index++;
-    this.#outstanding++;
-    const result = this.#settle(request, index);
-    this.#flying.add(result);
-    if (this.#ordered) this.#inOrder.push(result);
-    result.then((result) => this.#finished(result));
-    result.finally(() => this.#flying.delete(result));
-    this.#wakeConsumer?.();
-  }
-
-  #finished(result: PromiseSettledResult<T>): void {
-    if (!this.#ordered) this.#done.push(result);
-    if (result.status === "rejected" && !(this.#options.settled ?? false)) {
-      this.#fail(result.reason);
-    }
-    // After `flying` has forgotten it, which the consumer looks at.
-    queueMicrotask(() => this.#wakeConsumer?.());
-  }
-
-  /** Never rejects. */
-  async #settle(
-    request: BatchRequest,
-    index: number,
-  ): Promise<PromiseSettledResult<T>> {
-    try {
-      return { status: "fulfilled", value: await this.#send(request, index) };
-    } catch (reason) {
-      return { status: "rejected", reason };
+  /** The first is thrown, and ends what is in flight; one that comes later is told on the console. */
+  #fail(error: unknown): void {
+    if (this.#failure === undefined) {
+      this.#failure = { error };
+      this.#controller.abort(error);
+    } else if (lateFailure(error, this.#failure.error) !== undefined) {
+      reportLate("A request failed after its batch had ended", error);
     }
   }
 
   async #send(request: BatchRequest, index: number): Promise<T> {
-    const { url, method, options, own } = this.#parts(request);
-    const { signal } = this.#controller;
-    const host = originOf(addressOf(this.#client, url));
-    const place = this.#places.tryAcquire(host) ??
-      await this.#places.acquire(host, signal);
+    let place: HostConnections | undefined;
     try {
+      const { url, method, options, own } = this.#parts(request);
+      const { signal } = this.#controller;
+      const host = originOf(addressOf(this.#client, url));
+      place = this.#places.tryAcquire(host) ??
+        await this.#places.acquire(host, signal);
       const { runner, priority } = this.#options;
       // Again each time: others may have filled it since, or while this one waited for its place.
       while (runner && runner.isFull) await runner.ready(signal);
@@ -212,10 +210,10 @@ export class BatchRun<T> {
       );
     } catch (error) {
       // Before the place is given back: nobody is to begin with it any more.
-      if (!(this.#options.settled ?? false)) this.#fail(error);
+      if (!this.#options.settled) this.#fail(error);
       throw error;
     } finally {
-      this.#places.release(place);
+      if (place !== undefined) this.#places.release(place);
     }
   }
 
@@ -247,30 +245,10 @@ export class BatchRun<T> {
     url: string;
     method: string;
     options: RequestOptions;
-    own: AbortSignal | undefined;
+    own?: AbortSignal | undefined;
   } {
-    const {
-      client: _client,
-      maxConcurrent: _maxConcurrent,
-      maxPerHost: _maxPerHost,
-      settled: _settled,
-      ordered: _ordered,
-      map: _map,
-      runner,
-      ...shared
-    } = this.#options;
-    // The batch itself queues in its runner: its calls do not once more.
-    const common = {
-      ...shared,
-      ...(runner ? { runner: false as const } : undefined),
-    };
     if (typeof request === "string" || request instanceof URL) {
-      return {
-        url: String(request),
-        method: "GET",
-        options: common,
-        own: undefined,
-      };
+      return { url: String(request), method: "GET", options: this.#common };
     }
     if (
       typeof request !== "object" || request === null ||
@@ -284,28 +262,16 @@ export class BatchRun<T> {
     return {
       url: String(url),
       method,
-      options: { ...common, ...options },
+      options: { ...this.#common, ...options },
       own,
     };
   }
+}
 
-  #fail(error: unknown): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = { error };
-    this.#controller.abort(error);
-    this.#wakeReader?.();
-    this.#wakeConsumer?.();
-  }
-
-  #stop(): void {
-    if (!this.#controller.signal.aborted) this.#controller.abort(OVER);
-    this.#wakeReader?.();
-  }
-
-  async #closeSource(): Promise<void> {
-    if (!this.#ended) {
-      this.#ended = true;
-      await this.#source.return?.();
-    }
-  }
+/** Never rejects. */
+function outcome<T>(result: Promise<T>): Promise<PromiseSettledResult<T>> {
+  return result.then(
+    (value) => ({ status: "fulfilled", value }),
+    (reason) => ({ status: "rejected", reason }),
+  );
 }

@@ -95,7 +95,7 @@ class Download {
     options: DownloadOptions,
   ) {
     object("options", options);
-    checkClient(options.client);
+    if (options.client !== undefined) checkClient("client", options.client);
     checkSignal(options.signal);
     checkedRunner(options.runner);
     if (options.resume !== undefined) boolean("resume", options.resume);

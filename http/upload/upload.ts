@@ -96,7 +96,7 @@ function checkOptions(options: UploadOptions): void {
   object("options", options);
   const { client, signal, method, field, fields, fileName, contentType } =
     options;
-  checkClient(client);
+  if (client !== undefined) checkClient("client", client);
   checkSignal(signal);
   if (options.onProgress !== undefined) {
     functionNamed("onProgress", options.onProgress);

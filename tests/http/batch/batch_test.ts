@@ -312,6 +312,108 @@ Deno.test("asyncBatchRequests() rejects with the source's own failure", async ()
   await assertNothingLeft(client);
 });
 
+Deno.test("asyncBatchRequests() ends what is in flight when its source fails, and awaits it", async () => {
+  const failure = new Error("source");
+  let underWay = 0;
+  await using client = fakeClient((_, signal) => {
+    underWay++;
+    return new Promise((_, reject) =>
+      signal.addEventListener("abort", () => {
+        underWay--;
+        reject(signal.reason);
+      }, { once: true })
+    );
+  });
+  const flying = Promise.withResolvers<void>();
+  async function* generate() {
+    yield* urls(3);
+    flying.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assertEquals(underWay, 3);
+    throw failure;
+  }
+  for (const settled of [false, true]) {
+    const batch = asyncBatchRequests(
+      generate(),
+      { client, settled } as { client: typeof client },
+    );
+    assertStrictEquals(await assertRejects(async () => await batch), failure);
+    assertEquals(underWay, 0);
+  }
+  await flying.promise;
+  await assertNothingLeft(client);
+});
+
+Deno.test("asyncBatchRequests() waits for no source that hangs, and closes it when it wakes", async () => {
+  const waking = Promise.withResolvers<IteratorResult<string>>();
+  const reads = ["http://h/1", "http://h/2"];
+  let closed = 0;
+  const source: AsyncIterable<string> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => {
+        const value = reads.shift();
+        return value === undefined
+          ? waking.promise
+          : Promise.resolve({ done: false, value });
+      },
+      return: () => {
+        closed++;
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    }),
+  };
+  const failure = new Error("bad");
+  await using client = fakeClient((url) =>
+    url.endsWith("/2") ? Promise.reject(failure) : new Response(url)
+  );
+  const batch = asyncBatchRequests(source, { client });
+  assertStrictEquals(await assertRejects(async () => await batch), failure);
+  assertEquals(closed, 0);
+  waking.resolve({ done: false, value: "http://h/3" });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(closed, 1);
+  await assertNothingLeft(client);
+});
+
+Deno.test("asyncBatchRequests() rejects with the first failure, whatever fails after it, and tells the rest on the console", async () => {
+  const failure = new Error("first");
+  await using client = fakeClient();
+  const lines: string[] = [];
+  const { error } = console;
+  console.error = (...line: unknown[]) => void lines.push(line.join(" "));
+  try {
+    for (const ordered of [true, false]) {
+      let given = 0;
+      let closed = 0;
+      const source = {
+        [Symbol.iterator]: () => ({
+          next: () => ({ done: false, value: `http://h/${given++}` }),
+          return: () => {
+            closed++;
+            throw new Error("of the source");
+          },
+        }),
+      };
+      const batch = asyncBatchRequests(source, {
+        client,
+        ordered,
+        map: async (_, index) => {
+          if (index === 1) throw failure;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          throw new Error("of a later one");
+        },
+      });
+      assertStrictEquals(await assertRejects(async () => await batch), failure);
+      assertEquals(closed, 1);
+    }
+  } finally {
+    console.error = error;
+  }
+  for (const late of ["of the source", "of a later one"]) {
+    assert(lines.some((line) => line.includes(late)), lines.join("\n"));
+  }
+});
+
 Deno.test("a CRITICAL request goes before 10,000 queued BACKGROUND ones of the same runner", async () => {
   const order: string[] = [];
   await using client = fakeClient((url) => {
