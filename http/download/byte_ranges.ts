@@ -1,5 +1,6 @@
 /**
- * Sets of byte ranges: which parts of a file are there, and which are missing.
+ * Byte ranges: sets of them, which parts of a file are there and which are missing; and how a
+ * response names its own.
  *
  * @module
  */
@@ -59,4 +60,32 @@ export function splitRanges(
 /** How many bytes the ranges hold. */
 export function countBytes(ranges: readonly ByteRange[]): number {
   return mergeRanges(ranges).reduce((sum, [from, to]) => sum + to - from, 0);
+}
+
+/** What a response says of the range that it holds. */
+export interface ContentRange {
+  /** First byte; `undefined` for an unsatisfied range. */
+  readonly start: number | undefined;
+  /** Last byte, included. */
+  readonly end: number | undefined;
+  /** Length of the whole; `undefined` when the server does not know. */
+  readonly size: number | undefined;
+}
+
+/** Parses `bytes 0-9/20`, `bytes 0-9/*` and `bytes *`/`20`; `undefined` for anything else. */
+export function parseContentRange(
+  value: string | null,
+): ContentRange | undefined {
+  const match = /^bytes\s+(?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(
+    value?.trim() ?? "",
+  );
+  if (match === null) return undefined;
+  const [, first, last, whole] = match;
+  const start = first === undefined ? undefined : Number(first);
+  const end = last === undefined ? undefined : Number(last);
+  const size = whole === "*" ? undefined : Number(whole);
+  if (start !== undefined && end !== undefined) {
+    if (end < start || (size !== undefined && end >= size)) return undefined;
+  } else if (size === undefined) return undefined;
+  return { start, end, size };
 }

@@ -20,7 +20,7 @@ export function decodedChunks(
   response: Response,
   url: string,
 ): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  const chunks = responseChunks(response) ?? response.body?.values() ?? none();
+  const chunks = bodyChunks(response);
   const encoding = encodingOf(response.headers);
   if (encoding === undefined) return chunks;
   if (encoding !== "gzip" && encoding !== "deflate") {
@@ -65,6 +65,13 @@ async function* decode(
       detail: `it is no whole ${encoding}`,
     });
   }
+}
+
+/** The bytes as they come. */
+export function bodyChunks(
+  response: Response,
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
+  return responseChunks(response) ?? response.body?.values() ?? none();
 }
 
 async function* none(): AsyncGenerator<never> {}

@@ -3,32 +3,28 @@
  *
  * @module
  */
-import { UnsupportedRuntimeError } from "../../_internal/errors.ts";
-import {
-  boolean,
-  functionNamed,
-  integer,
-  integerOrInfinity,
-  object,
-  show,
-} from "../../_internal/validate.ts";
+import { report, UnsupportedRuntimeError } from "../../_internal/errors.ts";
+import { checkOptions, show } from "../../_internal/validate.ts";
 import { publish, syncParent } from "../../file/write/durable.ts";
 import { isWindows, toPath } from "../../file/paths.ts";
 import { spanUntil } from "../../telemetry/span.ts";
 import type { TaskContext } from "../../runner/types.ts";
 import { asTask } from "../call/as_task.ts";
 import { checkedChecksum } from "./checksum.ts";
-import { AsyncHTTPClient, checkClient } from "../client.ts";
-import type { DownloadOptions, DownloadResult } from "./options.ts";
-import { ProgressReport } from "./progress.ts";
+import { AsyncHTTPClient } from "../client.ts";
+import {
+  DOWNLOAD_CHECKS,
+  type DownloadOptions,
+  type DownloadResult,
+  ProgressReport,
+} from "./options.ts";
 import { Transfer, type TransferPlan } from "./transfer.ts";
 import { ChecksumError } from "../errors/download_error.ts";
 import { httpTelemetry } from "../call/telemetry.ts";
 import { PartFile } from "./part_file.ts";
 import { PartHash } from "./part_hash.ts";
 import { redactURL } from "../redact.ts";
-import { type HeaderInit, headerRecord, urlText } from "../request/request.ts";
-import { checkedRunner, checkSignal } from "../call/settings.ts";
+import { urlText } from "../request/request.ts";
 
 /**
  * Downloads to `<destination>.part`, then verifies, synchronises and renames it: the destination
@@ -85,8 +81,6 @@ class Download {
   readonly #destination: string;
   readonly #options: DownloadOptions;
   readonly #checksum: ReturnType<typeof checkedChecksum>;
-  readonly #maxBytes: number;
-  readonly #segments: number;
   readonly #progress: ProgressReport;
 
   constructor(
@@ -94,28 +88,11 @@ class Download {
     destination: string | URL,
     options: DownloadOptions,
   ) {
-    object("options", options);
-    if (options.client !== undefined) checkClient("client", options.client);
-    checkSignal(options.signal);
-    checkedRunner(options.runner);
-    if (options.resume !== undefined) boolean("resume", options.resume);
-    if (options.overwrite !== undefined) {
-      boolean("overwrite", options.overwrite);
-    }
+    checkOptions("asyncDownload()", options, DOWNLOAD_CHECKS);
     this.#url = urlText(url);
-    if (options.headers !== undefined) checkHeaders(options.headers);
     this.#destination = toPath("destination", destination);
     this.#options = options;
     this.#checksum = checkedChecksum(options.checksum);
-    this.#maxBytes = integerOrInfinity(
-      "maxBytes",
-      options.maxBytes ?? Infinity,
-      0,
-    );
-    this.#segments = integer("segments", options.segments ?? 1, 1);
-    if (options.onProgress !== undefined) {
-      functionNamed("onProgress", options.onProgress);
-    }
     this.#progress = new ProgressReport(options.onProgress);
   }
 
@@ -136,7 +113,7 @@ class Download {
       }
     } catch (error) {
       // It may have been given up in the line for a slot, before anything was looked at.
-      await part.removeIfEmpty();
+      await cleanUp(part.removeIfEmpty());
       throw error;
     } finally {
       part.close();
@@ -176,15 +153,28 @@ class Download {
     signal: AbortSignal | undefined,
     run: TransferPlan["run"],
   ): Promise<DownloadResult> {
+    const {
+      client: _client,
+      checksum: _checksum,
+      onProgress: _onProgress,
+      overwrite: _overwrite,
+      resume = true,
+      maxBytes = Infinity,
+      segments = 1,
+      runner,
+      ...request
+    } = this.#options;
     const hash = await PartHash.begin(this.#checksum?.algorithm ?? "sha256");
     const transfer = new Transfer({
       url: this.#url,
       client,
       part,
       hash,
-      options: this.#options,
-      maxBytes: this.#maxBytes,
-      segments: this.#segments,
+      // The download itself has its slot: its requests do not queue once more.
+      request: runner === undefined ? request : { ...request, runner: false },
+      resume,
+      maxBytes,
+      segments,
       signal,
       run,
       progress: this.#progress,
@@ -208,7 +198,7 @@ class Download {
       // What has come stays for a resume, unless none could build on it.
       if (
         transfer.bytes === 0 || (!transfer.isResumable && !signal?.aborted)
-      ) await part.remove();
+      ) await cleanUp(part.remove());
       throw error;
     }
   }
@@ -216,7 +206,7 @@ class Download {
   async #publish(part: PartFile, checksum: string): Promise<void> {
     const { overwrite = true } = this.#options;
     if (this.#checksum !== undefined && checksum !== this.#checksum.value) {
-      await part.remove();
+      await cleanUp(part.remove());
       throw new ChecksumError(
         this.#url,
         this.#checksum.algorithm,
@@ -236,16 +226,11 @@ class Download {
   }
 }
 
-/** Which bytes are asked for, only the download itself knows. */
-function checkHeaders(headers: HeaderInit): void {
-  const given = headerRecord(headers);
-  for (const name of ["range", "if-range"]) {
-    if (name in given) {
-      throw new TypeError(
-        `headers must not set ${name}: asyncDownload asks for what it needs. For a part of a file, use client.get()`,
-      );
-    }
-  }
+/** After a failure, which its own must not hide. */
+async function cleanUp(removal: Promise<void>): Promise<void> {
+  await removal.catch((error) =>
+    report("The unfinished file of a download was not removed", error)
+  );
 }
 
 /** Refuses, before anything is asked for, a name that no file can be put at. */

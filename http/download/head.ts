@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { parseContentRange, strongValidator } from "./content_range.ts";
+import { parseHTTPDate } from "../retry/retry_after.ts";
+import { parseContentRange } from "./byte_ranges.ts";
 import type { PartState } from "./part_file.ts";
 
 /** What a response means. */
@@ -90,4 +91,21 @@ export function encodingOf(headers: Headers): string | undefined {
     return undefined;
   }
   return encoding === "x-gzip" ? "gzip" : encoding;
+}
+
+/**
+ * What `If-Range` may be: a strong ETag, or a date of change that lies so far before the response
+ * that a second change within the same second is out of the question (RFC 9110, 8.8.2.2).
+ */
+function strongValidator(headers: Headers): string | undefined {
+  const etag = headers.get("etag");
+  if (etag !== null) return /^"[^"]*"$/.test(etag) ? etag : undefined;
+  const modified = headers.get("last-modified");
+  const date = headers.get("date");
+  if (modified === null || date === null) return undefined;
+  const changed = parseHTTPDate(modified);
+  const sent = parseHTTPDate(date);
+  return changed !== undefined && sent !== undefined && sent - changed >= 60_000
+    ? modified
+    : undefined;
 }

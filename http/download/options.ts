@@ -1,12 +1,23 @@
 /**
- * What asyncDownload takes and gives.
+ * What asyncDownload takes, tells and gives.
  *
  * @module
  */
+import { now } from "../../_internal/clock.ts";
+import {
+  boolean,
+  type Check,
+  type Checks,
+  functionNamed,
+  integerFrom,
+  limitFrom,
+} from "../../_internal/validate.ts";
 import type { TaskRunner } from "../../runner/types.ts";
-import type { ExpectedChecksum } from "./checksum.ts";
-import type { AsyncHTTPClient } from "../client.ts";
+import { checkedChecksum, type ExpectedChecksum } from "./checksum.ts";
+import { REQUEST_CHECKS } from "../call/request_checks.ts";
+import { type AsyncHTTPClient, checkClient } from "../client.ts";
 import type { RequestOptions } from "../options.ts";
+import { type HeaderInit, headerRecord } from "../request/request.ts";
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -49,6 +60,39 @@ export interface DownloadOptions
   runner?: TaskRunner | false | undefined;
 }
 
+/** Which bytes are asked for, only the download itself knows. */
+const checkHeaders: Check = (_, headers) => {
+  const given = headerRecord(headers as HeaderInit);
+  for (const name of ["range", "if-range"]) {
+    if (name in given) {
+      throw new TypeError(
+        `headers must not set ${name}: asyncDownload asks for what it needs. For a part of a file, use client.get()`,
+      );
+    }
+  }
+};
+
+const {
+  body: _body,
+  json: _json,
+  form: _form,
+  maxResponseBytes: _maxResponseBytes,
+  ...CALL_CHECKS
+} = REQUEST_CHECKS;
+
+/** The checks of those options. */
+export const DOWNLOAD_CHECKS: Checks<DownloadOptions> = {
+  ...CALL_CHECKS,
+  headers: checkHeaders,
+  client: checkClient,
+  resume: boolean,
+  checksum: (_, value) => checkedChecksum(value as string),
+  onProgress: functionNamed,
+  maxBytes: limitFrom(0),
+  overwrite: boolean,
+  segments: integerFrom(1),
+};
+
 /** What was downloaded. */
 export interface DownloadResult {
   /** Where it is. */
@@ -63,4 +107,40 @@ export interface DownloadResult {
   readonly resumedFrom: number;
   /** Milliseconds. */
   readonly duration: number;
+}
+
+/** Counts and tells. */
+export class ProgressReport {
+  readonly #tell: ((progress: DownloadProgress) => void) | undefined;
+  readonly #start = now();
+  #received = 0;
+  /** Length of the whole, as far as it is known. */
+  total: number | undefined;
+
+  constructor(tell: ((progress: DownloadProgress) => void) | undefined) {
+    this.#tell = tell;
+  }
+
+  /** Milliseconds since the call. */
+  get elapsed(): number {
+    return now() - this.#start;
+  }
+
+  /** So many bytes are there, and so many of them have just come. */
+  at(bytes: number, received: number): void {
+    this.#received += received;
+    if (this.#tell === undefined) return;
+    const { total } = this;
+    this.#tell({
+      bytes,
+      total,
+      fraction: total === undefined
+        ? undefined
+        : total === 0
+        ? 1
+        : bytes / total,
+      received: this.#received,
+      elapsed: this.elapsed,
+    });
+  }
 }

@@ -88,10 +88,16 @@ export class PartFile {
     const temporary = `${this.#statePath}.tmp`;
     // What a kill left there, or a link that would be written through.
     await removeIfThere(temporary);
-    await Deno.writeTextFile(temporary, JSON.stringify(state), {
-      createNew: true,
-    });
-    await Deno.rename(temporary, this.#statePath);
+    try {
+      await Deno.writeTextFile(temporary, JSON.stringify(state), {
+        createNew: true,
+      });
+      await Deno.rename(temporary, this.#statePath);
+    } catch (error) {
+      // Not what has failed: that is `error`.
+      await removeIfThere(temporary).catch(() => {});
+      throw error;
+    }
   }
 
   /** Forgets. */

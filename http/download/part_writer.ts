@@ -57,9 +57,48 @@ export class PartWriter {
     this.#options = options;
   }
 
+  /** Whether the system has refused some: then the hash knows more than the file. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Bytes that the system has taken. */
   get written(): number {
     return this.#written;
+  }
+
+  /**
+   * Writes what comes, `length` bytes at most, and tells `came` of each chunk's before they are
+   * written. Afterwards the file holds all of them, whatever failed: it is what a resume builds on.
+   * Rejects with the first failure.
+   */
+  async receive(
+    chunks: AsyncIterable<Uint8Array>,
+    came: (bytes: number) => void,
+    length = Infinity,
+  ): Promise<void> {
+    let failure: { error: unknown } | undefined;
+    try {
+      let left = length;
+      for await (const chunk of chunks) {
+        const wanted = chunk.byteLength > left
+          ? chunk.subarray(0, left)
+          : chunk;
+        came(wanted.byteLength);
+        const full = this.push(wanted);
+        if (full !== undefined) await full;
+        left -= wanted.byteLength;
+        if (left === 0) break;
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    try {
+      await this.finish();
+    } catch (error) {
+      failure ??= { error };
+    }
+    if (failure !== undefined) throw failure.error;
   }
 
   /** Takes a chunk. Wait for what it returns, if it returns something. */

@@ -5,32 +5,28 @@
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
-import { sleep } from "../../_internal/sleep.ts";
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import {
   type ByteRange,
   countBytes,
   mergeRanges,
   missingRanges,
+  parseContentRange,
   splitRanges,
 } from "./byte_ranges.ts";
 import type { AsyncHTTPClient } from "../client.ts";
-import { parseContentRange } from "./content_range.ts";
-import { isContinuable } from "./failure.ts";
+import { bodyChunks } from "./decoded_chunks.ts";
+import { continued, requestFrom } from "./continued.ts";
 import { NetworkError } from "../errors/network_error.ts";
 import type { RequestOptions } from "../options.ts";
 import type { PartFile } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
-import { headerRecord } from "../request/request.ts";
 import { checkStatus } from "../call/response_promise.ts";
 import type { RetryPolicy } from "../retry/retry_policy.ts";
-import {
-  discardResponse,
-  exchangeOf,
-  responseChunks,
-} from "../call/tracked_response.ts";
+import { discardResponse, exchangeOf } from "../call/tracked_response.ts";
 
 /** No segment is shorter: a request of its own costs more than it saves. */
-export const LEAST_SEGMENT = 64 * 1024;
+export const MIN_SEGMENT = 64 * 1024;
 
 /** Milliseconds between two notes of how far the segments are. */
 const NOTE_INTERVAL = 1000;
@@ -39,7 +35,9 @@ const NOTE_INTERVAL = 1000;
 export interface SegmentPlan {
   readonly url: string;
   readonly client: AsyncHTTPClient;
+  /** The caller's options for each request. */
   readonly request: RequestOptions;
+  readonly signal: AbortSignal | undefined;
   readonly policy: RetryPolicy | undefined;
   readonly part: PartFile;
   readonly size: number;
@@ -47,7 +45,7 @@ export interface SegmentPlan {
   /** Ranges that are there already. */
   readonly done: readonly ByteRange[];
   /** At a time. */
-  readonly count: number;
+  readonly segments: number;
   /**
    * Runs a segment, perhaps in a slot of a runner, as a task of this name, whose signal the segment
    * is given. Settles when the segment has ended.
@@ -81,7 +79,6 @@ export class SegmentedTransfer {
   readonly #plan: SegmentPlan;
   readonly #controller = new AbortController();
   readonly #segments: Segment[];
-  #next = 0;
   #bytes: number;
   #notedAt = now();
   #noting: Promise<void> | undefined;
@@ -90,8 +87,8 @@ export class SegmentedTransfer {
     this.#plan = plan;
     this.#segments = splitRanges(
       missingRanges(plan.done, plan.size),
-      plan.count,
-      LEAST_SEGMENT,
+      plan.segments,
+      MIN_SEGMENT,
     ).map((range) => ({ range, position: range[0] }));
     this.#bytes = countBytes(plan.done);
   }
@@ -101,35 +98,28 @@ export class SegmentedTransfer {
    * first segment. The first failure aborts the other segments, which are awaited.
    */
   async fetch(first: Response | undefined): Promise<void> {
-    const { count, request } = this.#plan;
-    const subscription = this.#endWith(request.signal);
-    let failure: { error: unknown } | undefined;
-    const worker = async (response: Response | undefined) => {
-      try {
-        await this.#work(response);
-      } catch (error) {
-        failure ??= { error };
-        this.#controller.abort(error);
-      }
-    };
+    const { signal } = this.#controller;
+    const subscription = this.#endWith(this.#plan.signal);
     // The first response was asked for without this signal.
-    const cut = onAbort(this.#controller.signal, (reason) => {
+    const cut = onAbort(signal, (reason) => {
       if (first !== undefined) exchangeOf(first)?.abort(reason);
     });
     try {
-      const workers = [worker(first)];
-      for (let n = 1; n < Math.min(count, this.#segments.length); n++) {
-        workers.push(worker(undefined));
-      }
-      await Promise.all(workers);
+      signal.throwIfAborted();
+      await new ConcurrentMap(
+        this.#segments,
+        (segment, index) => this.#run(segment, index === 0 ? first : undefined),
+        { concurrency: this.#plan.segments, ordered: false },
+      ).run();
+    } catch (error) {
+      await this.#noting;
+      // The ranges of a server that knows none are nothing to come back to.
+      if (!(error instanceof RangeRefusedError)) await this.#note();
+      throw error;
     } finally {
       subscription?.unsubscribe();
       cut.unsubscribe();
       await this.#noting;
-    }
-    if (failure !== undefined) {
-      if (!(failure.error instanceof RangeRefusedError)) await this.#note();
-      throw failure.error;
     }
   }
 
@@ -142,25 +132,22 @@ export class SegmentedTransfer {
     return undefined;
   }
 
-  /** Takes one segment after the other. */
-  async #work(first: Response | undefined): Promise<void> {
-    let response = first;
-    for (;;) {
-      this.#controller.signal.throwIfAborted();
-      const segment = this.#segments[this.#next++];
-      if (segment === undefined) return;
-      const given = response;
-      response = undefined;
-      const [start, end] = segment.range;
+  /** Fetches one segment in its slot. */
+  async #run(segment: Segment, first: Response | undefined): Promise<void> {
+    const [start, end] = segment.range;
+    try {
       await this.#plan.run(async (signal) => {
         // The task may be ended for itself, by the runner's timeout say: then all of them end.
         const subscription = this.#endWith(signal);
         try {
-          await this.#fetchSegment(segment, given);
+          await this.#fetchSegment(segment, first);
         } finally {
           subscription?.unsubscribe();
         }
       }, `segment ${start}-${end - 1}`);
+    } catch (error) {
+      this.#controller.abort(error);
+      throw error;
     }
   }
 
@@ -169,45 +156,36 @@ export class SegmentedTransfer {
     segment: Segment,
     first: Response | undefined,
   ): Promise<void> {
-    const { policy } = this.#plan;
-    let response = first;
-    let previousDelay: number | undefined;
-    for (let failures = 0;;) {
-      const before = segment.position;
-      try {
-        response ??= await this.#request(segment);
-        await this.#receive(segment, response);
-        return;
-      } catch (error) {
-        if (response !== undefined) discardResponse(response);
-        response = undefined;
-        const { signal } = this.#controller;
-        if (policy === undefined || signal.aborted || !isContinuable(error)) {
-          throw error;
+    let given = first;
+    await continued(
+      () => this.#plan.policy,
+      this.#controller.signal,
+      () => segment.position,
+      async () => {
+        const response = given ?? await this.#request(segment);
+        given = undefined;
+        try {
+          await this.#receive(segment, response);
+        } finally {
+          // Harmless when it has been read to its end.
+          discardResponse(response);
         }
-        failures = segment.position > before ? 1 : failures + 1;
-        if (failures > policy.maxRetries) throw error;
-        if (policy.budget?.withdraw() === false) throw error;
-        const delay = policy.getJitteredDelay(failures - 1, previousDelay);
-        previousDelay = delay;
-        await sleep(delay, signal);
-      }
-    }
+      },
+    );
   }
 
   async #request({ range, position }: Segment): Promise<Response> {
     const { client, url, request, size, validator } = this.#plan;
-    const headers = request.headers === undefined
-      ? {}
-      : headerRecord(request.headers);
-    headers["accept-encoding"] = "identity";
-    headers["range"] = `bytes=${position}-${range[1] - 1}`;
-    headers["if-range"] = validator;
-    const answer = client.get(url, {
-      ...request,
-      headers,
-      signal: this.#controller.signal,
-    });
+    const answer = client.get(
+      url,
+      requestFrom(
+        request,
+        this.#controller.signal,
+        validator,
+        position,
+        range[1],
+      ),
+    );
     const response = await answer;
     const answered = parseContentRange(response.headers.get("content-range"));
     const etag = response.headers.get("etag");
@@ -239,41 +217,31 @@ export class SegmentedTransfer {
     file: Deno.FsFile,
   ): Promise<void> {
     const { url, onBytes } = this.#plan;
+    const { signal } = this.#controller;
     const end = segment.range[1];
     const start = segment.position;
     await file.seek(start, Deno.SeekMode.Start);
     const writer = new PartWriter(file);
     let arrived = start;
-    let failure: { error: unknown } | undefined;
     try {
-      const { signal } = this.#controller;
-      for await (
-        const chunk of responseChunks(response) ?? response.body?.values() ?? []
-      ) {
-        signal.throwIfAborted();
+      await writer.receive(
+        bodyChunks(response),
+        (bytes) => {
+          signal.throwIfAborted();
+          arrived += bytes;
+          segment.position = start + writer.written;
+          this.#bytes += bytes;
+          onBytes(this.#bytes, bytes);
+          this.#noteNow();
+        },
         // The first response goes on to the end of the file; the rest is others' work.
-        const useful = chunk.subarray(0, end - arrived);
-        arrived += useful.byteLength;
-        const full = writer.push(useful);
-        if (full !== undefined) await full;
-        segment.position = start + writer.written;
-        this.#bytes += useful.byteLength;
-        onBytes(this.#bytes, useful.byteLength);
-        if (arrived === end) break;
-        this.#noteNow();
-      }
-    } catch (error) {
-      failure = { error };
+        end - start,
+      );
+    } finally {
+      segment.position = start + writer.written;
+      // What was counted and not written is to come again.
+      this.#bytes -= arrived - segment.position;
     }
-    try {
-      await writer.finish();
-    } catch (error) {
-      failure ??= { error };
-    }
-    segment.position = start + writer.written;
-    // What was counted and not written is to come again.
-    this.#bytes -= arrived - segment.position;
-    if (failure !== undefined) throw failure.error;
     if (arrived < end) {
       throw new NetworkError("GET", url, "body", {
         detail: `${arrived - start} of ${end - start} bytes of a segment came`,
@@ -286,24 +254,21 @@ export class SegmentedTransfer {
       return;
     }
     this.#notedAt = now();
-    // A note that fails costs a later resume some bytes, and this download nothing.
-    this.#noting = this.#note().catch(() => {}).finally(() => {
+    this.#noting = this.#note().finally(() => {
       this.#noting = undefined;
     });
   }
 
+  /** Never rejects: a note that fails costs a later resume some bytes, and this download nothing. */
   async #note(): Promise<void> {
     const { part, validator, size, done } = this.#plan;
-    await part.writeState({
-      validator,
-      size,
-      ranges: mergeRanges([
-        ...done,
-        ...this.#segments.map(({ range, position }): ByteRange => [
-          range[0],
-          position,
-        ]),
+    const ranges = mergeRanges([
+      ...done,
+      ...this.#segments.map(({ range, position }): ByteRange => [
+        range[0],
+        position,
       ]),
-    });
+    ]);
+    await part.writeState({ validator, size, ranges }).catch(() => {});
   }
 }

@@ -4,26 +4,22 @@
  *
  * @module
  */
-import { sleep } from "../../_internal/sleep.ts";
 import { countBytes } from "./byte_ranges.ts";
-import { type AsyncHTTPClient, policyOf } from "../client.ts";
+import { policyOf } from "../client.ts";
+import { continued, requestFrom } from "./continued.ts";
 import { decodedChunks } from "./decoded_chunks.ts";
-import { isContinuable } from "./failure.ts";
 import { readHead } from "./head.ts";
-import type { DownloadOptions } from "./options.ts";
-import type { ProgressReport } from "./progress.ts";
+import type { ProgressReport } from "./options.ts";
 import { DownloadError } from "../errors/download_error.ts";
 import { NetworkError } from "../errors/network_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
-import type { RequestOptions } from "../options.ts";
-import type { PartFile, PartState } from "./part_file.ts";
+import type { PartState } from "./part_file.ts";
 import type { PartHash } from "./part_hash.ts";
 import { PartWriter } from "./part_writer.ts";
-import { headerRecord } from "../request/request.ts";
 import { checkStatus, type ResponsePromise } from "../call/response_promise.ts";
 import type { RetryPolicy } from "../retry/retry_policy.ts";
 import {
-  LEAST_SEGMENT,
+  MIN_SEGMENT,
   RangeRefusedError,
   SegmentedTransfer,
   type SegmentPlan,
@@ -31,20 +27,18 @@ import {
 import { discardResponse } from "../call/tracked_response.ts";
 
 /** The file changes on the server faster than it can be read: so many beginnings are enough. */
-const MOST_RESTARTS = 5;
+const MAX_RESTARTS = 5;
 
 /** What a transfer goes by. */
-export interface TransferPlan {
-  readonly url: string;
-  readonly client: AsyncHTTPClient;
-  readonly part: PartFile;
+export interface TransferPlan extends
+  Pick<
+    SegmentPlan,
+    "url" | "client" | "request" | "signal" | "part" | "segments" | "run"
+  > {
   readonly hash: PartHash;
-  readonly options: DownloadOptions;
+  /** Whether what an earlier call has left is continued. */
+  readonly resume: boolean;
   readonly maxBytes: number;
-  readonly segments: number;
-  readonly signal: AbortSignal | undefined;
-  /** Runs a segment, perhaps in a slot of a runner. */
-  readonly run: SegmentPlan["run"];
   readonly progress: ProgressReport;
 }
 
@@ -71,7 +65,7 @@ export class Transfer {
 
   constructor(plan: TransferPlan) {
     this.#plan = plan;
-    this.#policy = policyOf(plan.client, plan.options.retryPolicy);
+    this.#policy = policyOf(plan.client, plan.request.retryPolicy);
   }
 
   /** Bytes that are there. */
@@ -97,34 +91,24 @@ export class Transfer {
   /** Fetches what is missing; then the part file holds the file. */
   async fetch(): Promise<void> {
     await this.#resume();
-    const policy = this.#policy;
-    let previousDelay: number | undefined;
-    for (let failures = 0;;) {
-      const before = this.#offset;
-      try {
-        if (await this.#round() === "complete") return;
-        // What a server sends less than it was asked for is no failure.
-      } catch (error) {
-        if (!this.#mayContinue(error)) throw error;
-        // Whoever gets on is not failing: the count is of failures in a row.
-        // Without a validator nothing can be continued, so nothing is gained either.
-        const gotOn = this.#state !== undefined && this.#offset > before;
-        failures = gotOn ? 1 : failures + 1;
-        if (failures > policy!.maxRetries) throw error; // mayContinue: there is one
-        if (policy!.budget?.withdraw() === false) throw error;
-        if (this.#state === undefined) await this.#empty();
-        const delay = policy!.getJitteredDelay(failures - 1, previousDelay);
-        previousDelay = delay;
-        await sleep(delay, this.#plan.signal);
-      }
-    }
+    const { signal } = this.#plan;
+    // Without a validator nothing can be continued, so nothing is gained either.
+    const position = () => this.#state === undefined ? 0 : this.#offset;
+    // A segment has been continued already, as often as the policy allows.
+    const policy = () =>
+      this.#state?.ranges === undefined ? this.#policy : undefined;
+    await continued(policy, signal, position, async () => {
+      if (this.#state === undefined && this.#offset > 0) await this.#empty();
+      // What a server sends less than it was asked for is no failure.
+      while (await this.#round() !== "complete");
+    });
   }
 
   /** Takes over what an earlier call has left, if it can be trusted. */
   async #resume(): Promise<void> {
-    const { part, hash, options, url, signal } = this.#plan;
+    const { part, hash, resume, url, signal } = this.#plan;
     const { size } = await part.file.stat();
-    const state = options.resume === false ? undefined : await part.readState();
+    const state = resume ? await part.readState() : undefined;
     if (
       state === undefined || size === 0 ||
       (state.size !== undefined && size > state.size) ||
@@ -147,11 +131,15 @@ export class Transfer {
 
   /** One request, or one for each segment. */
   async #round(): Promise<Round> {
-    const { client, url } = this.#plan;
+    const { client, url, request, signal } = this.#plan;
     if (this.#state?.ranges !== undefined) {
       return await this.#receiveSegments(undefined);
     }
-    const answer = client.get(url, this.#request());
+    const validator = this.#offset > 0 ? this.#state?.validator : undefined;
+    const answer = client.get(
+      url,
+      requestFrom(request, signal, validator, this.#offset),
+    );
     const response = await answer;
     try {
       const end = await this.#begin(answer, response);
@@ -174,29 +162,24 @@ export class Transfer {
   #mayBeCut(response: Response): boolean {
     return this.#plan.segments > 1 && !this.#segmentsRefused &&
       this.#offset === 0 && this.#state?.size !== undefined &&
-      this.#state.size >= 2 * LEAST_SEGMENT && response.status === 200 &&
+      this.#state.size >= 2 * MIN_SEGMENT && response.status === 200 &&
       response.headers.get("accept-ranges")?.toLowerCase() === "bytes";
   }
 
   /** "nothing" when the server does not do its part: then the file is empty again. */
   async #receiveSegments(first: Response | undefined): Promise<Round> {
-    const { url, client, part, hash, segments, run, progress } = this.#plan;
+    const { part, hash, progress } = this.#plan;
     const { validator, size, ranges = [] } = this.#state!; // only called with one
     // Noted before anything is written: a file with holes must never be taken for a beginning.
     this.#state = { validator, size, ranges };
     await part.writeState(this.#state);
     hash.expire();
     const transfer = new SegmentedTransfer({
-      url,
-      client,
-      request: this.#plainRequest(),
+      ...this.#plan,
       policy: this.#policy,
-      part,
       size: size!, // mayBeCut and readState: ranges only with a size
       validator,
       done: ranges,
-      count: segments,
-      run,
       onBytes: (bytes, received) => {
         this.#offset = bytes;
         progress.at(bytes, received);
@@ -212,31 +195,6 @@ export class Transfer {
     }
     this.#offset = size!; // as above
     return "complete";
-  }
-
-  /** The caller's options for each request. */
-  #plainRequest(): RequestOptions {
-    const { client: _client, runner, ...options } = this.#plan.options;
-    return {
-      ...options,
-      signal: this.#plan.signal,
-      // The download itself has its slot: its requests do not queue once more.
-      ...(runner === undefined ? undefined : { runner: false }),
-    };
-  }
-
-  #request(): RequestOptions {
-    const options = this.#plainRequest();
-    const headers = options.headers === undefined
-      ? {}
-      : headerRecord(options.headers);
-    // A compressed body has no lengths to count by, and no ranges to continue.
-    headers["accept-encoding"] = "identity";
-    if (this.#state !== undefined && this.#offset > 0) {
-      headers["range"] = `bytes=${this.#offset}-`;
-      headers["if-range"] = this.#state.validator;
-    }
-    return { ...options, headers };
   }
 
   /**
@@ -293,32 +251,24 @@ export class Transfer {
 
   async #receive(response: Response, end: number): Promise<Round> {
     const { part, hash, url, progress } = this.#plan;
-    await part.file.seek(this.#offset, Deno.SeekMode.Start);
+    const start = this.#offset;
+    let arrived = start;
+    await part.file.seek(start, Deno.SeekMode.Start);
     const writer = new PartWriter(part.file, { hash, path: part.path });
-    let failure: { error: unknown } | undefined;
-    let arrived = this.#offset;
     try {
-      for await (const chunk of decodedChunks(response, url)) {
-        this.#checkEnd(arrived + chunk.byteLength, end);
-        arrived += chunk.byteLength;
-        const full = writer.push(chunk);
-        if (full !== undefined) await full;
-        progress.at(arrived, chunk.byteLength);
-      }
+      await writer.receive(decodedChunks(response, url), (bytes) => {
+        arrived += bytes;
+        this.#checkEnd(arrived, end);
+        progress.at(arrived, bytes);
+      });
     } catch (error) {
-      failure = { error };
       // Who sends more than it says is not believed the rest either.
       if (error instanceof DownloadError) this.#state = undefined;
+      throw error;
+    } finally {
+      this.#offset = start + writer.written;
+      if (writer.hasFailed) this.#state = undefined;
     }
-    // What has come is kept, whatever happened: it is what a resume builds on.
-    try {
-      await writer.finish();
-      this.#offset = arrived;
-    } catch (error) {
-      failure ??= { error };
-      this.#state = undefined;
-    }
-    if (failure !== undefined) throw failure.error;
     if (this.#total === undefined || arrived >= this.#total) return "complete";
     if (arrived === end) return "more";
     throw new NetworkError("GET", url, "body", {
@@ -340,18 +290,12 @@ export class Transfer {
     }
   }
 
-  #mayContinue(error: unknown): boolean {
-    // A segment has been continued already, as often as the policy allows.
-    return this.#policy !== undefined && this.#plan.signal?.aborted !== true &&
-      this.#state?.ranges === undefined && isContinuable(error);
-  }
-
   /** Begins from zero: what is there belongs to another version, or nobody knows to which. */
   async #restart(): Promise<void> {
-    if (++this.#restarts > MOST_RESTARTS) {
+    if (++this.#restarts > MAX_RESTARTS) {
       throw new DownloadError(
         this.#plan.url,
-        `in ${MOST_RESTARTS} attempts, what the server sent never fitted what had come before: the file changes all the time, or the ranges are wrong`,
+        `in ${MAX_RESTARTS} attempts, what the server sent never fitted what had come before: the file changes all the time, or the ranges are wrong`,
       );
     }
     await this.#empty();

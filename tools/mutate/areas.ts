@@ -46,7 +46,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
       ...["retry_policy.ts", "retry_decision.ts", "retry_after.ts"],
       ...["retry_budget.ts", "with_retry.ts"],
       ...["redirects.ts", "connections.ts"],
-      ...["byte_ranges.ts", "content_range.ts", "part_file.ts"],
+      ...["byte_ranges.ts", "part_file.ts"],
     ],
     tests: ["tests/http"],
   },

@@ -96,10 +96,13 @@ testWith(
     await using directory = await TemporaryDirectory.create();
     const path = `${directory.root}/f`;
     const all = client(() => part("0123456789", "0-9/10"));
-    assertEquals((await asyncDownload(url, path, all)).bytes, 10);
+    assertEquals(
+      (await asyncDownload(url, path, { client: all.client })).bytes,
+      10,
+    );
     const some = client(() => part("01234", "0-4/10"));
     const error = await assertRejects(
-      () => asyncDownload(url, `${directory.root}/g`, some),
+      () => asyncDownload(url, `${directory.root}/g`, { client: some.client }),
       DownloadError,
       "answered 206, a part, when it was asked for the whole",
     );
@@ -119,7 +122,7 @@ testWith(
       index === 0 ? broken("01234") : part("56789", "5-7/10")
     );
     await assertRejects(
-      () => asyncDownload(url, path, lying),
+      () => asyncDownload(url, path, { client: lying.client }),
       DownloadError,
       "more than the 8 bytes",
     );
@@ -157,7 +160,7 @@ testWith(
     await using directory = await TemporaryDirectory.create();
     const down = client(() => new Response("no room", { status: 503 }));
     const error = await assertRejects(
-      () => asyncDownload(url, `${directory.root}/f`, down),
+      () => asyncDownload(url, `${directory.root}/f`, { client: down.client }),
       HTTPStatusError,
     );
     assertEquals([error.attempts, error.failures.length, error.body], [
@@ -269,7 +272,10 @@ testWith(
           headers: { ...headers, "content-length": "10" },
         });
       });
-      assertEquals((await asyncDownload(url, path, weak)).resumedFrom, 0);
+      assertEquals(
+        (await asyncDownload(url, path, { client: weak.client })).resumedFrom,
+        0,
+      );
       assertEquals(weak.ranges, [null, null]);
       assertEquals(await Deno.readTextFile(path), "0123456789");
     }
@@ -292,7 +298,7 @@ testWith(
     };
     try {
       const whole = client(() => new Response("0123456789"));
-      await asyncDownload(url, path, whole);
+      await asyncDownload(url, path, { client: whole.client });
     } finally {
       Deno.FsFile.prototype.sync = sync;
     }
