@@ -123,3 +123,14 @@ export function onAbort(
 ): AbortSubscription {
   return subscribeAbort(signal, { aborted: tell });
 }
+
+/** The same for a signal that may be missing, or have aborted already: then `tell` is told at once. */
+export function heedAbort(
+  signal: AbortSignal | undefined,
+  tell: (reason: unknown) => void,
+): AbortSubscription | undefined {
+  if (signal === undefined) return undefined;
+  if (!signal.aborted) return onAbort(signal, tell);
+  tell(signal.reason);
+  return undefined;
+}

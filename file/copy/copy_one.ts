@@ -6,7 +6,7 @@
 import { AtomicFile } from "../write/atomic.ts";
 import { ChunkReader } from "../read/chunks.ts";
 import { CopyError, withPath } from "../errors.ts";
-import { writeAll } from "../write/write_all.ts";
+import { writeAll } from "../write/write_queue.ts";
 
 /** A copy of one file, all of it decided. */
 export interface FileCopy {

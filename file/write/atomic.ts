@@ -20,7 +20,7 @@ import {
   targetFor,
 } from "./replace_target.ts";
 import { sweepTemporary, temporaryName } from "./temporary.ts";
-import { writeAll } from "./write_all.ts";
+import { writeAll } from "./write_queue.ts";
 
 /** How a file is replaced. */
 export interface AtomicOptions {

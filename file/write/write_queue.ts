@@ -10,15 +10,38 @@
  */
 import { withResolvers } from "../../_internal/resolvers.ts";
 import { Ring } from "../../_internal/ring.ts";
-import { type ByteSink, writeAll } from "./write_all.ts";
 
 /** Buffers that may wait for the system before a caller waits too. */
-const MOST_QUEUED = 2;
+const MAX_QUEUED = 2;
 /** Characters that are joined before they are encoded. */
-const MOST_TEXT = 16_384;
+const MAX_TEXT = 16_384;
 /** One resolved promise for all who need not wait: 1.4x the throughput of a new one for each call. */
 export const DONE: Promise<void> = Promise.resolve();
 const utf8 = new TextEncoder();
+
+/** Where bytes go: what this needs of `Deno.FsFile`. */
+export interface ByteSink {
+  /** Writes some of `bytes`, at least one, and resolves to how many. */
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** Writes `bytes` to the end; a short write is continued where it stopped. */
+export async function writeAll(
+  file: ByteSink,
+  bytes: Uint8Array,
+): Promise<void> {
+  let offset = await file.write(bytes);
+  while (offset < bytes.byteLength) {
+    const count = await file.write(bytes.subarray(offset));
+    // The system never takes 0 of more than 0 bytes without an error; if it did, this would spin.
+    if (count === 0) {
+      throw new Deno.errors.WriteZero(
+        `The system took none of ${bytes.byteLength - offset} bytes`,
+      );
+    }
+    offset += count;
+  }
+}
 
 interface Chunk {
   bytes: Uint8Array;
@@ -45,10 +68,10 @@ export class WriteQueue {
   readonly #spare: Uint8Array[] = [];
   #accepted = 0;
   #written = 0;
-  /** Text that is not encoded yet, shorter than `#mostText` together. */
+  /** Text that is not encoded yet, shorter than `#maxText` together. */
   readonly #texts: string[] = [];
   #textLength = 0;
-  readonly #mostText: number;
+  readonly #maxText: number;
   // Positions rise within each of the two, so only the first can be due.
   readonly #producers: Ring<Waiter> = new Ring();
   readonly #flushers: Ring<Waiter> = new Ring();
@@ -73,7 +96,7 @@ export class WriteQueue {
     explain: (error: unknown) => unknown,
   ) {
     this.#bufferSize = bufferSize;
-    this.#mostText = Math.min(MOST_TEXT, bufferSize >> 2);
+    this.#maxText = Math.min(MAX_TEXT, bufferSize >> 2);
     this.#open = open;
     this.#explain = explain;
   }
@@ -112,7 +135,7 @@ export class WriteQueue {
     if (text === "") return DONE;
     this.#texts.push(text);
     this.#textLength += text.length;
-    if (this.#textLength < this.#mostText) return DONE;
+    if (this.#textLength < this.#maxText) return DONE;
     this.#encode(false);
     return this.#room();
   }
@@ -253,7 +276,7 @@ export class WriteQueue {
   }
 
   #room(): Promise<void> {
-    const mark = this.#accepted - MOST_QUEUED * this.#bufferSize;
+    const mark = this.#accepted - MAX_QUEUED * this.#bufferSize;
     return mark <= this.#written ? DONE : this.#until(mark, this.#producers);
   }
 
@@ -278,7 +301,7 @@ export class WriteQueue {
         if (chunk === undefined) break;
         await writeAll(sink, chunk.bytes);
         this.#written += chunk.bytes.byteLength;
-        if (chunk.buffer !== undefined && this.#spare.length < MOST_QUEUED) {
+        if (chunk.buffer !== undefined && this.#spare.length < MAX_QUEUED) {
           this.#spare.push(chunk.buffer);
         }
         this.#wake();

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { heedAbort } from "../../_internal/abort.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { lateFailure, reportLate } from "../../_internal/late_failure.ts";
 import {
@@ -143,7 +143,10 @@ export class BatchRun<T> {
     void,
     void
   > {
-    const subscription = this.#listen();
+    const subscription = heedAbort(this.#options.signal, (reason) => {
+      this.#fail(reason);
+      this.#map.stopWith(reason);
+    });
     try {
       for (;;) {
         const { done, value } = await this.#map.pull();
@@ -160,19 +163,6 @@ export class BatchRun<T> {
       this.#fail(OVER);
       await this.#map.return();
     }
-  }
-
-  /** Lets the caller's signal end the run. */
-  #listen(): AbortSubscription | undefined {
-    const { signal } = this.#options;
-    if (signal === undefined) return undefined;
-    const end = (reason: unknown) => {
-      this.#fail(reason);
-      this.#map.stopWith(reason);
-    };
-    if (!signal.aborted) return onAbort(signal, end);
-    end(signal.reason);
-    return undefined;
   }
 
   /** The first is thrown, and ends what is in flight; one that comes later is told on the console. */

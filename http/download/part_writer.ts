@@ -1,12 +1,12 @@
 /**
- * Writes chunks to a file while the next ones arrive: two buffers, one being filled while the
- * other is written, and the hash of a buffer is taken while the system writes it.
+ * What a response brings, on its way into a part file: the queue of all writers, over a file that
+ * takes the hash of a block while the system writes it, and lets the disk work along.
  *
  * @module
  */
-import { writeAll } from "../../file/write/write_all.ts";
+import { DONE, writeAll, WriteQueue } from "../../file/write/write_queue.ts";
 
-/** What a writer tells of each block that is safely written. */
+/** What a writer tells of each block that it writes. */
 export interface BlockHash {
   /** Takes the bytes in. */
   update(bytes: Uint8Array): unknown;
@@ -37,34 +37,40 @@ async function syncData(path: string): Promise<void> {
   }
 }
 
-/** A double-buffered writer. Errors of a write come with the next call, `finish` at the latest. */
+/** Writes to a part file. Errors of a write come with the next call, `finish` at the latest. */
 export class PartWriter {
-  // Invariant: #pending is the write of the block that is not #block; a block is filled only while
-  // no write has it. #written counts what the system has taken.
-  readonly #file: Deno.FsFile;
-  readonly #options: PartWriterOptions;
-  #block = new Uint8Array(BLOCK_BYTES);
-  #spare = new Uint8Array(BLOCK_BYTES);
-  #filled = 0;
-  #pending: Promise<void> | undefined;
-  #failure: { error: unknown } | undefined;
-  #written = 0;
+  // Invariant: what the queue counts as written was taken by the system and by the hash; of a block
+  // that failed the hash alone has more.
+  readonly #queue: WriteQueue;
+  readonly #path: string | undefined;
   #syncing: Promise<void> | undefined;
   #syncedAt = 0;
 
-  constructor(file: Deno.FsFile, options: PartWriterOptions = {}) {
-    this.#file = file;
-    this.#options = options;
+  constructor(file: Deno.FsFile, { hash, path }: PartWriterOptions = {}) {
+    this.#path = path;
+    const write = async (bytes: Uint8Array) => {
+      this.#syncAhead();
+      const writing = writeAll(file, bytes);
+      // While the system writes.
+      hash?.update(bytes);
+      await writing;
+      return bytes.byteLength;
+    };
+    this.#queue = new WriteQueue(
+      BLOCK_BYTES,
+      () => Promise.resolve({ write }),
+      (error) => error,
+    );
   }
 
   /** Whether the system has refused some: then the hash knows more than the file. */
   get hasFailed(): boolean {
-    return this.#failure !== undefined;
+    return this.#queue.failure !== undefined;
   }
 
   /** Bytes that the system has taken. */
   get written(): number {
-    return this.#written;
+    return this.#queue.written;
   }
 
   /**
@@ -86,7 +92,7 @@ export class PartWriter {
           : chunk;
         came(wanted.byteLength);
         const full = this.push(wanted);
-        if (full !== undefined) await full;
+        if (full !== DONE) await full;
         left -= wanted.byteLength;
         if (left === 0) break;
       }
@@ -101,53 +107,24 @@ export class PartWriter {
     if (failure !== undefined) throw failure.error;
   }
 
-  /** Takes a chunk. Wait for what it returns, if it returns something. */
-  push(chunk: Uint8Array): Promise<void> | undefined {
-    const room = BLOCK_BYTES - this.#filled;
-    if (chunk.byteLength < room) {
-      this.#block.set(chunk, this.#filled);
-      this.#filled += chunk.byteLength;
-      return undefined;
-    }
-    return this.#pushThrough(chunk);
+  /** Takes a chunk. Wait for what it returns before the next. */
+  push(chunk: Uint8Array): Promise<void> {
+    const { failure } = this.#queue;
+    return failure === undefined
+      ? this.#queue.writeBytes(chunk)
+      : this.#queue.refuse(failure);
   }
 
   /** Writes what is left; afterwards the file holds everything that was pushed. */
   async finish(): Promise<void> {
     try {
-      if (this.#filled > 0) await this.#flush();
-      await this.#settle();
+      const { failure } = this.#queue;
+      if (failure !== undefined) throw failure.error;
+      await this.#queue.finish();
     } finally {
       // It has the file open as well.
       await this.#syncing;
     }
-  }
-
-  async #pushThrough(chunk: Uint8Array): Promise<void> {
-    let rest = chunk;
-    while (rest.byteLength > 0) {
-      const part = rest.subarray(0, BLOCK_BYTES - this.#filled);
-      this.#block.set(part, this.#filled);
-      this.#filled += part.byteLength;
-      rest = rest.subarray(part.byteLength);
-      if (this.#filled === BLOCK_BYTES) await this.#flush();
-    }
-  }
-
-  async #flush(): Promise<void> {
-    await this.#settle();
-    const bytes = this.#block.subarray(0, this.#filled);
-    [this.#block, this.#spare] = [this.#spare, this.#block];
-    this.#filled = 0;
-    this.#pending = this.#write(bytes);
-    // While the system writes.
-    this.#options.hash?.update(bytes);
-  }
-
-  async #settle(): Promise<void> {
-    await this.#pending;
-    this.#pending = undefined;
-    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /**
@@ -155,23 +132,14 @@ export class PartWriter {
    * MiB otherwise). Through a handle of its own: the runtime does one thing at a time with each.
    */
   #syncAhead(): void {
-    const { path } = this.#options;
+    const { written } = this;
     if (
-      path === undefined || this.#syncing !== undefined ||
-      this.#written - this.#syncedAt < SYNC_BYTES
+      this.#path === undefined || this.#syncing !== undefined ||
+      written - this.#syncedAt < SYNC_BYTES
     ) return;
-    this.#syncedAt = this.#written;
-    this.#syncing = syncData(path).finally(() => this.#syncing = undefined);
-  }
-
-  /** Never rejects: nobody waits for it at the moment that it fails. */
-  async #write(bytes: Uint8Array): Promise<void> {
-    try {
-      await writeAll(this.#file, bytes);
-      this.#written += bytes.byteLength;
-      this.#syncAhead();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
+    this.#syncedAt = written;
+    this.#syncing = syncData(this.#path).finally(() =>
+      this.#syncing = undefined
+    );
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { heedAbort, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import {
@@ -17,6 +17,7 @@ import {
 import type { AsyncHTTPClient } from "../client.ts";
 import { bodyChunks } from "./decoded_chunks.ts";
 import { continued, requestFrom } from "./continued.ts";
+import { encodingOf } from "./head.ts";
 import { NetworkError } from "../errors/network_error.ts";
 import type { RequestOptions } from "../options.ts";
 import type { PartFile } from "./part_file.ts";
@@ -99,7 +100,7 @@ export class SegmentedTransfer {
    */
   async fetch(first: Response | undefined): Promise<void> {
     const { signal } = this.#controller;
-    const subscription = this.#endWith(this.#plan.signal);
+    const subscription = heedAbort(this.#plan.signal, this.#end);
     // The first response was asked for without this signal.
     const cut = onAbort(signal, (reason) => {
       if (first !== undefined) exchangeOf(first)?.abort(reason);
@@ -123,22 +124,13 @@ export class SegmentedTransfer {
     }
   }
 
-  /** Lets all segments end with `signal`. */
-  #endWith(signal: AbortSignal | undefined): AbortSubscription | undefined {
-    if (signal === undefined) return undefined;
-    const end = (reason: unknown) => this.#controller.abort(reason);
-    if (!signal.aborted) return onAbort(signal, end);
-    end(signal.reason);
-    return undefined;
-  }
-
   /** Fetches one segment in its slot. */
   async #run(segment: Segment, first: Response | undefined): Promise<void> {
     const [start, end] = segment.range;
     try {
       await this.#plan.run(async (signal) => {
         // The task may be ended for itself, by the runner's timeout say: then all of them end.
-        const subscription = this.#endWith(signal);
+        const subscription = heedAbort(signal, this.#end);
         try {
           await this.#fetchSegment(segment, first);
         } finally {
@@ -146,10 +138,13 @@ export class SegmentedTransfer {
         }
       }, `segment ${start}-${end - 1}`);
     } catch (error) {
-      this.#controller.abort(error);
+      this.#end(error);
       throw error;
     }
   }
+
+  /** Ends all segments. */
+  readonly #end = (reason: unknown): void => this.#controller.abort(reason);
 
   /** One segment; what breaks off is continued, by the policy. */
   async #fetchSegment(
@@ -190,7 +185,8 @@ export class SegmentedTransfer {
     const answered = parseContentRange(response.headers.get("content-range"));
     const etag = response.headers.get("etag");
     if (
-      response.status === 206 && answered?.start === position &&
+      response.status === 206 && encodingOf(response.headers) === undefined &&
+      answered?.start === position &&
       answered.end === range[1] - 1 &&
       (answered.size ?? size) === size &&
       (etag === null || !validator.startsWith('"') || etag === validator)

@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { AsyncFileWriter } from "../../../file/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
 import { AsyncStream } from "../../../streams/mod.ts";
-import { writeAll } from "../../../file/write/write_all.ts";
+import { writeAll } from "../../../file/write/write_queue.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
 import { openFiles } from "../../support/open_files.ts";

@@ -4,12 +4,18 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { AsyncRunner } from "../../../runner/mod.ts";
 import {
   asyncDownload,
   AsyncHTTPClient,
   DownloadError,
+  type DownloadOptions,
   type FetchFunction,
   HTTPStatusError,
 } from "../../../http/mod.ts";
@@ -150,6 +156,63 @@ testWith(
     assertEquals(bytes, 10);
     assertEquals(await Deno.readTextFile(path), "0123456789");
     assertEquals(sparing.ranges.length, 7);
+  },
+);
+
+testWith(
+  needs,
+  "asyncDownload() in segments takes no range that is compressed, and fetches the whole then",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    const whole = "0123456789".repeat(30_000);
+    const cut = client((range) => {
+      const [, start, end] = /(\d+)-(\d+)/.exec(range ?? "") ?? [];
+      return range === null
+        ? new Response(whole, {
+          headers: {
+            etag: '"1"',
+            "accept-ranges": "bytes",
+            "content-length": "300000",
+          },
+        })
+        : new Response(whole.slice(Number(start), Number(end) + 1), {
+          status: 206,
+          headers: {
+            etag: '"1"',
+            "content-range": `bytes ${start}-${end}/300000`,
+            "content-encoding": "gzip",
+          },
+        });
+    });
+    await asyncDownload(url, path, { client: cut.client, segments: 3 });
+    assertEquals(await Deno.readTextFile(path), whole);
+    assertEquals(cut.ranges.at(-1), null);
+  },
+);
+
+testWith(
+  needs,
+  "asyncDownload() names an option that it does not know, and one that is wrong",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    for (
+      const [options, message] of [
+        [{ maxbytes: 5 }, 'asyncDownload() has no option "maxbytes"; it takes'],
+        [{ body: "x" }, 'asyncDownload() has no option "body"; it takes'],
+        [{ segments: 0 }, "segments must be a positive integer, got 0"],
+        [{ resume: 1 }, "resume must be true or false, got 1"],
+        [{ headers: { Range: "x" } }, "headers must not set range"],
+        [{ client: {} }, "client must be an AsyncHTTPClient"],
+      ] as const
+    ) {
+      const error = await assertRejects(() =>
+        asyncDownload(url, path, options as DownloadOptions)
+      );
+      assertStringIncludes(String(error), message);
+    }
+    assertEquals(await names(directory.root), []);
   },
 );
 

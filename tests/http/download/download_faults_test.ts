@@ -369,28 +369,35 @@ testWith(
   },
 );
 
-testWith(needs, "asyncDownload() reports a full disk", async () => {
-  if (Deno.build.os !== "linux") return;
-  await inDirectory(async (directory) => {
-    await using server = serveFile({ contents });
-    using full = await Deno.open("/dev/full", { write: true });
-    const { prototype } = Deno.FsFile;
-    const { write } = prototype;
-    prototype.write = (bytes) => write.call(full, bytes);
-    let error: Error;
-    try {
-      error = await assertRejects(
-        () => asyncDownload(`${server.url}/f`, `${directory}/f`),
-        Error,
-        "No space left",
-      );
-    } finally {
-      prototype.write = write;
-    }
-    assert(!(error instanceof NetworkError), String(error));
-    assert(!(await names(directory)).includes("f"));
-  });
-});
+testWith(
+  needs,
+  "asyncDownload() reports a disk that gets full, and leaves nothing on it",
+  async () => {
+    if (Deno.build.os !== "linux") return;
+    await inDirectory(async (directory) => {
+      await using server = serveFile({ contents: new Uint8Array(2_000_000) });
+      using full = await Deno.open("/dev/full", { write: true });
+      const { prototype } = Deno.FsFile;
+      const { write } = prototype;
+      let writes = 0;
+      prototype.write = function (bytes) {
+        return write.call(writes++ === 0 ? this : full, bytes);
+      };
+      let error: Error;
+      try {
+        error = await assertRejects(
+          () => asyncDownload(`${server.url}/f`, `${directory}/f`),
+          Error,
+          "No space left",
+        );
+      } finally {
+        prototype.write = write;
+      }
+      assert(!(error instanceof NetworkError), String(error));
+      assertEquals(await names(directory), []);
+    });
+  },
+);
 
 testWith(
   needs,

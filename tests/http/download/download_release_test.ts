@@ -164,6 +164,55 @@ testWith(
 
 testWith(
   needs,
+  "asyncDownload() rejects with the first failure when removing its unfinished file fails too, and tells that on the console",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    await using client = new AsyncHTTPClient({
+      fetch: async () => {
+        // What cannot be removed as the note of a download.
+        await Deno.mkdir(`${path}.part.json/no/file`, { recursive: true });
+        return new Response("no room", { status: 503 });
+      },
+    });
+    const lines: unknown[] = [];
+    const { error } = console;
+    console.error = (line: unknown) => void lines.push(line);
+    try {
+      await assertRejects(
+        () => asyncDownload("http://h/f", path, { client }),
+        HTTPStatusError,
+      );
+    } finally {
+      console.error = error;
+    }
+    assertEquals(lines, [
+      "The unfinished file of a download was not removed:",
+    ]);
+    assertEquals(openFiles(`${path}.part`), 0);
+    await assertNothingLeft(client);
+  },
+);
+
+testWith(
+  needs,
+  "PartFile.writeState() leaves no temporary file when it fails",
+  async () => {
+    await using directory = await TemporaryDirectory.create();
+    const path = `${directory.root}/f`;
+    const part = await PartFile.open(path);
+    const state = { validator: '"1"', size: 10 };
+    await Deno.mkdir(`${path}.part.json/no/file`, { recursive: true });
+    await assertRejects(() => part.writeState(state));
+    part.close();
+    const names = (await Array.fromAsync(Deno.readDir(directory.root)))
+      .map(({ name }) => name).sort();
+    assertEquals(names, ["f.part", "f.part.json"]);
+  },
+);
+
+testWith(
+  needs,
   "asyncDownload() leaves the lock of the part that it removes to the next one",
   async () => {
     await using directory = await TemporaryDirectory.create();
