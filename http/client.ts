@@ -29,7 +29,8 @@ import {
   mergeHeaders,
 } from "./request/request.ts";
 import { begin, chunksOf, ResponsePromise } from "./call/response_promise.ts";
-import type { Certificates } from "./upload/node_transport.ts";
+import type { SendOptions } from "./upload/node_transport.ts";
+import { proxiesOf } from "./upload/proxy.ts";
 import type { RetryPolicy } from "./retry/retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
@@ -54,7 +55,7 @@ export let policyOf: (
  */
 export let nodeTransportOf: (
   client: AsyncHTTPClient,
-) => Certificates | undefined;
+) => Required<Pick<SendOptions, "certificates" | "proxies">> | undefined;
 
 /** The address that a call of `client` goes to, before its query is merged. */
 export let addressOf: (client: AsyncHTTPClient, url: string) => string;
@@ -190,14 +191,16 @@ export class AsyncHTTPClient implements AsyncDisposable {
     nodeTransportOf = (client) => {
       const { caCerts, cert, key, proxy, http1 } = client.#transport ?? {};
       if (
-        client.#settings.fetch !== undefined || proxy !== undefined ||
-        http1 === false
+        client.#settings.fetch !== undefined || http1 === false
       ) return undefined;
-      return {
+      const proxies = proxiesOf(proxy);
+      if (proxies.some(({ url }) => url.protocol !== "http:")) return undefined;
+      const certificates = {
         ...(caCerts === undefined ? undefined : { ca: caCerts }),
         ...(cert === undefined ? undefined : { cert }),
         ...(key === undefined ? undefined : { key }),
       };
+      return { certificates, proxies };
     };
     addressOf = (client, url) =>
       buildURL("GET", url, client.#settings.baseUrl, undefined);

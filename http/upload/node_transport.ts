@@ -6,8 +6,13 @@
  * @module
  */
 import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
+import { heedAbort } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
+import { withResolvers } from "../../_internal/resolvers.ts";
 import { isBodiless, makeResponse } from "../request/make_response.ts";
+import { authorizationOf, type Proxy, proxyFor } from "./proxy.ts";
 
 /** What the transport tells while it sends. */
 export interface SendOptions {
@@ -15,9 +20,11 @@ export interface SendOptions {
   onSent?: ((bytes: number) => void) | undefined;
   /** For https. */
   certificates?: Certificates | undefined;
+  /** What the requests may go through: proxies that are spoken to by HTTP. */
+  proxies?: readonly Proxy[] | undefined;
 }
 
-/** Certificates as node:https names them, as PEM. */
+/** A client's certificates as node:https names them, as PEM. */
 export interface Certificates {
   /** What to trust. */
   readonly ca?: string[];
@@ -44,20 +51,100 @@ export async function sendByNode(
   options: SendOptions = {},
 ): Promise<Response> {
   const target = new URL(url);
-  const { request } = target.protocol === "https:"
-    ? await import("node:https")
-    : await import("node:http");
-  const { signal } = init;
+  const signal = init.signal ?? undefined;
   signal?.throwIfAborted();
-  const outgoing = request(target, {
+  const proxy = await proxyFor(target, options.proxies ?? []);
+  const asked = {
     ...options.certificates,
-    // A connection of its own. On one that is kept a request hangs when the server has just closed
-    // it, and nobody would close it with the client.
-    agent: false,
     method: init.method ?? "GET",
     headers: init.headers as Record<string, string>,
-  });
+  };
+  let outgoing: ClientRequest;
+  if (target.protocol === "https:") {
+    const { Agent, request } = await import("node:https");
+    const tunnel = proxy && await openTunnel(proxy, target, signal);
+    const { connect } = await import("node:tls");
+    if (signal?.aborted) {
+      tunnel?.destroy();
+      throw signal.reason;
+    }
+    const agent = new Agent(ALONE);
+    if (tunnel !== undefined) {
+      agent.createConnection = (options: ConnectionOptions) =>
+        connect({ ...options, socket: tunnel });
+    }
+    outgoing = request(target, { ...asked, agent });
+    // What goes through it does not close it.
+    outgoing.once("close", () => tunnel?.destroy());
+  } else {
+    const { Agent, request } = await import("node:http");
+    signal?.throwIfAborted();
+    outgoing = request(target, {
+      ...asked,
+      agent: new Agent(ALONE),
+      ...(proxy && {
+        ...addressOf(proxy),
+        path: target.href,
+        headers: {
+          host: target.host,
+          ...asked.headers,
+          ...authorizationOf(proxy),
+        },
+      }),
+    });
+  }
   return await new Exchange(outgoing, init, options).run();
+}
+
+/**
+ * A connection of its own. On one that is kept a request hangs when the server has just closed it,
+ * and nobody would close it with the client.
+ */
+const ALONE = { keepAlive: false };
+
+/** A connection to `target`'s host, made by the proxy. */
+async function openTunnel(
+  proxy: URL,
+  target: URL,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  const { Agent, request } = await import("node:http");
+  const { promise, resolve, reject } = withResolvers<Socket>();
+  const host = `${target.hostname}:${target.port || 443}`;
+  const asking = request({
+    ...addressOf(proxy),
+    agent: new Agent(ALONE),
+    method: "CONNECT",
+    path: host,
+    headers: { host, ...authorizationOf(proxy) },
+  });
+  asking.once("connect", ({ statusCode, statusMessage }, socket: Socket) => {
+    if (statusCode === 200) return resolve(socket);
+    socket.destroy();
+    reject(networkFailure(
+      `client error (Connect): the proxy answered ${statusCode} ${statusMessage}`,
+    ));
+  });
+  asking.once("close", () => reject(networkFailure("connection closed")));
+  asking.on("error", (error) => reject(asFetchError(error)));
+  const subscription = heedAbort(signal, (reason) => {
+    asking.destroy();
+    reject(reason);
+  });
+  asking.end();
+  try {
+    return await promise;
+  } finally {
+    subscription?.unsubscribe();
+  }
+}
+
+/** Where a proxy listens. */
+function addressOf(proxy: URL): { hostname: string; port: number } {
+  return {
+    hostname: proxy.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(proxy.port || 80),
+  };
 }
 
 class Exchange {

@@ -3,12 +3,19 @@
  *
  * @module
  */
-import { functionNamed, object, wrong } from "../../_internal/validate.ts";
+import {
+  type Check,
+  checkOptions,
+  type Checks,
+  functionNamed,
+  object,
+  wrong,
+} from "../../_internal/validate.ts";
 import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
 import { envelope } from "./multipart.ts";
 import { hasNodeTransport } from "./node_transport.ts";
 import type { RequestOptions } from "../options.ts";
-import { checkSignal } from "../call/settings.ts";
+import { REQUEST_CHECKS } from "../call/request_checks.ts";
 import { bytesOf } from "../call/read_body.ts";
 import { headerRecord, urlText } from "../request/request.ts";
 import { checkStatus } from "../call/response_promise.ts";
@@ -39,6 +46,43 @@ export interface UploadOptions
   onProgress?: ((progress: UploadProgress) => void) | undefined;
 }
 
+const string: Check = (name, value) => {
+  if (typeof value !== "string") throw wrong(name, "a string", value, false);
+};
+
+/** It stands as it is in the form's head, where a line break would begin another header. */
+const line: Check = (name, value) => {
+  string(name, value);
+  if (/[\r\n]/.test(String(value))) {
+    throw wrong(name, "a string without line breaks", value, true);
+  }
+};
+
+const {
+  body: _body,
+  json: _json,
+  form: _form,
+  fetch: _fetch,
+  ...CALL_CHECKS
+} = REQUEST_CHECKS;
+
+/** The checks of those options. */
+const UPLOAD_CHECKS: Checks<UploadOptions> = {
+  ...CALL_CHECKS,
+  client: checkClient,
+  method: string,
+  field: string,
+  fields: (name, value) => {
+    object(name, value);
+    // An object: checked above.
+    const given = value as Record<string, unknown>;
+    for (const field in given) string(`${name}.${field}`, given[field]);
+  },
+  fileName: string,
+  contentType: line,
+  onProgress: functionNamed,
+};
+
 /**
  * Uploads `source`: a path, bytes or a Blob with its Content-Length, a stream in chunks. The
  * source is read as the network takes it, and closed when the server answers early. All but a
@@ -68,8 +112,13 @@ export async function asyncUpload(
   options: UploadOptions = {},
 ): Promise<Response> {
   const address = urlText(url);
-  checkOptions(options);
-  const { signal } = options;
+  checkOptions("asyncUpload()", options, UPLOAD_CHECKS);
+  const { signal, field, fields, fileName } = options;
+  if (field === undefined && (fields ?? fileName) !== undefined) {
+    throw new TypeError(
+      "fields and fileName are a form's; give field, the name of the file's field, as well",
+    );
+  }
   signal?.throwIfAborted();
   const input = await uploadSource(source);
   signal?.throwIfAborted();
@@ -89,41 +138,6 @@ export async function asyncUpload(
     });
   } finally {
     await own.close();
-  }
-}
-
-function checkOptions(options: UploadOptions): void {
-  object("options", options);
-  const { client, signal, method, field, fields, fileName, contentType } =
-    options;
-  if (client !== undefined) checkClient("client", client);
-  checkSignal(signal);
-  if (options.onProgress !== undefined) {
-    functionNamed("onProgress", options.onProgress);
-  }
-  if (method !== undefined) text("method", method);
-  if (field !== undefined) text("field", field);
-  if (fileName !== undefined) text("fileName", fileName);
-  // It stands as it is in the form's head, where a line break would begin another header.
-  if (contentType !== undefined) line("contentType", contentType);
-  if (field === undefined && (fields ?? fileName) !== undefined) {
-    throw new TypeError(
-      "fields and fileName are a form's; give field, the name of the file's field, as well",
-    );
-  }
-  if (fields === undefined) return;
-  object("fields", fields);
-  for (const name in fields) text(`fields.${name}`, fields[name]);
-}
-
-function text(name: string, value: unknown): void {
-  if (typeof value !== "string") throw wrong(name, "a string", value, false);
-}
-
-function line(name: string, value: unknown): void {
-  text(name, value);
-  if (/[\r\n]/.test(String(value))) {
-    throw wrong(name, "a string without line breaks", value, true);
   }
 }
 
@@ -169,7 +183,7 @@ async function send(
     source,
     form,
     onProgress,
-    certificates: node,
+    node,
   });
   if (node !== undefined) headers["accept-encoding"] = "identity";
   const answer = client.request(

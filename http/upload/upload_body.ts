@@ -9,7 +9,7 @@ import { show } from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { UploadError } from "../errors/upload_error.ts";
 import type { Envelope } from "./multipart.ts";
-import { type Certificates, sendByNode } from "./node_transport.ts";
+import { sendByNode, type SendOptions } from "./node_transport.ts";
 import type { UploadSource } from "./upload_source.ts";
 
 /** How far an upload is. */
@@ -30,8 +30,8 @@ export interface UploadParts {
   readonly source: UploadSource;
   readonly form: Envelope | undefined;
   readonly onProgress: ((progress: UploadProgress) => void) | undefined;
-  /** For node:http, where it tells what was sent; `undefined` where fetch sends. */
-  readonly certificates: Certificates | undefined;
+  /** For node:http, which tells what was sent; `undefined` where fetch sends. */
+  readonly node: SendOptions | undefined;
 }
 
 /** Makes the bodies, and sends them with their lengths. */
@@ -75,10 +75,7 @@ export class UploadBodies {
       total === undefined
         ? init
         : { ...init, headers: { ...headers, "content-length": `${total}` } },
-      {
-        onSent: this.reporter(total),
-        certificates: this.#parts.certificates,
-      },
+      { ...this.#parts.node, onSent: this.reporter(total) },
     );
   }
 
@@ -101,15 +98,13 @@ export class UploadBodies {
 
   /** A body of `length` bytes; `undefined` for a stream. */
   of(length: number | undefined): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const { url, source, form, certificates } = this.#parts;
+    const { url, source, form, node } = this.#parts;
     const total = length === undefined
       ? undefined
       : length + (form?.head.byteLength ?? 0) + (form?.tail.byteLength ?? 0);
     const chunks = parts(url, source.open(), length, form);
     // Where nobody tells what has been sent, what has been taken is told.
-    const report = certificates === undefined
-      ? this.reporter(total)
-      : undefined;
+    const report = node === undefined ? this.reporter(total) : undefined;
     const body = (report === undefined ? chunks : counted(chunks, report))
       .abortable(this.#controller.signal).toReadableStream();
     if (total !== undefined) this.#totals.set(body, total);
