@@ -62,20 +62,17 @@ export async function sendByNode(
   let outgoing: ClientRequest;
   if (target.protocol === "https:") {
     const { Agent, request } = await import("node:https");
-    const tunnel = proxy && await openTunnel(proxy, target, signal);
-    const { connect } = await import("node:tls");
-    if (signal?.aborted) {
-      tunnel?.destroy();
-      throw signal.reason;
-    }
     const agent = new Agent(ALONE);
-    if (tunnel !== undefined) {
+    if (proxy !== undefined) {
+      const { connect } = await import("node:tls");
+      const socket = await openTunnel(proxy, target, signal);
+      // What goes through it closes it.
       agent.createConnection = (options: ConnectionOptions) =>
-        connect({ ...options, socket: tunnel });
+        connect({ ...options, socket });
+      if (signal?.aborted) socket.destroy();
     }
+    signal?.throwIfAborted();
     outgoing = request(target, { ...asked, agent });
-    // What goes through it does not close it.
-    outgoing.once("close", () => tunnel?.destroy());
   } else {
     const { Agent, request } = await import("node:http");
     signal?.throwIfAborted();
@@ -84,7 +81,7 @@ export async function sendByNode(
       agent: new Agent(ALONE),
       ...(proxy && {
         ...addressOf(proxy),
-        path: target.href,
+        path: `http://${target.host}${target.pathname}${target.search}`,
         headers: {
           host: target.host,
           ...asked.headers,

@@ -498,6 +498,11 @@ Deno.test("asyncBatchRequests() names the option that is wrong", async () => {
     TypeError,
     "map must be a function",
   );
+  assertThrows(
+    () => asyncBatchRequests([], { concurrency: 5 } as never),
+    TypeError,
+    'asyncBatchRequests() has no option "concurrency"; it takes ',
+  );
   assertEquals(await asyncBatchRequests([]), []);
 });
 

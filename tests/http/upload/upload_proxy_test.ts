@@ -69,7 +69,7 @@ testWith(
         },
       });
       const progress: UploadProgress[] = [];
-      const response = await asyncUpload(`${target.url}/a?b=c`, path, {
+      const response = await asyncUpload(`${target.url}/a?b=c#d`, path, {
         client,
         onProgress: (each) => void progress.push(each),
       });

@@ -10,6 +10,7 @@ import {
   asyncUpload,
   HTTPStatusError,
   UploadError,
+  type UploadOptions,
   type UploadProgress,
 } from "../../../http/mod.ts";
 import { escapeName } from "../../../http/upload/multipart.ts";
@@ -406,3 +407,22 @@ testWith(
     );
   },
 );
+
+Deno.test("asyncUpload() names an option that it does not know, and one that is wrong", async () => {
+  for (
+    const [options, message] of [
+      [{ filename: "f" }, 'asyncUpload() has no option "filename"; it takes'],
+      [{ body: "x" }, 'asyncUpload() has no option "body"; it takes'],
+      [{ method: 5 }, "method must be a string, got 5"],
+      [{ field: "f", fields: { a: 5 } }, "fields.a must be a string, got 5"],
+      [{ contentType: "a\nb" }, "contentType must be a string without line"],
+      [{ fileName: "f" }, "fields and fileName are a form's"],
+      [{ onProgress: true }, "onProgress must be a function, got true"],
+    ] as const
+  ) {
+    const error = await assertRejects(() =>
+      asyncUpload("http://h/", new Uint8Array(1), options as UploadOptions)
+    );
+    assertStringIncludes(String(error), message);
+  }
+});
