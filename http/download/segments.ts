@@ -198,42 +198,28 @@ export class SegmentedTransfer {
     throw new RangeRefusedError("The range was not answered as such.");
   }
 
+  /** Writes through a file of its own: each has one position. */
   async #receive(segment: Segment, response: Response): Promise<void> {
-    const file = await Deno.open(this.#plan.part.path, { write: true });
-    try {
-      await this.#write(segment, response, file);
-    } finally {
-      file.close();
-    }
-  }
-
-  async #write(
-    segment: Segment,
-    response: Response,
-    file: Deno.FsFile,
-  ): Promise<void> {
-    const { url, onBytes } = this.#plan;
+    const { part, url, onBytes } = this.#plan;
     const { signal } = this.#controller;
     const end = segment.range[1];
     const start = segment.position;
-    await file.seek(start, Deno.SeekMode.Start);
-    const writer = new PartWriter(file);
     let arrived = start;
+    const file = await Deno.open(part.path, { write: true });
+    const writer = new PartWriter(file);
     try {
-      await writer.receive(
-        bodyChunks(response),
-        (bytes) => {
-          signal.throwIfAborted();
-          arrived += bytes;
-          segment.position = start + writer.written;
-          this.#bytes += bytes;
-          onBytes(this.#bytes, bytes);
-          this.#noteNow();
-        },
-        // The first response goes on to the end of the file; the rest is others' work.
-        end - start,
-      );
+      await file.seek(start, Deno.SeekMode.Start);
+      // The first response goes on to the end of the file; the rest is others' work.
+      await writer.receive(bodyChunks(response), (bytes) => {
+        signal.throwIfAborted();
+        arrived += bytes;
+        segment.position = start + writer.written;
+        this.#bytes += bytes;
+        onBytes(this.#bytes, bytes);
+        this.#noteNow();
+      }, end - start);
     } finally {
+      file.close();
       segment.position = start + writer.written;
       // What was counted and not written is to come again.
       this.#bytes -= arrived - segment.position;
