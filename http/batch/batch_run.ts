@@ -132,7 +132,7 @@ export class BatchRun<T> {
           ? () =>
             runner.isFull ? runner.ready(this.#controller.signal) : undefined
           : undefined,
-        failed: (error) => this.#fail(error),
+        failed: (error) => void this.#fail(error),
       },
     );
   }
@@ -155,9 +155,6 @@ export class BatchRun<T> {
         if (this.#failure === undefined) yield value;
       }
       if (this.#failure !== undefined) throw this.#failure.error;
-    } catch (error) {
-      // In the order of the requests, the first that comes may be one that was cut off.
-      throw this.#failure === undefined ? error : this.#failure.error;
     } finally {
       subscription?.unsubscribe();
       this.#fail(OVER);
@@ -165,14 +162,18 @@ export class BatchRun<T> {
     }
   }
 
-  /** The first is thrown, and ends what is in flight; one that comes later is told on the console. */
-  #fail(error: unknown): void {
+  /**
+   * The first failure ends what is in flight; one that comes later is told on the console. The
+   * result is the first: that is what all fail with.
+   */
+  #fail(error: unknown): unknown {
     if (this.#failure === undefined) {
       this.#failure = { error };
       this.#controller.abort(error);
     } else if (lateFailure(error, this.#failure.error) !== undefined) {
       reportLate("A request failed after its batch had ended", error);
     }
+    return this.#failure.error;
   }
 
   async #send(request: BatchRequest, index: number): Promise<T> {
@@ -200,8 +201,7 @@ export class BatchRun<T> {
       );
     } catch (error) {
       // Before the place is given back: nobody is to begin with it any more.
-      if (!this.#options.settled) this.#fail(error);
-      throw error;
+      throw this.#options.settled ? error : this.#fail(error);
     } finally {
       if (place !== undefined) this.#places.release(place);
     }
