@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl } from "@std/path/from-file-url";
 import { UnsupportedRuntimeError } from "../_internal/errors.ts";
 import { show } from "../_internal/validate.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { globToRegExp } from "@std/path";
+import { globToRegExp } from "@std/path/glob-to-regexp";
 import { wrong } from "../../_internal/validate.ts";
 
 /**

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { resolve } from "@std/path";
+import { resolve } from "@std/path/resolve";
 
 // Commits to one path happen in the order of their tickets. Invariant: an entry is here exactly
 // while somebody holds a ticket for its path; `renaming` settles when the last rename begun has

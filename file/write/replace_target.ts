@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { resolve } from "@std/path";
+import { resolve } from "@std/path/resolve";
 import { isWindows, joinPath, splitPath } from "../paths.ts";
 
 /** Where a write to `path` goes, and what is there. */
