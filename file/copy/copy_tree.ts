@@ -10,6 +10,9 @@
  *
  * @module
  */
+import { onAbort } from "../../_internal/abort.ts";
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
+import { closesWhilePending } from "../../_internal/iterators.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import type { CopyProgress, CopyResult } from "./options.ts";
@@ -22,10 +25,8 @@ import {
 } from "./copy_one.ts";
 import { CopyError, withPath } from "../errors.ts";
 import { isWindows, joinPath, splitPath } from "../paths.ts";
-import { eachOf } from "../each_of.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import { inRunner } from "../in_runner.ts";
 import { rootDirectory, type WalkEntry, walkPlan } from "../walk/walk_plan.ts";
-import { WalkErrors } from "../walk/walk_errors.ts";
 import { SortedWalkSource } from "../walk/walk_sorted.ts";
 
 /** A copy of a tree, all of it decided. */
@@ -47,25 +48,21 @@ export async function copyTree(
   copy: TreeCopy,
   info: Deno.FileInfo,
 ): Promise<CopyResult> {
-  const { from, to, signal, concurrency, runner, priority } = copy;
-  await checkTree(from, to, info);
+  const { from, to, signal, concurrency } = copy;
   const run = new TreeRun(copy);
-  const walk = new SortedWalkSource(
-    rootDirectory(from),
-    walkPlan({ includeDirs: true, signal, runner, priority }),
-    new WalkErrors(walkPlan({})),
-    undefined,
-  );
-  await run.directory(from, to, info);
-  await eachOf(run.files(walk), (entry) => run.entry(entry), {
-    concurrency,
-    runner,
-    priority,
-    signal,
-    name: ({ path }) => `copy ${path}`,
-  });
-  await run.finish();
-  return run.result;
+  const subscription = signal && onAbort(signal, (reason) => run.stop(reason));
+  try {
+    await checkTree(from, to, info);
+    await run.directory(from, to, info);
+    await new ConcurrentMap(run.files(), (entry) => run.copy(entry), {
+      concurrency,
+      ordered: false,
+    }).run();
+    await run.finish();
+    return run.result;
+  } finally {
+    subscription?.unsubscribe();
+  }
 }
 
 /** Refuses what makes no sense, before anything is written. */
@@ -110,6 +107,8 @@ interface FinishedDirectory {
 class TreeRun {
   readonly result: CopyResult = { bytes: 0, files: 0, skipped: [] };
   readonly #copy: TreeCopy;
+  /** Ends the walk, and takes what waits for the runner out of its queue. */
+  readonly #stopping = new AbortController();
   readonly #directories: FinishedDirectory[] = [];
   #totalBytes = 0;
   #totalFiles = 0;
@@ -118,14 +117,30 @@ class TreeRun {
     this.#copy = copy;
   }
 
+  /** After the first failure, or an abort: nothing more is begun. */
+  stop(reason: unknown): void {
+    this.#stopping.abort(reason);
+  }
+
+  /** What is to be copied. It may be closed while it is read: `stop` ends what it waits for. */
+  files(): AsyncIterable<WalkEntry> {
+    return Object.assign(this.#walk(), { [closesWhilePending]: true });
+  }
+
   /** Makes the directories of the walk and passes on everything else. */
-  async *files(walk: BatchSource<WalkEntry>): AsyncGenerator<WalkEntry> {
-    let isEnded = false;
+  async *#walk(): AsyncGenerator<WalkEntry> {
+    const { from, runner, priority } = this.#copy;
+    const { signal } = this.#stopping;
+    const plan = walkPlan({ includeDirs: true, signal, runner, priority });
+    const walk = new SortedWalkSource(rootDirectory(from), plan, undefined);
     try {
-      for (;;) {
-        const batch = await walk.pull();
-        if (batch === undefined) break;
+      for (
+        let batch = await walk.pull();
+        batch !== undefined;
+        batch = await walk.pull()
+      ) {
         for (const entry of batch) {
+          signal.throwIfAborted();
           if (!entry.isDirectory) yield entry;
           else {
             const info = await lstatIfThere(entry.path);
@@ -135,9 +150,11 @@ class TreeRun {
           }
         }
       }
-      isEnded = true;
+    } catch (error) {
+      this.stop(error);
+      throw error;
     } finally {
-      if (!isEnded) await walk.close?.();
+      await walk.close();
     }
   }
 
@@ -162,10 +179,27 @@ class TreeRun {
     }
   }
 
-  /** Copies what is no directory. */
-  async entry({ path, isFile, isSymlink }: WalkEntry): Promise<void> {
-    const { special, signal } = this.#copy;
-    signal?.throwIfAborted();
+  /** Copies what is no directory, as a task of the runner when there is one. */
+  async copy(entry: WalkEntry): Promise<void> {
+    const { runner, priority } = this.#copy;
+    const { signal } = this.#stopping;
+    try {
+      await (runner === undefined
+        ? this.#entry(entry)
+        : inRunner(runner, () => this.#entry(entry), {
+          priority,
+          signal,
+          name: `copy ${entry.path}`,
+        }));
+    } catch (error) {
+      this.stop(error);
+      throw error;
+    }
+  }
+
+  async #entry({ path, isFile, isSymlink }: WalkEntry): Promise<void> {
+    const { special } = this.#copy;
+    this.#stopping.signal.throwIfAborted();
     const to = this.#target(path);
     if (isSymlink) return await this.#link(path, to);
     if (isFile) return await this.#file(path, to);

@@ -8,7 +8,7 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
-import { withResolvers } from "../../_internal/resolvers.ts";
+import { untilAbort } from "../../_internal/until_abort.ts";
 import { FileTruncatedError, withPath } from "../errors.ts";
 import { type FileLock, lockFile } from "../lock.ts";
 
@@ -227,16 +227,7 @@ export async function openForReading(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<Deno.FsFile> {
-  if (signal === undefined) return await Deno.open(path);
   const opening = Deno.open(path);
-  const { promise, reject } = withResolvers<never>();
-  const subscription = onAbort(signal, reject);
-  try {
-    return await Promise.race([opening, promise]);
-  } catch (error) {
-    opening.then((file) => file.close(), () => {});
-    throw error;
-  } finally {
-    subscription.unsubscribe();
-  }
+  if (signal === undefined) return await opening;
+  return await untilAbort(opening, signal, (file) => file.close());
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
+import { abortError } from "../../_internal/errors.ts";
 import {
   boolean,
   checkOptions,
@@ -17,7 +19,7 @@ import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import { toPath } from "../paths.ts";
-import { inRunner } from "../each_of.ts";
+import { inRunner } from "../in_runner.ts";
 import {
   asyncReadFile,
   READ_CHECKS,
@@ -96,46 +98,85 @@ export function readAll(
 ): AsyncStream<ReadResult<string | Uint8Array<ArrayBuffer>>> {
   // Here, not with each file: what is wrong with all of them is no matter of onError.
   checkOptions("readAll()", options, CHECKS);
-  const {
-    concurrency = DEFAULT_CONCURRENCY,
-    ordered,
-    runner,
-    priority,
-    onError = "throw",
-    ...readOptions
-  } = options;
-  const { signal } = readOptions;
   // A string is iterable too, by characters, which nobody means.
   if (typeof paths === "string") {
     throw wrong("paths", "an iterable of paths", paths, false);
   }
-  const readOne = (path: string): Promise<string | Uint8Array<ArrayBuffer>> =>
-    asyncReadFile(path, readOptions as ReadFileOptions & { as: "bytes" });
-  const read = async (
-    path: string,
-  ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> => {
-    try {
-      const content = await (runner === undefined
-        ? readOne(path)
-        // Here, not by the stream's map, which asks for room before it reads its source: that may
-        // be a walk in the same runner, which takes the room.
-        : inRunner(runner, () => readOne(path), {
-          priority,
-          signal,
-          name: `read ${path}`,
-        }));
-      return { path, content };
-    } catch (error) {
-      if (onError === "throw" || signal?.aborted) throw error;
-      // Awaited: an async function will do as well, and its rejection must not be lost.
-      if (onError !== "skip") await onError(error, path);
-      return undefined;
-    }
-  };
-  return AsyncStream.from<string | URL | { path: string }>(paths)
-    .map(pathOf)
-    .map(read, { concurrency, ordered, signal })
+  const { concurrency = DEFAULT_CONCURRENCY, ordered = true, signal } = options;
+  const items = AsyncStream.from<string | URL | { path: string }>(paths)
+    .map(pathOf);
+  const results = AsyncStream.from(() => {
+    const run = new ReadRun(options);
+    return new ConcurrentMap(items, (path, index) => run.read(path, index), {
+      concurrency,
+      ordered,
+      finished: () =>
+        run.takeBack(0, abortError("The stream of files was left")),
+    });
+  });
+  return (signal === undefined ? results : results.abortable(signal))
     .filter((result) => result !== undefined);
+}
+
+/** One reading of the stream. */
+class ReadRun {
+  readonly #options: ReadAllOptions;
+  /** The reads that wait for the runner, by the place of their file. */
+  readonly #waiting = new Map<number, AbortController>();
+
+  constructor(options: ReadAllOptions) {
+    this.#options = options;
+  }
+
+  /** The content of a file; `undefined` for one that is left out. */
+  async read(
+    path: string,
+    index: number,
+  ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> {
+    const { ordered = true, onError = "throw", signal } = this.#options;
+    try {
+      return { path, content: await this.#content(path, index) };
+    } catch (error) {
+      // Nobody takes back what runs, so where it still waits, this is no error of the file.
+      const wasTakenBack = this.#waiting.delete(index);
+      try {
+        if (onError === "throw" || signal?.aborted || wasTakenBack) throw error;
+        // Awaited: an async function will do as well, and its rejection must not be lost.
+        if (onError !== "skip") await onError(error, path);
+        return undefined;
+      } catch (failure) {
+        // In order, what comes before it is still delivered.
+        this.takeBack(ordered ? index : 0, failure);
+        throw failure;
+      }
+    }
+  }
+
+  /** Takes the reads of the files from a place on, that wait in the runner's queue, out of it. */
+  takeBack(from: number, reason: unknown): void {
+    for (const [index, task] of this.#waiting) {
+      if (index >= from) task.abort(reason);
+    }
+  }
+
+  async #content(
+    path: string,
+    index: number,
+  ): Promise<string | Uint8Array<ArrayBuffer>> {
+    const { as = "text", encoding, fatal, signal, runner, priority } =
+      this.#options;
+    // What `as` says is known at run time only.
+    const options = { as: as as "bytes", encoding, fatal, signal };
+    if (runner === undefined) return await asyncReadFile(path, options);
+    const task = new AbortController();
+    this.#waiting.set(index, task);
+    // Here, not by the stream's map, which asks for room before it reads its source: that may
+    // be a walk in the same runner, which takes the room.
+    return await inRunner(runner, () => {
+      this.#waiting.delete(index);
+      return asyncReadFile(path, options);
+    }, { priority, signal: task.signal, name: `read ${path}` });
+  }
 }
 
 /** What {@linkcode readAll} takes. */

@@ -67,13 +67,12 @@ export function walkAsync(
   const plan = walkPlan(options);
   return AsyncStream.fromBatches(() => {
     const directory = rootDirectory(path);
-    const errors = new WalkErrors(plan);
     const device = plan.runner === undefined && isPlain(plan)
       ? localDevice(path)
       : undefined;
     const source = options.sort
-      ? new SortedWalkSource(directory, plan, errors, device)
-      : new WalkSource(directory, plan, errors, device);
+      ? new SortedWalkSource(directory, plan, device)
+      : new WalkSource(directory, plan, device);
     return traced(source, () => ({
       name: "file.walk",
       path,
@@ -109,11 +108,10 @@ class WalkSource implements BatchSource<WalkEntry> {
   constructor(
     root: Directory,
     plan: WalkPlan,
-    errors: WalkErrors,
     device: number | undefined,
   ) {
     this.#plan = plan;
-    this.#errors = errors;
+    this.#errors = new WalkErrors(plan);
     this.#device = device;
     this.#tasks = taskCanceller(plan);
     this.#pending.push(root);

@@ -26,7 +26,7 @@ import {
 } from "./matcher.ts";
 import { isQuickToRead } from "./local_disk.ts";
 import { joinPath } from "../paths.ts";
-import { inRunner } from "../each_of.ts";
+import { inRunner } from "../in_runner.ts";
 
 /** Something that a walk found. */
 export interface WalkEntry {

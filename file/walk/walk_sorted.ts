@@ -12,7 +12,7 @@ import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
-import type { WalkErrors } from "./walk_errors.ts";
+import { WalkErrors } from "./walk_errors.ts";
 import {
   type Directory,
   list,
@@ -67,11 +67,10 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
   constructor(
     root: Directory,
     plan: WalkPlan,
-    errors: WalkErrors,
     device: number | undefined,
   ) {
     this.#plan = plan;
-    this.#errors = errors;
+    this.#errors = new WalkErrors(plan);
     this.#device = device;
     this.#due = { directory: root, listing: undefined };
     const tasks = this.#tasks = taskCanceller(plan);
