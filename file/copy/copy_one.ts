@@ -5,7 +5,7 @@
  */
 import { AtomicFile } from "../write/atomic.ts";
 import { ChunkReader } from "../read/chunks.ts";
-import { CopyError, withPath } from "../errors.ts";
+import { afterFailure, CopyError, withPath } from "../errors.ts";
 import { writeAll } from "../write/write_queue.ts";
 
 /** A copy of one file, all of it decided. */
@@ -96,7 +96,7 @@ async function copyInPieces(copy: FileCopy): Promise<number> {
       await target.commit();
       return size;
     } catch (error) {
-      await target.discard();
+      await afterFailure(target.discard(), to);
       throw error;
     }
   } finally {

@@ -140,7 +140,6 @@ class TreeRun {
         batch = await walk.pull()
       ) {
         for (const entry of batch) {
-          signal.throwIfAborted();
           if (!entry.isDirectory) yield entry;
           else {
             const info = await lstatIfThere(entry.path);

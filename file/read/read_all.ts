@@ -107,11 +107,10 @@ export function readAll(
     .map(pathOf);
   const results = AsyncStream.from(() => {
     const run = new ReadRun(options);
-    return new ConcurrentMap(items, (path, index) => run.read(path, index), {
+    return new ConcurrentMap(items, (path) => run.read(path), {
       concurrency,
       ordered,
-      finished: () =>
-        run.takeBack(0, abortError("The stream of files was left")),
+      finished: () => run.takeBack(abortError("The stream of files was left")),
     });
   });
   return (signal === undefined ? results : results.abortable(signal))
@@ -121,8 +120,8 @@ export function readAll(
 /** One reading of the stream. */
 class ReadRun {
   readonly #options: ReadAllOptions;
-  /** The reads that wait for the runner, by the place of their file. */
-  readonly #waiting = new Map<number, AbortController>();
+  /** The reads that wait for the runner: behind those that run, since a runner keeps the order. */
+  readonly #waiting = new Set<AbortController>();
 
   constructor(options: ReadAllOptions) {
     this.#options = options;
@@ -131,49 +130,45 @@ class ReadRun {
   /** The content of a file; `undefined` for one that is left out. */
   async read(
     path: string,
-    index: number,
   ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> {
-    const { ordered = true, onError = "throw", signal } = this.#options;
+    const { onError = "throw", signal } = this.#options;
+    const task = new AbortController();
     try {
-      return { path, content: await this.#content(path, index) };
+      return { path, content: await this.#content(path, task) };
     } catch (error) {
-      // Nobody takes back what runs, so where it still waits, this is no error of the file.
-      const wasTakenBack = this.#waiting.delete(index);
+      // Taken back, or refused by the runner: no error of the file.
+      const hasNotBegun = this.#waiting.delete(task);
       try {
-        if (onError === "throw" || signal?.aborted || wasTakenBack) throw error;
+        if (onError === "throw" || signal?.aborted || hasNotBegun) throw error;
         // Awaited: an async function will do as well, and its rejection must not be lost.
         if (onError !== "skip") await onError(error, path);
         return undefined;
       } catch (failure) {
-        // In order, what comes before it is still delivered.
-        this.takeBack(ordered ? index : 0, failure);
+        this.takeBack(failure);
         throw failure;
       }
     }
   }
 
-  /** Takes the reads of the files from a place on, that wait in the runner's queue, out of it. */
-  takeBack(from: number, reason: unknown): void {
-    for (const [index, task] of this.#waiting) {
-      if (index >= from) task.abort(reason);
-    }
+  /** Takes what waits in the runner's queue out of it. What runs goes on, and may be delivered. */
+  takeBack(reason: unknown): void {
+    for (const task of this.#waiting) task.abort(reason);
   }
 
   async #content(
     path: string,
-    index: number,
+    task: AbortController,
   ): Promise<string | Uint8Array<ArrayBuffer>> {
     const { as = "text", encoding, fatal, signal, runner, priority } =
       this.#options;
     // What `as` says is known at run time only.
     const options = { as: as as "bytes", encoding, fatal, signal };
     if (runner === undefined) return await asyncReadFile(path, options);
-    const task = new AbortController();
-    this.#waiting.set(index, task);
+    this.#waiting.add(task);
     // Here, not by the stream's map, which asks for room before it reads its source: that may
     // be a walk in the same runner, which takes the room.
     return await inRunner(runner, () => {
-      this.#waiting.delete(index);
+      this.#waiting.delete(task);
       return asyncReadFile(path, options);
     }, { priority, signal: task.signal, name: `read ${path}` });
   }

@@ -126,8 +126,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     | readonly WalkEntry[]
     | undefined
     | Promise<readonly WalkEntry[] | undefined> {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#device !== undefined) {
+    if (this.#device !== undefined && this.#failure === undefined) {
       const pause = this.#readQuickly(this.#device);
       if (pause !== undefined) return pause;
     }
@@ -163,7 +162,7 @@ class WalkSource implements BatchSource<WalkEntry> {
         }
       } catch (error) {
         this.#failed(error, directory);
-        if (this.#failure !== undefined) throw this.#failure.error;
+        if (this.#failure !== undefined) return undefined;
       }
       if (now() - this.#sliceStart > SLICE) {
         return macrotask().then(() => {
@@ -185,6 +184,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   /** Begins nothing more and resolves when what is being read has been read. */
   close(): Promise<void> {
     this.#end();
+    this.#subscription?.unsubscribe();
     this.#tasks?.abort();
     if (this.#active === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -192,8 +192,10 @@ class WalkSource implements BatchSource<WalkEntry> {
     });
   }
 
+  /** After a failure, what is being read is waited for. After an abort it is not: it may hang. */
   #isDone(): boolean {
-    return this.#active === 0 && this.#pending.length === 0;
+    return this.#active === 0 && this.#pending.length === 0 ||
+      this.#failure !== undefined && this.#plan.signal?.aborted === true;
   }
 
   #take(): WalkEntry[] {
@@ -205,6 +207,8 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   #finish(): undefined {
     this.#end();
+    this.#subscription?.unsubscribe();
+    if (this.#failure !== undefined) throw this.#failure.error;
     this.#errors.end();
   }
 
@@ -212,8 +216,6 @@ class WalkSource implements BatchSource<WalkEntry> {
     this.#isClosed = true;
     this.#pending.length = 0;
     this.#ready = [];
-    this.#subscription?.unsubscribe();
-    this.#subscription = undefined;
   }
 
   /** Starts reading as much as the bounds allow. */
@@ -246,11 +248,13 @@ class WalkSource implements BatchSource<WalkEntry> {
   /** A directory has been read, or an error told. */
   #settled(): void {
     this.#active--;
-    if (this.#isClosed) {
-      if (this.#active === 0) this.#idle?.();
-      return;
-    }
+    if (this.#active === 0) this.#idle?.();
     this.#begin();
+    this.#answer();
+  }
+
+  /** Gives the pull that waits what there is. */
+  #answer(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     if (this.#ready.length > 0) {
@@ -297,12 +301,11 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   /** The walk ends: the pull that waits, or the next one, rejects. */
   #fail(error: unknown): void {
-    if (this.#isClosed) return;
-    this.#failure = { error };
-    this.#end();
-    this.#tasks?.abort(error);
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.reject(error);
+    if (!this.#isClosed) {
+      this.#failure = { error };
+      this.#end();
+      this.#tasks?.abort(error);
+    }
+    this.#answer();
   }
 }

@@ -13,6 +13,7 @@ import {
   TemporaryDirectory,
 } from "../../support/temporary_directory.ts";
 import { testWith } from "../../support/permissions.ts";
+import { stub } from "../../support/stub.ts";
 
 const onUnix = { ignore: Deno.build.os === "windows" };
 
@@ -631,18 +632,3 @@ testWith(
     }
   },
 );
-
-/** Puts another function in the place of one, until its disposal. */
-function stub<O, K extends keyof O>(
-  object: O,
-  key: K,
-  make: (original: O[K]) => O[K],
-): Disposable {
-  const original = object[key];
-  object[key] = make(original);
-  return {
-    [Symbol.dispose]() {
-      object[key] = original;
-    },
-  };
-}
