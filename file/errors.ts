@@ -6,6 +6,8 @@
  * @module
  */
 
+import { report } from "../_internal/errors.ts";
+
 /**
  * Text that is not valid in its encoding, read with `fatal: true`.
  *
@@ -289,6 +291,19 @@ const refusals: Record<CopyRefusal, string> = {
   "directory-over-link":
     "the destination is a symbolic link, and the copy of a tree writes nothing behind links. Remove the link, or copy this directory by itself.",
 };
+
+/**
+ * Waits for the clean-up that follows a failure to write `path`. That failure is what the caller is
+ * told; one of the clean-up goes to the console.
+ */
+export async function afterFailure(
+  cleaning: Promise<void>,
+  path: string,
+): Promise<void> {
+  await cleaning.catch((error) =>
+    report(`Cleaning up failed after ${path} could not be written`, error)
+  );
+}
 
 /**
  * `error` with the path in its message: some calls of Deno (read, write, sync) fail without

@@ -18,6 +18,7 @@ import {
   type WritableEncoding,
   writableEncoding,
 } from "./encode.ts";
+import { afterFailure } from "../errors.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 import {
@@ -188,12 +189,7 @@ async function writeIterable(
     }, { signal: options.signal });
     await writer.close();
   } catch (error) {
-    await writer[Symbol.asyncDispose]().catch((failure: unknown) => {
-      throw new AggregateError(
-        [error, failure],
-        `Writing ${path} failed, and so did closing it`,
-      );
-    });
+    await afterFailure(writer[Symbol.asyncDispose](), path);
     throw error;
   }
 }

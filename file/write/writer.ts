@@ -10,12 +10,13 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
 import { isAsyncIterable, isIterable } from "../../_internal/iterators.ts";
+import { untilAbort } from "../../_internal/until_abort.ts";
 import { wrong } from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import { AtomicFile, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
 import { encodeText } from "./encode.ts";
-import { withPath } from "../errors.ts";
+import { afterFailure, withPath } from "../errors.ts";
 import { isFifo } from "../fifo.ts";
 import { traceWriter, type WriterTrace } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
@@ -60,7 +61,7 @@ export class AsyncFileWriter implements AsyncDisposable {
   /** Gives up the waiting for a lock. Made only when there is one to wait for. */
   readonly #lockWait: AbortController | undefined;
   /** Ends the waiting for a FIFO's other end. */
-  #giveUpOpening: ((reason: unknown) => void) | undefined;
+  #opening: AbortController | undefined;
   #subscription: AbortSubscription | undefined;
   #file: Deno.FsFile | undefined;
   #atomicFile: AtomicFile | undefined;
@@ -293,17 +294,8 @@ export class AsyncFileWriter implements AsyncDisposable {
       this.#plan,
       this.#lockWait?.signal,
     );
-    return new Promise((resolve, reject) => {
-      let isGivenUp = false;
-      this.#giveUpOpening = (reason) => {
-        isGivenUp = true;
-        reject(reason);
-      };
-      opening.then((file) => {
-        if (isGivenUp) file.close();
-        else resolve(file);
-      }, reject);
-    });
+    const { signal } = this.#opening = new AbortController();
+    return untilAbort(opening, signal, (file) => file.close());
   }
 
   async #close(): Promise<void> {
@@ -321,14 +313,7 @@ export class AsyncFileWriter implements AsyncDisposable {
       }
     } catch (error) {
       this.#trace?.failed(error);
-      try {
-        await this.#releaseWhenIdle(error);
-      } catch (cleanupError) {
-        throw new AggregateError(
-          [error, cleanupError],
-          `Writing ${this.path} failed, and so did the clean-up`,
-        );
-      }
+      await afterFailure(this.#releaseWhenIdle(error), this.path);
       throw error;
     }
     await this.#release();
@@ -357,11 +342,12 @@ export class AsyncFileWriter implements AsyncDisposable {
   /** After a failure: closes what is open as soon as nothing uses it. */
   async #releaseWhenIdle(reason: unknown): Promise<void> {
     const released = this.#queue.idle().then(() => this.#release());
-    if (this.#queue.isBusy && await isFifo(this.path)) {
-      // Nobody may be at its other end, ever.
-      this.#giveUpOpening?.(reason);
-      released.catch(() => {});
-    } else await released;
+    // It may fail while that is found out.
+    released.catch(() => {});
+    const mayWait = this.#queue.isBusy && await isFifo(this.path);
+    // Nobody may be at its other end, ever.
+    if (mayWait) this.#opening?.abort(reason);
+    else await released;
   }
 
   /** Closes what is open; the old file stays when nothing was committed. */
