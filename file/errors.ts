@@ -279,11 +279,11 @@ const refusals: Record<CopyRefusal, string> = {
   "into-itself":
     "the destination lies inside the source. Give a destination outside of it.",
   "special-file":
-    'it is a FIFO, a socket or a device, which has no content to copy. Pass special: "skip" to leave such files out.',
+    "it is a FIFO, a socket or a device, which has no content to copy. Remove it, or copy what is beside it by itself.",
   "special-destination":
     "the destination is a FIFO, a socket or a device. Write to it with AsyncFileWriter.",
   "unreadable-name":
-    'its name is not valid UTF-8, and cannot be opened from here. Rename it, or pass special: "skip" to leave it out.',
+    "its name is not valid UTF-8, and cannot be opened from here. Rename it, or copy what is beside it by itself.",
   "file-over-directory":
     "the destination is a directory. Give the path of the file to be written.",
   "directory-over-file":

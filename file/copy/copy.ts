@@ -12,7 +12,6 @@ import {
   integerFrom,
   priorityOption,
   runnerOption,
-  word,
 } from "../../_internal/validate.ts";
 import { copyTree } from "./copy_tree.ts";
 import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
@@ -27,7 +26,6 @@ const CHECKS: Checks<CopyFileOptions> = {
   overwrite: boolean,
   preserveTimestamps: boolean,
   onProgress: functionNamed,
-  special: word("error", "skip"),
   concurrency: integerFrom(1),
   runner: runnerOption,
   priority: priorityOption,
@@ -82,7 +80,7 @@ async function copy(
   to: string,
   options: CopyFileOptions,
 ): Promise<CopyResult> {
-  const { runner, priority, signal, special = "error" } = options;
+  const { runner, priority, signal } = options;
   signal?.throwIfAborted();
   const [info, old] = await Promise.all([Deno.stat(from), statIfThere(to)]);
   signal?.throwIfAborted();
@@ -93,7 +91,6 @@ async function copy(
       to,
       overwrite,
       preserveTimestamps,
-      special,
       concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
       runner,
       priority,
@@ -101,10 +98,7 @@ async function copy(
       onProgress,
     }, info);
   }
-  if (!info.isFile) {
-    if (special === "skip") return { bytes: 0, files: 0, skipped: [from] };
-    throw new CopyError(from, to, "special-file");
-  }
+  if (!info.isFile) throw new CopyError(from, to, "special-file");
   const progress: CopyProgress = {
     path: from,
     bytes: 0,
@@ -128,5 +122,5 @@ async function copy(
     }),
   });
   await onProgress?.({ ...progress, totalBytes: bytes, files: 1 });
-  return { bytes, files: 1, skipped: [] };
+  return { bytes, files: 1 };
 }

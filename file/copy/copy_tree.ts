@@ -35,7 +35,6 @@ export interface TreeCopy {
   to: string;
   overwrite: boolean;
   preserveTimestamps: boolean;
-  special: "error" | "skip";
   concurrency: number;
   runner: TaskRunner | undefined;
   priority: TaskPriority | undefined;
@@ -105,7 +104,7 @@ interface FinishedDirectory {
 }
 
 class TreeRun {
-  readonly result: CopyResult = { bytes: 0, files: 0, skipped: [] };
+  readonly result: CopyResult = { bytes: 0, files: 0 };
   readonly #copy: TreeCopy;
   /** Ends the walk, and takes what waits for the runner out of its queue. */
   readonly #stopping = new AbortController();
@@ -197,13 +196,11 @@ class TreeRun {
   }
 
   async #entry({ path, isFile, isSymlink }: WalkEntry): Promise<void> {
-    const { special } = this.#copy;
     this.#stopping.signal.throwIfAborted();
     const to = this.#target(path);
     if (isSymlink) return await this.#link(path, to);
     if (isFile) return await this.#file(path, to);
-    if (special === "error") throw new CopyError(path, to, "special-file");
-    this.result.skipped.push(path);
+    throw new CopyError(path, to, "special-file");
   }
 
   /**
@@ -212,10 +209,7 @@ class TreeRun {
    */
   #missing(path: string): void {
     if (!splitPath(path).base.includes("\ufffd")) return;
-    if (this.#copy.special === "error") {
-      throw new CopyError(path, this.#target(path), "unreadable-name");
-    }
-    this.result.skipped.push(path);
+    throw new CopyError(path, this.#target(path), "unreadable-name");
   }
 
   async #file(from: string, to: string): Promise<void> {

@@ -28,13 +28,6 @@ export interface CopyFileOptions {
   preserveTimestamps?: boolean | undefined;
   /** Told after each piece of up to 4 MiB, and when a file is finished. */
   onProgress?: ((progress: CopyProgress) => void) | undefined;
-  /**
-   * What to do about FIFOs, sockets, devices, and names that are not valid UTF-8 and so cannot be
-   * opened: refuse with a CopyError, or leave them out and name them in the result.
-   *
-   * @default {"error"}
-   */
-  special?: "error" | "skip" | undefined;
   /** For a directory: files copied at once. @default {8} */
   concurrency?: number | undefined;
   /** For a directory: copy each file as a task of this runner, within its limit too. */
@@ -51,6 +44,4 @@ export interface CopyResult {
   bytes: number;
   /** Regular files. */
   files: number;
-  /** FIFOs, sockets and devices that were left out, and what could not be opened by its name. */
-  skipped: string[];
 }

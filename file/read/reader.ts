@@ -213,7 +213,6 @@ export class AsyncFileReader implements AsyncDisposable {
       lines: options.lines ?? 10,
       follow: options.follow ?? false,
       maxLineLength: options.maxLineLength ?? Infinity,
-      pollInterval: options.pollInterval ?? 250,
       encoding: this.#encoding,
       fatal: this.#fatal,
       signal: this.#signal,

@@ -11,12 +11,7 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { DisposedError } from "../../_internal/errors.ts";
-import {
-  boolean,
-  type Checks,
-  finiteDuration,
-  limitFrom,
-} from "../../_internal/validate.ts";
+import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { openForReading } from "./chunks.ts";
@@ -43,13 +38,6 @@ export interface TailOptions {
   follow?: boolean | undefined;
   /** Most characters (UTF-16 code units) of a line. @default {Infinity} */
   maxLineLength?: number | undefined;
-  /**
-   * Milliseconds between two looks at the file. The system's notifications make it faster where there
-   * are any.
-   *
-   * @default {250}
-   */
-  pollInterval?: number | undefined;
 }
 
 /** The checks of them. */
@@ -57,7 +45,6 @@ export const TAIL_CHECKS: Checks<TailOptions> = {
   lines: limitFrom(0),
   follow: boolean,
   maxLineLength: limitFrom(1),
-  pollInterval: finiteDuration,
 };
 
 /** What to follow, complete. */
@@ -66,13 +53,14 @@ export interface TailPlan {
   lines: number;
   follow: boolean;
   maxLineLength: number;
-  pollInterval: number;
   encoding: string;
   fatal: boolean;
   signal: AbortSignal | undefined;
 }
 
 const CHUNK = 64 * 1024;
+/** Milliseconds between two looks at the file, where the system's notifications are not faster. */
+const POLL_INTERVAL = 250;
 
 /** The source of a tail. */
 export class TailSource implements BatchSource<string> {
@@ -340,7 +328,7 @@ export class TailSource implements BatchSource<string> {
         timers.remove(entry);
         resolve();
       };
-      const entry = timers.add(now() + this.#plan.pollInterval, {
+      const entry = timers.add(now() + POLL_INTERVAL, {
         timeUp: wake,
       });
       this.#wake = wake;

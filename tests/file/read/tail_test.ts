@@ -9,6 +9,8 @@ import {
   LineTooLongError,
   type TailOptions,
 } from "../../../file/mod.ts";
+import { FakeTime } from "@std/testing/time";
+import { macrotask } from "../../../_internal/macrotask.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
@@ -33,7 +35,6 @@ class Follower implements AsyncDisposable {
       for await (
         const line of reader.tail({
           follow: true,
-          pollInterval: 20,
           ...options,
         })
       ) this.lines.push(line);
@@ -192,7 +193,7 @@ testWith(
     };
     try {
       await using reader = new AsyncFileReader(path);
-      const lines = reader.tail({ follow: true, pollInterval: 20 });
+      const lines = reader.tail({ follow: true });
       assertEquals(await lines.take(3).collect(), ["1", "2", "3"]);
     } finally {
       Deno.stat = stat;
@@ -287,11 +288,13 @@ testWith(
     console.error = (...values: unknown[]) => reported.push(values.at(-1));
     try {
       const reader = new AsyncFileReader(path);
-      const lines = reader.tail({ follow: true, pollInterval: 60_000 })
+      // Time stands still: nothing but the leaving ends the wait.
+      using _time = new FakeTime();
+      const lines = reader.tail({ follow: true })
         [Symbol.asyncIterator]();
       await lines.next();
       const pending = lines.next();
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (let turn = 0; turn < 100; turn++) await macrotask();
       await lines.return?.();
       assertEquals((await pending).done, true);
       assertEquals(openFiles(path), 0);
@@ -340,7 +343,7 @@ testWith(
       const path = await directory.write("log", content);
       await using reader = new AsyncFileReader(path);
       assertEquals(await reader.tail({ lines: 0 }).collect(), []);
-      const lines = reader.tail({ lines: 0, follow: true, pollInterval: 10 })
+      const lines = reader.tail({ lines: 0, follow: true })
         [Symbol.asyncIterator]();
       const { stat } = Deno;
       let looks = 0;
