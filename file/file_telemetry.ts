@@ -4,7 +4,9 @@
  *
  * @module
  */
-import type { Span, Tracer } from "@opentelemetry/api";
+import type { Attributes, Span, Tracer } from "@opentelemetry/api";
+import type { BatchSource } from "../streams/engine/types.ts";
+import { ReadingSpan } from "../telemetry/reading_span.ts";
 import { sharedTelemetry } from "../telemetry/shared.ts";
 import { recordError, spanUntil } from "../telemetry/span.ts";
 
@@ -72,4 +74,45 @@ export class WriterTrace {
     this.#span.setAttribute("file.size", written);
     this.#span.end();
   }
+}
+
+/** What the span of a run says. */
+export interface RunDescription {
+  /** The span's name. */
+  readonly name: `file.${string}`;
+  /** What is worked on. */
+  readonly path: string;
+  /** An end by its abort is no failure. */
+  readonly signal: AbortSignal | undefined;
+  /** What is known when it is over; `count` elements have come out. */
+  readonly measure: (count: number) => Attributes;
+}
+
+/** `source` itself while nobody listens, and otherwise within a span. */
+export function traced<T>(
+  source: BatchSource<T>,
+  describe: () => RunDescription,
+): BatchSource<T> {
+  const tracer = fileTracer();
+  if (tracer === undefined) return source;
+  let count = 0;
+  const reading = new ReadingSpan(tracer, () => {
+    const { name, path, signal, measure } = describe();
+    return {
+      name,
+      attributes: { "file.path": path },
+      signal,
+      finish: (span) => span.setAttributes(measure(count)),
+    };
+  });
+  const isEnd = (batch: readonly T[] | undefined): boolean => {
+    if (batch === undefined) return true;
+    count += batch.length;
+    return false;
+  };
+  return {
+    closesWhilePending: source.closesWhilePending === true,
+    pull: () => reading.pull(() => source.pull(), isEnd),
+    close: (reason) => reading.close(() => source.close?.(reason)),
+  };
 }

@@ -10,7 +10,7 @@ import {
   checkSignal,
 } from "../_internal/validate.ts";
 import { toPath } from "./paths.ts";
-import { permissionBits } from "./permissions.ts";
+import { permissionBits } from "./options.ts";
 
 /** Options for {@linkcode asyncMkdir}. */
 export interface MkdirOptions {

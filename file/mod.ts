@@ -29,7 +29,7 @@ export type { FileLock } from "./lock.ts";
 export type { PathPattern } from "./walk/matcher.ts";
 export { asyncMkdir, type MkdirOptions } from "./mkdir.ts";
 export { asyncReadFile, type ReadFileOptions } from "./read/read_file.ts";
-export type { ByteRange } from "./byte_range.ts";
+export type { ByteRange } from "./options.ts";
 export { AsyncFileReader, type FileReaderOptions } from "./read/reader.ts";
 export {
   readAll,
@@ -39,7 +39,7 @@ export {
 } from "./read/read_all.ts";
 export type { TailOptions } from "./read/tail.ts";
 export { walkAsync } from "./walk/walk.ts";
-export type { WalkEntry, WalkOptions } from "./walk/walk_plan.ts";
+export type { WalkEntry, WalkOptions } from "./walk/options.ts";
 export {
   asyncWriteFile,
   type FileContent,

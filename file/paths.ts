@@ -1,6 +1,6 @@
 /**
- * Checks of paths: a string or a file: URL in, a path string out, and a clear error for what is
- * neither.
+ * Paths: a string or a file: URL in, a path string out, and a clear error for what is neither; and
+ * what is to be known of a path before it is opened.
  *
  * @module
  */
@@ -76,4 +76,19 @@ function isSeparator(code: number): boolean {
 /** True on Windows, where a backslash separates and an open file cannot be replaced. */
 export function isWindows(): boolean {
   return Deno.build.os === "windows";
+}
+
+/**
+ * Whether there is a FIFO at `path`; false when we may not look. Never rejects, never prompts. Opening
+ * one waits for its other end, and reading or writing one for what happens there, for ever
+ * perhaps: whoever gives up does not wait with them.
+ */
+export async function isFifo(path: string): Promise<boolean> {
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  if (state !== "granted") return false;
+  try {
+    return (await Deno.stat(path)).isFifo === true;
+  } catch {
+    return false;
+  }
 }

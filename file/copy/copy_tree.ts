@@ -26,7 +26,8 @@ import {
 import { CopyError, withPath } from "../errors.ts";
 import { isWindows, joinPath, splitPath } from "../paths.ts";
 import { inRunner } from "../in_runner.ts";
-import { rootDirectory, type WalkEntry, walkPlan } from "../walk/walk_plan.ts";
+import { rootDirectory } from "../walk/listing.ts";
+import { type WalkEntry, walkPlan } from "../walk/options.ts";
 import { SortedWalkSource } from "../walk/walk_sorted.ts";
 
 /** A copy of a tree, all of it decided. */

@@ -11,7 +11,7 @@ import {
   checkSignal,
   functionNamed,
 } from "../../_internal/validate.ts";
-import { type ByteRange, fullRange, RANGE_CHECKS } from "../byte_range.ts";
+import { type ByteRange, fullRange, RANGE_CHECKS } from "../options.ts";
 import { ChunkReader } from "./chunks.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";

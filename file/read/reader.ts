@@ -14,7 +14,7 @@ import {
   checkSignal,
   integerFrom,
 } from "../../_internal/validate.ts";
-import { type ByteRange, fullRange, RANGE_CHECKS } from "../byte_range.ts";
+import { type ByteRange, fullRange, RANGE_CHECKS } from "../options.ts";
 import type { ChunkOptions } from "./chunks.ts";
 import { readableEncoding } from "./decode.ts";
 import {
@@ -23,7 +23,7 @@ import {
   JsonLineSource,
 } from "./json_lines.ts";
 import { LINE_CHECKS, type LineOptions } from "./lines.ts";
-import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { fileTracer, traced, traceFile } from "../file_telemetry.ts";
 import { type FileLock, fileLock } from "../lock.ts";
 import { toPath } from "../paths.ts";
 import { decodeAll } from "./read_file.ts";
@@ -42,7 +42,6 @@ import {
   type TailPlan,
   TailSource,
 } from "./tail.ts";
-import { traced } from "../traced_source.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
 export interface FileReaderOptions {

@@ -11,7 +11,7 @@
 import { DisposedError } from "../../_internal/errors.ts";
 import { type ChunkOptions, ChunkReader } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
-import { isFifo } from "../fifo.ts";
+import { isFifo } from "../paths.ts";
 import { type LineOptions, LineSplitter } from "./lines.ts";
 
 /** A file's text: how it is decoded. */

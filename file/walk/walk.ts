@@ -11,7 +11,6 @@
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { localDevice } from "./local_disk.ts";
 import { toPath } from "../paths.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
@@ -23,15 +22,18 @@ import {
   list,
   type Listing,
   listQuickly,
+  localDevice,
   rootDirectory,
   taskCanceller,
+  WalkErrors,
+} from "./listing.ts";
+import {
   type WalkEntry,
   type WalkOptions,
   type WalkPlan,
   walkPlan,
-} from "./walk_plan.ts";
-import { traced } from "../traced_source.ts";
-import { WalkErrors } from "./walk_errors.ts";
+} from "./options.ts";
+import { traced } from "../file_telemetry.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";
 
 /** Entries found ahead of the consumer before no further directory is begun. */

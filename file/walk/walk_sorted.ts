@@ -12,16 +12,15 @@ import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
-import { WalkErrors } from "./walk_errors.ts";
 import {
   type Directory,
   list,
   type Listing,
   listQuickly,
   taskCanceller,
-  type WalkEntry,
-  type WalkPlan,
-} from "./walk_plan.ts";
+  WalkErrors,
+} from "./listing.ts";
+import type { WalkEntry, WalkPlan } from "./options.ts";
 
 /** A directory to be entered; its reading never rejects. */
 interface Node {

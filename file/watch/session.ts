@@ -7,7 +7,7 @@
  * that finds "ended" delivers nothing more.
  *
  * Nothing is looked at before the consumer asks, so a slow one needs no queue: what is heard meanwhile is
- * kept once for each path, and beyond a bound as "look at everything" (watch_hints.ts).
+ * kept once for each path, and beyond a bound as "look at everything" (hints.ts).
  *
  * @module
  */
@@ -17,7 +17,6 @@ import { withResolvers } from "../../_internal/resolvers.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { WatchRootError } from "../errors.ts";
-import { FreshDirectories } from "./fresh_directories.ts";
 import {
   hasNativeWatch,
   type NativeSubscriber,
@@ -25,10 +24,9 @@ import {
   unsubscribeNative,
 } from "./native_watch.ts";
 import { isWindows, splitPath } from "../paths.ts";
-import { Settling } from "./settle.ts";
 import { isTemporaryName } from "../write/temporary.ts";
 import { eventOf, type WatchEvent, type WatchPlan } from "./event.ts";
-import { WatchHints } from "./hints.ts";
+import { FreshDirectories, Settling, WatchHints } from "./hints.ts";
 import { isGone, rootIdentity, type TreeChange, WatchTree } from "./tree.ts";
 
 /** How often the root itself is looked at: its removal is not always told. */

@@ -9,11 +9,11 @@
  *
  * @module
  */
-import { CommitTicket } from "./commit_order.ts";
 import { replace, syncParent } from "./durable.ts";
 import { DurabilityError, withPath } from "../errors.ts";
 import { isWindows, splitPath } from "../paths.ts";
 import {
+  CommitTicket,
   keepOwnership,
   type ReplaceTarget,
   restrictedMode,

@@ -13,7 +13,7 @@ import {
 } from "../../_internal/validate.ts";
 import { type WritableEncoding, writableEncoding } from "./encode.ts";
 import { type FileLock, fileLock, lockFile } from "../lock.ts";
-import { permissionBits } from "../permissions.ts";
+import { permissionBits } from "../options.ts";
 
 /** Options for {@linkcode AsyncFileWriter}. */
 export interface FileWriterOptions {

@@ -17,9 +17,8 @@ import { AtomicFile, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
 import { encodeText } from "./encode.ts";
 import { afterFailure, withPath } from "../errors.ts";
-import { isFifo } from "../fifo.ts";
 import { traceWriter, type WriterTrace } from "../file_telemetry.ts";
-import { toPath } from "../paths.ts";
+import { isFifo, toPath } from "../paths.ts";
 import {
   type FileWriterOptions,
   openForWriting,

@@ -7,7 +7,7 @@
  */
 import { AsyncFileReader } from "../../file/read/reader.ts";
 import { walkAsync } from "../../file/walk/walk.ts";
-import type { WalkOptions } from "../../file/walk/walk_plan.ts";
+import type { WalkOptions } from "../../file/walk/options.ts";
 
 /** What `tests/file/read/full_size_test.ts` reads. */
 export interface MemoryReport {

@@ -1,5 +1,5 @@
 /**
- * A part of a file, as its first byte and the one to stop before.
+ * Options that several functions of files have, and their checks.
  *
  * @module
  */
@@ -30,4 +30,18 @@ export function fullRange(
 ): { start: number; end: number } {
   if (end < start) throw wrong("end", `at least start (${start})`, end, true);
   return { start, end };
+}
+
+/** Checks permission bits. */
+export function permissionBits(name: string, value: unknown): number {
+  if (
+    typeof value === "number" && Number.isInteger(value) && value >= 0 &&
+    value <= 0o7777
+  ) return value;
+  throw wrong(
+    name,
+    "permission bits from 0 to 0o7777",
+    value,
+    typeof value === "number",
+  );
 }
