@@ -10,8 +10,8 @@ import { type Check, word } from "../_internal/validate.ts";
 /** `"shared"` beside other shared ones, `"exclusive"` alone. */
 export type FileLock = "shared" | "exclusive";
 
-const SHORTEST_WAIT = 1;
-const LONGEST_WAIT = 50;
+const MIN_WAIT = 1;
+const MAX_WAIT = 50;
 
 /** Checks a `lock` option. */
 export const fileLock: Check = word("shared", "exclusive");
@@ -23,7 +23,7 @@ export async function lockFile(
   signal?: AbortSignal,
 ): Promise<void> {
   signal?.throwIfAborted();
-  for (let wait = SHORTEST_WAIT;; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+  for (let wait = MIN_WAIT;; wait = Math.min(wait * 2, MAX_WAIT)) {
     if (await file.tryLock(lock === "exclusive")) return;
     await sleep(wait, signal);
   }

@@ -31,7 +31,7 @@ export const LINE_CHECKS: Checks<LineOptions> = {
 
 const CARRIAGE_RETURN = 13;
 /** V8 has no longer strings. */
-const LONGEST_STRING = 2 ** 29 - 24;
+const MAX_STRING = 2 ** 29 - 24;
 const NONE: string[] = [];
 
 /** Splits chunks into lines; what follows the last line ending waits for the next chunk. */
@@ -53,7 +53,7 @@ export class LineSplitter {
     this.#allowCR = options.allowCR ?? false;
     this.#maxLineLength = Math.min(
       options.maxLineLength ?? Infinity,
-      LONGEST_STRING,
+      MAX_STRING,
     );
   }
 
@@ -146,7 +146,7 @@ export class LineSplitter {
 
   #checked(lines: string[]): string[] {
     const limit = this.#maxLineLength;
-    if (limit !== LONGEST_STRING) {
+    if (limit !== MAX_STRING) {
       for (let index = 0; index < lines.length; index++) {
         if (this.#lengthOf(lines[index] as string) > limit) {
           return this.#fail(lines.slice(0, index));

@@ -268,7 +268,7 @@ const LOCAL = new Set([
   0x01021994,
 ]);
 /** About 2,000 entries, which take 2 ms. */
-const MOST_BYTES = 64 * 1024;
+const MAX_BYTES = 64 * 1024;
 
 /**
  * The device of a directory on a local disk; `undefined` when it is none, or nobody may tell.
@@ -300,7 +300,7 @@ export function localDevice(directory: string): number | undefined {
 /** Whether a directory (no link) is small and on that device: below it, another one may be mounted. */
 export function isQuickToRead(directory: string, device: number): boolean {
   const info = Deno.lstatSync(directory);
-  return info.isDirectory && info.dev === device && info.size <= MOST_BYTES;
+  return info.isDirectory && info.dev === device && info.size <= MAX_BYTES;
 }
 
 /** What becomes of directories that cannot be read. */

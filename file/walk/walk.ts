@@ -37,7 +37,7 @@ import { traced } from "../file_telemetry.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";
 
 /** Entries found ahead of the consumer before no further directory is begun. */
-const MOST_READY = 4_096;
+const MAX_READY = 4_096;
 /** Longest time of synchronous reading at a stretch, in milliseconds. */
 const SLICE = 8;
 
@@ -149,7 +149,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   ): Promise<readonly WalkEntry[] | undefined> | undefined {
     this.#sliceStart ??= now();
     while (
-      this.#ready.length < MOST_READY && this.#active < this.#plan.concurrency
+      this.#ready.length < MAX_READY && this.#active < this.#plan.concurrency
     ) {
       const directory = this.#pending.pop();
       if (directory === undefined) return undefined;
@@ -225,7 +225,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     if (this.#device !== undefined) return;
     while (
       this.#active < this.#plan.concurrency && this.#pending.length > 0 &&
-      this.#ready.length < MOST_READY && !this.#isClosed
+      this.#ready.length < MAX_READY && !this.#isClosed
     ) {
       this.#active++;
       // Not empty; and the last found goes first, which keeps the list short.

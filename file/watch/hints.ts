@@ -7,12 +7,12 @@
 import { now } from "../../_internal/clock.ts";
 import type { TreeChange, WatchNode } from "./tree.ts";
 
-const MOST_HINTS = 10_000;
+const MAX_HINTS = 10_000;
 /** Hints this close to those that are due belong to the same happening (the two ends of a rename). */
 const GRACE = 5;
 
 // Invariant: hints are in the order in which they were first heard, so their times rise; there are
-// never more than MOST_HINTS.
+// never more than MAX_HINTS.
 /** Paths that something was heard of: each once, until it is to be looked at. */
 export class WatchHints {
   readonly #debounce: number;
@@ -36,7 +36,7 @@ export class WatchHints {
       if (kind !== "modify") known.kind = kind;
       return true;
     }
-    if (this.#hints.size >= MOST_HINTS) return false;
+    if (this.#hints.size >= MAX_HINTS) return false;
     this.#hints.set(path, { kind, due: now() + this.#debounce });
     return true;
   }

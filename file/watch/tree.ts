@@ -53,7 +53,7 @@ export interface TreeOptions {
 const RECENT = 20;
 const DIRECTORIES_AT_ONCE = 16;
 const FILES_AT_ONCE = 64;
-const MOST_ROUNDS = 3;
+const MAX_ROUNDS = 3;
 
 /** The known files of one watcher. */
 export class WatchTree {
@@ -92,7 +92,7 @@ export class WatchTree {
    * together.
    */
   async scan(): Promise<void> {
-    for (let round = 0; round < MOST_ROUNDS; round++) {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
       this.#isTorn = false;
       this.#unlisted.push(this.root);
       await this.#listAll(true);

@@ -172,7 +172,7 @@ export async function replaceContent(
         // This writer holds no lock, which would cost it an eighth of its time, so the sweep of a
         // process that cannot see ours (another container) may take its file away.
         const wasSwept = error instanceof Deno.errors.NotFound &&
-          attempt < MOST_ATTEMPTS && await isThere(directory);
+          attempt < MAX_ATTEMPTS && await isThere(directory);
         if (!wasSwept) throw error;
       }
     }
@@ -184,7 +184,7 @@ export async function replaceContent(
   }
 }
 
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 async function writeTemporary(
   temporaryPath: string,

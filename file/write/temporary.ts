@@ -13,7 +13,7 @@ import { joinPath } from "../paths.ts";
 
 const PATTERN = /^\..+\.(\d+)-([0-9a-f]{12})-\d+\.tmp$/s;
 /** File systems allow 255 bytes; what a name costs beyond its target's is at most 48. */
-const LONGEST_BASE = 200;
+const MAX_BASE = 200;
 
 let token: string | undefined;
 let count = 0;
@@ -25,10 +25,10 @@ function ownToken(): string {
 /** A name that no other writer, worker or process uses, in the directory of the target. */
 export function temporaryName(directory: string, base: string): string {
   let shown = base;
-  if (base.length > LONGEST_BASE / 4) {
+  if (base.length > MAX_BASE / 4) {
     const bytes = new TextEncoder().encode(base);
-    if (bytes.byteLength > LONGEST_BASE) {
-      shown = new TextDecoder().decode(bytes.subarray(0, LONGEST_BASE - 3));
+    if (bytes.byteLength > MAX_BASE) {
+      shown = new TextDecoder().decode(bytes.subarray(0, MAX_BASE - 3));
     }
   }
   return joinPath(
@@ -52,7 +52,7 @@ const sweeps = new Map<string, Sweep>();
 /** At most one sweep of a directory in this time, and at most a fiftieth of the time spent on it. */
 const SWEEP_INTERVAL = 1_000;
 const SWEEP_SHARE = 50;
-const MOST_SWEPT = 1_000;
+const MAX_SWEPT = 1_000;
 
 /**
  * Removes the temporary files in `directory` whose writers are dead. A first write in a directory
@@ -63,7 +63,7 @@ export function sweepTemporary(directory: string): Promise<void> | undefined {
   const time = now();
   const last = sweeps.get(directory);
   if (last !== undefined && time < last.due) return last.running;
-  if (last === undefined && sweeps.size >= MOST_SWEPT) {
+  if (last === undefined && sweeps.size >= MAX_SWEPT) {
     // The oldest entry: a Map keeps the order of insertion.
     for (const [oldest] of sweeps) {
       sweeps.delete(oldest);
