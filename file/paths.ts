@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { SEPARATOR } from "@std/path/constants";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { UnsupportedRuntimeError } from "../_internal/errors.ts";
 import { show } from "../_internal/validate.ts";
@@ -43,34 +44,19 @@ export function toPath(name: string, path: string | URL): string {
   return path;
 }
 
-/** The directory that `path` is in, and the last part of its name. */
-export function splitPath(path: string): { directory: string; base: string } {
-  let end = path.length;
-  while (end > 1 && isSeparator(path.charCodeAt(end - 1))) end--;
-  let start = end;
-  while (start > 0 && !isSeparator(path.charCodeAt(start - 1))) start--;
-  const base = path.slice(start, end);
-  if (start === 0) return { directory: ".", base };
-  let directoryEnd = start;
-  while (
-    directoryEnd > 1 && isSeparator(path.charCodeAt(directoryEnd - 1))
-  ) directoryEnd--;
-  return { directory: path.slice(0, directoryEnd), base };
-}
-
-/** `directory` and `name` as one path, without resolving anything. */
+/** `directory` and `name` as one path, without resolving anything: what was given stays as it is. */
 export function joinPath(directory: string, name: string): string {
   if (directory === "") return name;
-  return isSeparator(directory.charCodeAt(directory.length - 1))
+  return directory.endsWith("/") || directory.endsWith(SEPARATOR)
     ? directory + name
     : `${directory}/${name}`;
 }
 
-const SLASH = 47;
-const BACKSLASH = 92;
-
-function isSeparator(code: number): boolean {
-  return code === SLASH || (code === BACKSLASH && isWindows());
+/** Whether the real path `path` is that of something below `directory`. */
+export function isBelow(path: string, directory: string): boolean {
+  return path.startsWith(
+    directory.endsWith(SEPARATOR) ? directory : directory + SEPARATOR,
+  );
 }
 
 /** True on Windows, where a backslash separates and an open file cannot be replaced. */

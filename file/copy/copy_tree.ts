@@ -10,6 +10,8 @@
  *
  * @module
  */
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
 import { onAbort } from "../../_internal/abort.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { closesWhilePending } from "../../_internal/iterators.ts";
@@ -24,7 +26,7 @@ import {
   statIfThere,
 } from "./copy_one.ts";
 import { CopyError, withPath } from "../errors.ts";
-import { isWindows, joinPath, splitPath } from "../paths.ts";
+import { isBelow, isWindows, joinPath } from "../paths.ts";
 import { inRunner } from "../in_runner.ts";
 import { rootDirectory } from "../walk/listing.ts";
 import { type WalkEntry, walkPlan } from "../walk/options.ts";
@@ -81,20 +83,18 @@ async function checkTree(
   // What exists of the destination's path, by its real name: a link may lead into the source.
   const source = await Deno.realPath(from);
   const place = await realPathOfNearest(to);
-  const separator = isWindows() ? "\\" : "/";
-  const prefix = source.endsWith(separator) ? source : source + separator;
-  if (place === source || place.startsWith(prefix)) {
+  if (place === source || isBelow(place, source)) {
     throw new CopyError(from, to, "into-itself");
   }
 }
 
 async function realPathOfNearest(path: string): Promise<string> {
-  for (let at = path;; at = splitPath(at).directory) {
+  for (let at = path;; at = dirname(at)) {
     try {
       return await Deno.realPath(at);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      if (splitPath(at).directory === at) throw error;
+      if (dirname(at) === at) throw error;
     }
   }
 }
@@ -209,7 +209,7 @@ class TreeRun {
    * told its name with U+FFFD in it, which is not the name that it has.
    */
   #missing(path: string): void {
-    if (!splitPath(path).base.includes("\ufffd")) return;
+    if (!basename(path).includes("\ufffd")) return;
     throw new CopyError(path, this.#target(path), "unreadable-name");
   }
 

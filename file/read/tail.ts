@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { DisposedError } from "../../_internal/errors.ts";
@@ -23,7 +24,6 @@ import {
   subscribeNative,
   unsubscribeNative,
 } from "../watch/native_watch.ts";
-import { splitPath } from "../paths.ts";
 
 /** Options for {@linkcode AsyncFileReader.tail}. */
 export interface TailOptions {
@@ -305,7 +305,7 @@ export class TailSource implements BatchSource<string> {
     };
     try {
       const native: NativeSubscriber = {
-        path: splitPath(await Deno.realPath(this.#plan.path)).directory,
+        path: dirname(await Deno.realPath(this.#plan.path)),
         isRecursive: false,
         changed: news,
         lost: news,

@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { isWindows } from "../paths.ts";
+import { SEPARATOR } from "@std/path/constants";
+import { isBelow } from "../paths.ts";
 
 /** What somebody who watches is told. Calls are synchronous and must not throw. */
 export interface NativeSubscriber {
@@ -140,20 +141,11 @@ function covers(outer: Area, inner: Area): boolean {
   return outer.isRecursive && isBelow(inner.path, outer.path);
 }
 
-const SEPARATOR = (): string => isWindows() ? "\\" : "/";
-
-function isBelow(path: string, directory: string): boolean {
-  const separator = SEPARATOR();
-  return path.startsWith(
-    directory.endsWith(separator) ? directory : directory + separator,
-  );
-}
-
 function isIn(area: Area, path: string): boolean {
   if (path === area.path) return true;
   if (!isBelow(path, area.path)) return false;
   return area.isRecursive ||
-    path.indexOf(SEPARATOR(), area.path.length + 1) === -1;
+    path.indexOf(SEPARATOR, area.path.length + 1) === -1;
 }
 
 function open(path: string, isRecursive: boolean): Native {

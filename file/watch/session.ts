@@ -11,6 +11,8 @@
  *
  * @module
  */
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
@@ -23,7 +25,7 @@ import {
   subscribeNative,
   unsubscribeNative,
 } from "./native_watch.ts";
-import { isWindows, splitPath } from "../paths.ts";
+import { isWindows } from "../paths.ts";
 import { isTemporaryName } from "../write/temporary.ts";
 import { eventOf, type WatchEvent, type WatchPlan } from "./event.ts";
 import { FreshDirectories, Settling, WatchHints } from "./hints.ts";
@@ -190,8 +192,8 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     const info = await Deno.stat(path);
     const real = await Deno.realPath(path);
     if (this.#isEnded()) return false;
-    this.#only = info.isDirectory ? undefined : splitPath(real).base;
-    this.path = info.isDirectory ? real : splitPath(real).directory;
+    this.#only = info.isDirectory ? undefined : basename(real);
+    this.path = info.isDirectory ? real : dirname(real);
     this.isRecursive = isRecursive && info.isDirectory;
     if (this.#poll === undefined) await this.#listen();
     if (this.#isEnded()) return false;

@@ -9,9 +9,10 @@
  *
  * @module
  */
+import { dirname } from "@std/path/dirname";
 import { replace, syncParent } from "./durable.ts";
 import { DurabilityError, withPath } from "../errors.ts";
-import { isWindows, splitPath } from "../paths.ts";
+import { isWindows } from "../paths.ts";
 import {
   CommitTicket,
   keepOwnership,
@@ -19,7 +20,7 @@ import {
   restrictedMode,
   targetFor,
 } from "./replace_target.ts";
-import { sweepTemporary, temporaryName } from "./temporary.ts";
+import { sweepTemporary, temporaryPathFor } from "./temporary.ts";
 import { writeAll } from "./write_queue.ts";
 
 /** How a file is replaced. */
@@ -70,11 +71,10 @@ export class AtomicFile {
     options: AtomicOptions,
   ): Promise<AtomicFile> {
     const target = targetFor(path, options);
-    const { directory, base } = splitPath(target.path);
-    const sweeping = sweepTemporary(directory);
+    const sweeping = sweepTemporary(dirname(target.path));
     if (sweeping !== undefined) await sweeping;
     for (;;) {
-      const temporaryPath = temporaryName(directory, base);
+      const temporaryPath = temporaryPathFor(target.path);
       const file = await Deno.open(temporaryPath, {
         createNew: true,
         write: true,
@@ -151,11 +151,11 @@ export async function replaceContent(
     const target = targetFor(path, options);
     // Taken before anything is awaited: of overlapping calls, the last one wins.
     ticket = new CommitTicket(target.path);
-    const { directory, base } = splitPath(target.path);
+    const directory = dirname(target.path);
     const sweeping = sweepTemporary(directory);
     if (sweeping !== undefined) await sweeping;
     for (let attempt = 1;; attempt++) {
-      const temporaryPath = temporaryName(directory, base);
+      const temporaryPath = temporaryPathFor(target.path);
       try {
         await writeTemporary(temporaryPath, bytes, target, options);
         options.signal?.throwIfAborted();

@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { delay } from "@std/async/delay";
+import { dirname } from "@std/path/dirname";
 import { now } from "../../_internal/clock.ts";
-import { sleep } from "../../_internal/sleep.ts";
 import { DurabilityError } from "../errors.ts";
-import { isWindows, splitPath } from "../paths.ts";
+import { isWindows } from "../paths.ts";
 
 /** Opens a directory for fsync. A seam for tests: such a failure cannot be brought about. */
 export interface DirectoryOpener {
@@ -83,7 +84,7 @@ export async function replace(from: string, to: string): Promise<void> {
       const held = error instanceof Deno.errors.PermissionDenied ||
         error instanceof Deno.errors.Busy;
       if (!held || now() + wait > giveUp) throw error;
-      await sleep(wait);
+      await delay(wait);
     }
   }
 }
@@ -98,7 +99,7 @@ export async function syncParent(
   open?: DirectoryOpener,
 ): Promise<void> {
   try {
-    await syncDirectory(splitPath(path).directory, open);
+    await syncDirectory(dirname(path), open);
   } catch (cause) {
     throw new DurabilityError(path, { cause });
   }

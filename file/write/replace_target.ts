@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { dirname } from "@std/path/dirname";
+import { isAbsolute } from "@std/path/is-absolute";
 import { resolve } from "@std/path/resolve";
-import { isWindows, joinPath, splitPath } from "../paths.ts";
+import { isWindows, joinPath } from "../paths.ts";
 
 /** Where a write to `path` goes, and what is there. */
 export function targetFor(
@@ -71,9 +73,7 @@ function behindLinks(path: string): ReplaceTarget {
       return { path: at, info };
     }
     const target = Deno.readLinkSync(at);
-    at = target.startsWith("/") || (isWindows() && resolve(target) === target)
-      ? target
-      : joinPath(splitPath(at).directory, target);
+    at = isAbsolute(target) ? target : joinPath(dirname(at), target);
   }
   throw new Deno.errors.FilesystemLoop(
     `Too many levels of symbolic links: write '${path}'`,

@@ -8,6 +8,8 @@
  *
  * @module
  */
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
 import { now } from "../../_internal/clock.ts";
 import { joinPath } from "../paths.ts";
 
@@ -22,8 +24,9 @@ function ownToken(): string {
   return token ??= crypto.randomUUID().replaceAll("-", "").slice(0, 12);
 }
 
-/** A name that no other writer, worker or process uses, in the directory of the target. */
-export function temporaryName(directory: string, base: string): string {
+/** A path that no other writer, worker or process uses, in the directory of `target`. */
+export function temporaryPathFor(target: string): string {
+  const base = basename(target);
   let shown = base;
   if (base.length > MAX_BASE / 4) {
     const bytes = new TextEncoder().encode(base);
@@ -32,7 +35,7 @@ export function temporaryName(directory: string, base: string): string {
     }
   }
   return joinPath(
-    directory,
+    dirname(target),
     `.${shown}.${Deno.pid}-${ownToken()}-${++count}.tmp`,
   );
 }

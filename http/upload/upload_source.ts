@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { basename } from "@std/path/basename";
 import { withResolvers } from "../../_internal/resolvers.ts";
 import { show } from "../../_internal/validate.ts";
-import { splitPath, toPath } from "../../file/paths.ts";
+import { toPath } from "../../file/paths.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 
 /** What can be uploaded: a path or a file: URL, bytes, a Blob, a stream. */
@@ -101,7 +102,7 @@ async function fileSource(path: string): Promise<UploadSource> {
   return {
     length: await measure(),
     measure,
-    name: splitPath(path).base,
+    name: basename(path),
     type: undefined,
     replayable: true,
     whole: undefined,

@@ -10,11 +10,12 @@ import {
   asyncWriteFile,
   DurabilityError,
 } from "../../../file/mod.ts";
+import { basename } from "@std/path/basename";
 import { syncDirectory, syncParent } from "../../../file/write/durable.ts";
 import {
   isTemporaryName,
   sweepTemporary,
-  temporaryName,
+  temporaryPathFor,
 } from "../../../file/write/temporary.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import { TemporaryDirectory } from "../../support/temporary_directory.ts";
@@ -395,18 +396,18 @@ Deno.test("syncDirectory() shares one fsync among all who come while another run
 
 testWith(
   ["read", "write"],
-  "temporaryName() is in the target's directory, unique, and not too long",
+  "temporaryPathFor() is in the target's directory, unique, and not too long",
   async () => {
     await using directory = await TemporaryDirectory.create();
     const names = new Set(
-      Array.from({ length: 100 }, () => temporaryName(directory.root, "a")),
+      Array.from({ length: 100 }, () => temporaryPathFor(directory.path("a"))),
     );
     assertEquals(names.size, 100);
     for (const name of names) assert(name.startsWith(`${directory.root}/.a.`));
     const long = "\u4f60".repeat(85);
     await asyncWriteFile(directory.path(long), "x", { atomic: true });
     assertEquals(await directory.names(), [long]);
-    const name = temporaryName("", long);
+    const name = basename(temporaryPathFor(long));
     assert(
       isTemporaryName(name) && new TextEncoder().encode(name).length <= 255,
     );
