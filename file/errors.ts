@@ -305,28 +305,67 @@ export async function afterFailure(
   );
 }
 
+/** What `work` results in; `undefined` when it fails because nothing is there. */
+export async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Whether `error` means that nothing is there: not the last name of a path, or not the way to it. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotADirectory;
+}
+
 /**
- * `error` with the path in its message: some calls of Deno (read, write, sync) fail without
- * saying on what. The class stays, so that `instanceof Deno.errors.…` still holds.
+ * Whether the system reported it, and not the runner, an abort, or a mistake of ours: its errors have a
+ * class of Deno, or are an Error with a code.
+ */
+export function isOfSystem(error: unknown): error is Error & { code?: string } {
+  return error instanceof Error &&
+    (error.name in Deno.errors ||
+      error.constructor === Error &&
+        typeof (error as { code?: unknown }).code === "string");
+}
+
+/**
+ * What `work` results in; its failure has the path in its message. Some calls of Deno (read, write, sync)
+ * fail without saying on what, others with a path that the caller does not know.
+ */
+export async function namingPath<T>(
+  work: Promise<T>,
+  action: string,
+  path: string,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw withPath(error, action, path);
+  }
+}
+
+/**
+ * `error` with the path in its message. The class stays, so that `instanceof Deno.errors.…` still
+ * holds; what is not the system's is left as it is.
  */
 export function withPath(
   error: unknown,
   action: string,
   path: string,
 ): unknown {
-  if (!(error instanceof Error) || error.message.includes(path)) return error;
-  const text = `${error.message}: ${action} '${path}'`;
+  if (!isOfSystem(error) || error.message.includes(path)) return error;
   const Class = error.constructor as new (
     message: string,
     options: ErrorOptions,
   ) => Error;
-  const { code } = error as { code?: string };
-  // What is not the system's (the reason of an abort, our own classes) is left as it is: the system's
-  // errors have a class of Deno, or are an Error with a code.
-  const isOfSystem = error.name in Deno.errors ||
-    (Class === Error && typeof code === "string");
-  if (!isOfSystem) return error;
-  const named = new Class(text, { cause: error });
-  if (code !== undefined) Object.assign(named, { code });
-  return named;
+  const text = `${error.message}: ${action} '${path}'`;
+  const { code } = error;
+  return Object.assign(
+    new Class(text, { cause: error }),
+    code === undefined ? undefined : { code },
+  );
 }

@@ -10,6 +10,7 @@ import {
   checkSignal,
   word,
 } from "../_internal/validate.ts";
+import { isGone } from "./errors.ts";
 import { toPath } from "./paths.ts";
 
 /** Options for {@linkcode asyncFileExists}. */
@@ -65,10 +66,7 @@ export async function asyncFileExists(
     info = await (followSymlinks ? Deno.stat(checked) : Deno.lstat(checked));
   } catch (error) {
     // A file where a directory of the path should be: then there is nothing there either.
-    if (
-      error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory
-    ) return false;
+    if (isGone(error)) return false;
     throw error;
   } finally {
     signal?.throwIfAborted();

@@ -15,8 +15,8 @@ import {
 } from "../../_internal/validate.ts";
 import { copyTree } from "./copy_tree.ts";
 import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
-import { copyOne, statIfThere } from "./copy_one.ts";
-import { CopyError } from "../errors.ts";
+import { copyOne } from "./copy_one.ts";
+import { CopyError, ifThere } from "../errors.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
@@ -82,7 +82,10 @@ async function copy(
 ): Promise<CopyResult> {
   const { runner, priority, signal } = options;
   signal?.throwIfAborted();
-  const [info, old] = await Promise.all([Deno.stat(from), statIfThere(to)]);
+  const [info, old] = await Promise.all([
+    Deno.stat(from),
+    ifThere(Deno.stat(to)),
+  ]);
   signal?.throwIfAborted();
   const { onProgress, overwrite = true, preserveTimestamps = false } = options;
   if (info.isDirectory) {

@@ -5,7 +5,7 @@
  */
 import { AtomicFile } from "../write/atomic.ts";
 import { ChunkReader } from "../read/chunks.ts";
-import { afterFailure, CopyError, withPath } from "../errors.ts";
+import { afterFailure, CopyError, namingPath } from "../errors.ts";
 import { writeAll } from "../write/write_queue.ts";
 
 /** A copy of one file, all of it decided. */
@@ -114,12 +114,10 @@ async function copyPieces(
   for (;;) {
     const piece = await reader.next();
     if (piece === undefined) break;
-    try {
-      if (keepHoles) await writeWithHoles(file, piece);
-      else await writeAll(file, piece);
-    } catch (error) {
-      throw withPath(error, "write", to);
-    }
+    const writing = keepHoles
+      ? writeWithHoles(file, piece)
+      : writeAll(file, piece);
+    await namingPath(writing, "write", to);
     size += piece.byteLength;
     signal?.throwIfAborted();
     // An async function is one that returns void too: its rejection must not be lost.
@@ -169,25 +167,4 @@ export async function copyTimes(
   const { atime, mtime } = info;
   if (mtime === null) return;
   await Deno.utime(path, atime ?? mtime, mtime);
-}
-
-/** `Deno.stat`, `undefined` when nothing is there. */
-export function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
-  return unlessMissing(Deno.stat(path));
-}
-
-/** `Deno.lstat`, `undefined` when nothing is there. */
-export function lstatIfThere(path: string): Promise<Deno.FileInfo | undefined> {
-  return unlessMissing(Deno.lstat(path));
-}
-
-async function unlessMissing(
-  looking: Promise<Deno.FileInfo>,
-): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await looking;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

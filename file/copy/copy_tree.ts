@@ -18,14 +18,8 @@ import { closesWhilePending } from "../../_internal/iterators.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import type { CopyProgress, CopyResult } from "./options.ts";
-import {
-  copyOne,
-  copyTimes,
-  isSame,
-  lstatIfThere,
-  statIfThere,
-} from "./copy_one.ts";
-import { CopyError, withPath } from "../errors.ts";
+import { copyOne, copyTimes, isSame } from "./copy_one.ts";
+import { CopyError, ifThere, namingPath } from "../errors.ts";
 import { isBelow, isWindows, joinPath } from "../paths.ts";
 import { inRunner } from "../in_runner.ts";
 import { rootDirectory } from "../walk/listing.ts";
@@ -73,7 +67,7 @@ async function checkTree(
   to: string,
   info: Deno.FileInfo,
 ): Promise<void> {
-  const old = await statIfThere(to);
+  const old = await ifThere(Deno.stat(to));
   if (old !== undefined && !old.isDirectory) {
     throw new CopyError(from, to, "directory-over-file");
   }
@@ -142,7 +136,7 @@ class TreeRun {
         for (const entry of batch) {
           if (!entry.isDirectory) yield entry;
           else {
-            const info = await lstatIfThere(entry.path);
+            const info = await ifThere(Deno.lstat(entry.path));
             if (info?.isDirectory) {
               await this.directory(entry.path, this.#target(entry.path), info);
             } else if (info === undefined) this.#missing(entry.path);
@@ -164,7 +158,9 @@ class TreeRun {
   ): Promise<void> {
     // The destination itself may be a link, since the caller names it; what is found in it may not.
     const old =
-      await (to === this.#copy.to ? statIfThere(to) : lstatIfThere(to));
+      await (to === this.#copy.to
+        ? ifThere(Deno.stat(to))
+        : ifThere(Deno.lstat(to)));
     if (old === undefined) {
       // The final bits may forbid writing; they come in `finish`.
       await Deno.mkdir(to, { mode: ((info.mode ?? 0o777) & 0o777) | 0o700 });
@@ -216,8 +212,8 @@ class TreeRun {
   async #file(from: string, to: string): Promise<void> {
     const { overwrite, preserveTimestamps, signal, onProgress } = this.#copy;
     const [info, old] = await Promise.all([
-      lstatIfThere(from),
-      lstatIfThere(to),
+      ifThere(Deno.lstat(from)),
+      ifThere(Deno.lstat(to)),
     ]);
     if (info === undefined) return this.#missing(from);
     this.#totalBytes += info.size;
@@ -248,9 +244,11 @@ class TreeRun {
   }
 
   async #link(from: string, to: string): Promise<void> {
-    const target = await readLinkIfThere(from);
+    // Where it leads may be no valid UTF-8, and the system does not say of which link.
+    const reading = ifThere(Deno.readLink(from));
+    const target = await namingPath(reading, "copy", from);
     if (target === undefined) return this.#missing(from);
-    const old = await lstatIfThere(to);
+    const old = await ifThere(Deno.lstat(to));
     if (old !== undefined) {
       if (old.isDirectory) throw new CopyError(from, to, "file-over-directory");
       if (!this.#copy.overwrite) {
@@ -298,20 +296,10 @@ class TreeRun {
   }
 }
 
-async function readLinkIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readLink(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    // Where it leads is no valid UTF-8, and the system does not say which link that is.
-    throw withPath(error, "copy", path);
-  }
-}
-
 /** Copied by the system in one call even when progress is asked for. */
 const SMALL = 4 * 1024 * 1024;
 
 async function linkType(path: string): Promise<Deno.SymlinkOptions> {
-  const info = await statIfThere(path);
+  const info = await ifThere(Deno.stat(path));
   return { type: info?.isDirectory ? "dir" : "file" };
 }

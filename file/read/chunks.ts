@@ -9,7 +9,7 @@
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { untilAbort } from "../../_internal/until_abort.ts";
-import { FileTruncatedError, withPath } from "../errors.ts";
+import { FileTruncatedError, namingPath, withPath } from "../errors.ts";
 import { type FileLock, lockFile } from "../lock.ts";
 
 /** What to read. */
@@ -173,7 +173,7 @@ export class ChunkReader {
     const wanted = Math.min(this.#chunkSize, this.#end - this.#position);
     if (wanted <= 0) return undefined;
     const buffer = this.#buffer(wanted);
-    const count = await this.#readInto(buffer);
+    const count = await readInto(this.#file, buffer, this.#path);
     if (count === null) {
       if (this.#position < Math.min(this.#size, this.#end)) {
         await this.#checkTruncation();
@@ -184,20 +184,14 @@ export class ChunkReader {
     return count === buffer.byteLength ? buffer : buffer.subarray(0, count);
   }
 
-  async #readInto(buffer: Uint8Array): Promise<number | null> {
-    try {
-      return await this.#file.read(buffer);
-    } catch (error) {
-      throw withPath(error, "read", this.#path);
-    }
-  }
-
   async #skip(): Promise<void> {
     const buffer = new Uint8Array(Math.min(this.#toSkip, 65_536));
     while (this.#toSkip > 0 && this.#closing === undefined) {
-      const count = await this.#readInto(
-        buffer.subarray(0, Math.min(this.#toSkip, buffer.byteLength)),
+      const part = buffer.subarray(
+        0,
+        Math.min(this.#toSkip, buffer.byteLength),
       );
+      const count = await readInto(this.#file, part, this.#path);
       if (count === null) return;
       this.#toSkip -= count;
     }
@@ -230,4 +224,13 @@ export async function openForReading(
   const opening = Deno.open(path);
   if (signal === undefined) return await opening;
   return await untilAbort(opening, signal, (file) => file.close());
+}
+
+/** Reads what comes next of a file; `null` at its end. */
+export function readInto(
+  file: Deno.FsFile,
+  buffer: Uint8Array,
+  path: string,
+): Promise<number | null> {
+  return namingPath(file.read(buffer), "read", path);
 }

@@ -15,9 +15,9 @@ import { DisposedError } from "../../_internal/errors.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
-import { openForReading } from "./chunks.ts";
+import { openForReading, readInto } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
-import { withPath } from "../errors.ts";
+import { ifThere } from "../errors.ts";
 import { LineSplitter } from "./lines.ts";
 import {
   type NativeSubscriber,
@@ -141,12 +141,7 @@ export class TailSource implements BatchSource<string> {
     const file = this.#file ?? await this.#open();
     const splitFailure = this.#splitter.failure;
     if (splitFailure !== undefined) throw splitFailure;
-    let count: number | null;
-    try {
-      count = await file.read(this.#buffer);
-    } catch (error) {
-      throw withPath(error, "read", path);
-    }
+    const count = await readInto(file, this.#buffer, path);
     if (count !== null) {
       this.#position += count;
       return this.#splitter.push(
@@ -160,11 +155,8 @@ export class TailSource implements BatchSource<string> {
     if (this.#isReplaced) return await this.#openNext();
     // Before the look, so that what is heard during it leads to another one.
     this.#hasNews = false;
-    const info = await Deno.stat(path).catch((error) => {
-      // Moved away, and nothing in its place yet.
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    });
+    // Undefined: moved away, and nothing in its place yet.
+    const info = await ifThere(Deno.stat(path));
     if (info !== undefined && identify(info) !== this.#identity) {
       // Once more to its end: its writer may have added to it until the move.
       this.#isReplaced = true;
@@ -263,11 +255,8 @@ export class TailSource implements BatchSource<string> {
   /** From the old file, which is at its end, to the one that has its name. */
   async #openNext(): Promise<readonly string[]> {
     const { path } = this.#plan;
-    let file: Deno.FsFile;
-    try {
-      file = await Deno.open(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const file = await ifThere(Deno.open(path));
+    if (file === undefined) {
       // Gone again.
       await this.#wait();
       return [];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isGone, isOfSystem } from "../errors.ts";
 import { IgnoreRules } from "./ignore.ts";
 import { inRunner } from "../in_runner.ts";
 import { joinPath } from "../paths.ts";
@@ -63,13 +64,6 @@ export function taskCanceller(
   { runner }: WalkPlan,
 ): AbortController | undefined {
   return runner && new AbortController();
-}
-
-/** Whether `error` means that a directory below the root has gone since it was listed. */
-export function hasVanished(error: unknown, { depth }: Directory): boolean {
-  return depth > 0 &&
-    (error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory);
 }
 
 /** Whether nothing has to be looked at beside the names. */
@@ -212,11 +206,9 @@ async function follow(entry: WalkEntry, parent: Directory): Promise<boolean> {
     info = await Deno.stat(entry.path);
   } catch (error) {
     // It points at nothing: the link itself is all there is.
-    if (
-      error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory ||
-      error instanceof Deno.errors.FilesystemLoop
-    ) return true;
+    if (isGone(error) || error instanceof Deno.errors.FilesystemLoop) {
+      return true;
+    }
     throw error;
   }
   entry.isFile = info.isFile;
@@ -317,7 +309,8 @@ export class WalkErrors {
     const { onError, signal } = this.#plan;
     // The runner cancelled the reading: no matter of this directory.
     if (signal?.aborted) throw signal.reason;
-    if (hasVanished(error, directory)) return undefined;
+    // The root is always an error; below it, what has gone since it was listed is none.
+    if (directory.depth > 0 && isGone(error)) return undefined;
     if (directory.depth === 0 || onError === "throw" || !isOfSystem(error)) {
       throw error;
     }
@@ -334,11 +327,4 @@ export class WalkErrors {
       `${this.#collected.length} directories could not be read`,
     );
   }
-}
-
-/** Whether the system reported it, and not the runner, a pattern, or a mistake of ours. */
-function isOfSystem(error: unknown): boolean {
-  return error instanceof Error &&
-    (error.name in Deno.errors || "code" in error) &&
-    !(error instanceof DOMException);
 }

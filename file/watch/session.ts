@@ -18,7 +18,7 @@ import { now } from "../../_internal/clock.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
 import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
-import { WatchRootError } from "../errors.ts";
+import { isGone, WatchRootError } from "../errors.ts";
 import {
   hasNativeWatch,
   type NativeSubscriber,
@@ -29,7 +29,7 @@ import { isWindows } from "../paths.ts";
 import { isTemporaryName } from "../write/temporary.ts";
 import { eventOf, type WatchEvent, type WatchPlan } from "./event.ts";
 import { FreshDirectories, Settling, WatchHints } from "./hints.ts";
-import { isGone, rootIdentity, type TreeChange, WatchTree } from "./tree.ts";
+import { rootIdentity, type TreeChange, WatchTree } from "./tree.ts";
 
 /** How often the root itself is looked at: its removal is not always told. */
 const ROOT_INTERVAL = 1_000;

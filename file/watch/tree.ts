@@ -12,6 +12,7 @@
  * @module
  */
 import type { PathTest } from "../walk/matcher.ts";
+import { isGone } from "../errors.ts";
 import { joinPath } from "../paths.ts";
 import { isTemporaryName } from "../write/temporary.ts";
 
@@ -386,10 +387,4 @@ export async function rootIdentity(path: string): Promise<string> {
     throw new Deno.errors.NotFound(`No directory any more: '${path}'`);
   }
   return `${info.dev}:${info.ino}:${info.birthtime?.getTime() ?? ""}`;
-}
-
-/** Whether `error` means that nothing is there: not the last name of a path, or not the way to it. */
-export function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.NotADirectory;
 }

@@ -11,7 +11,7 @@
  */
 import { dirname } from "@std/path/dirname";
 import { replace, syncParent } from "./durable.ts";
-import { DurabilityError, withPath } from "../errors.ts";
+import { DurabilityError, ifThere, namingPath, withPath } from "../errors.ts";
 import { isWindows } from "../paths.ts";
 import {
   CommitTicket,
@@ -54,16 +54,9 @@ export class AtomicFile {
   }
 
   /** Creates the temporary file for `path`. */
-  static async create(
-    path: string,
-    options: AtomicOptions,
-  ): Promise<AtomicFile> {
-    try {
-      return await AtomicFile.#create(path, options);
-    } catch (error) {
-      // The system names the temporary file, which the caller does not know.
-      throw withPath(error, "write", path);
-    }
+  static create(path: string, options: AtomicOptions): Promise<AtomicFile> {
+    // The system names the temporary file, which the caller does not know.
+    return namingPath(AtomicFile.#create(path, options), "write", path);
   }
 
   static async #create(
@@ -126,11 +119,7 @@ export class AtomicFile {
     if (this.#state !== "open") return;
     this.#state = "discarded";
     this.#close();
-    try {
-      await Deno.remove(this.temporaryPath);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    await ifThere(Deno.remove(this.temporaryPath));
   }
 
   #close(): void {
@@ -207,10 +196,8 @@ async function writeTemporary(
   }
   const file = await Deno.open(temporaryPath, { ...creation, write: true });
   try {
-    try {
-      if (bytes.byteLength > 0) await writeAll(file, bytes);
-    } catch (error) {
-      throw withPath(error, "write", temporaryPath);
+    if (bytes.byteLength > 0) {
+      await namingPath(writeAll(file, bytes), "write", temporaryPath);
     }
     signal?.throwIfAborted();
     await keepOwnership(temporaryPath, target, mode);
@@ -221,12 +208,8 @@ async function writeTemporary(
 }
 
 /** fsync, with the path in its error. */
-export async function syncFile(file: Deno.FsFile, path: string): Promise<void> {
-  try {
-    await file.sync();
-  } catch (error) {
-    throw withPath(error, "sync", path);
-  }
+export function syncFile(file: Deno.FsFile, path: string): Promise<void> {
+  return namingPath(file.sync(), "sync", path);
 }
 
 async function publishInOrder(
