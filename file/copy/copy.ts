@@ -20,8 +20,6 @@ import { CopyError, ifThere } from "../errors.ts";
 import { fileTracer, traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
-const DEFAULT_CONCURRENCY = 8;
-
 const CHECKS: Checks<CopyFileOptions> = {
   overwrite: boolean,
   preserveTimestamps: boolean,
@@ -80,28 +78,18 @@ async function copy(
   to: string,
   options: CopyFileOptions,
 ): Promise<CopyResult> {
-  const { runner, priority, signal } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   const [info, old] = await Promise.all([
     Deno.stat(from),
     ifThere(Deno.stat(to)),
   ]);
   signal?.throwIfAborted();
-  const { onProgress, overwrite = true, preserveTimestamps = false } = options;
   if (info.isDirectory) {
-    return await copyTree({
-      from,
-      to,
-      overwrite,
-      preserveTimestamps,
-      concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
-      runner,
-      priority,
-      signal,
-      onProgress,
-    }, info);
+    return await copyTree(from, to, info, options);
   }
   if (!info.isFile) throw new CopyError(from, to, "special-file");
+  const { onProgress, overwrite = true, preserveTimestamps = false } = options;
   const progress: CopyProgress = {
     path: from,
     bytes: 0,

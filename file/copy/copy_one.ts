@@ -36,11 +36,14 @@ export function checkCopy({ from, info, to, old, overwrite }: FileCopy): void {
   if (!old.isFile && !old.isSymlink) {
     throw new CopyError(from, to, "special-destination");
   }
-  if (!overwrite) {
-    throw new Deno.errors.AlreadyExists(
-      `File exists: copy '${from}' -> '${to}'. Pass overwrite: true to replace it.`,
-    );
-  }
+  if (!overwrite) throw alreadyThere(from, to);
+}
+
+/** What a copy without `overwrite` is refused with. */
+export function alreadyThere(from: string, to: string): Error {
+  return new Deno.errors.AlreadyExists(
+    `File exists: copy '${from}' -> '${to}'. Pass overwrite: true to replace it.`,
+  );
 }
 
 /** Whether both are one file, under whatever names. */
@@ -77,30 +80,26 @@ async function copyDirectly(copy: FileCopy): Promise<void> {
 
 async function copyInPieces(copy: FileCopy): Promise<number> {
   const { from, to, info, old, overwrite, preserveTimestamps, signal } = copy;
-  const reader = await ChunkReader.open(from, {
+  await using reader = await ChunkReader.open(from, {
     chunkSize: PIECE,
     reuse: true,
     signal,
   });
+  const target = await AtomicFile.create(to, {
+    durable: false,
+    exclusive: !overwrite,
+    replacesLink: old?.isSymlink,
+    mode: info.mode === null ? undefined : info.mode & 0o7777,
+  });
   try {
-    const target = await AtomicFile.create(to, {
-      durable: false,
-      exclusive: !overwrite,
-      replacesLink: old?.isSymlink,
-      mode: info.mode === null ? undefined : info.mode & 0o7777,
-    });
-    try {
-      const size = await copyPieces(reader, target.file, copy);
-      if (preserveTimestamps) await copyTimes(target.temporaryPath, info);
-      signal?.throwIfAborted();
-      await target.commit();
-      return size;
-    } catch (error) {
-      await afterFailure(target.discard(), to);
-      throw error;
-    }
-  } finally {
-    await reader.close();
+    const size = await copyPieces(reader, target.file, copy);
+    if (preserveTimestamps) await copyTimes(target.temporaryPath, info);
+    signal?.throwIfAborted();
+    await target.commit();
+    return size;
+  } catch (error) {
+    await afterFailure(target.discard(), to);
+    throw error;
   }
 }
 
@@ -111,9 +110,7 @@ async function copyPieces(
 ): Promise<number> {
   const keepHoles = hasHoles(info);
   let size = 0;
-  for (;;) {
-    const piece = await reader.next();
-    if (piece === undefined) break;
+  for await (const piece of reader) {
     const writing = keepHoles
       ? writeWithHoles(file, piece)
       : writeAll(file, piece);

@@ -15,10 +15,8 @@ import { dirname } from "@std/path/dirname";
 import { onAbort } from "../../_internal/abort.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { closesWhilePending } from "../../_internal/iterators.ts";
-import type { TaskPriority } from "../../runner/priority.ts";
-import type { TaskRunner } from "../../runner/types.ts";
-import type { CopyProgress, CopyResult } from "./options.ts";
-import { copyOne, copyTimes, isSame } from "./copy_one.ts";
+import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
+import { alreadyThere, copyOne, copyTimes, isSame } from "./copy_one.ts";
 import { CopyError, ifThere, namingPath } from "../errors.ts";
 import { isBelow, isWindows, joinPath } from "../paths.ts";
 import { inRunner } from "../in_runner.ts";
@@ -26,26 +24,17 @@ import { rootDirectory } from "../walk/listing.ts";
 import { type WalkEntry, walkPlan } from "../walk/options.ts";
 import { SortedWalkSource } from "../walk/walk_sorted.ts";
 
-/** A copy of a tree, all of it decided. */
-export interface TreeCopy {
-  from: string;
-  to: string;
-  overwrite: boolean;
-  preserveTimestamps: boolean;
-  concurrency: number;
-  runner: TaskRunner | undefined;
-  priority: TaskPriority | undefined;
-  signal: AbortSignal | undefined;
-  onProgress: ((progress: CopyProgress) => void) | undefined;
-}
+const DEFAULT_CONCURRENCY = 8;
 
 /** Copies the directory `from` into the directory `to`, which is made when it is not there. */
 export async function copyTree(
-  copy: TreeCopy,
+  from: string,
+  to: string,
   info: Deno.FileInfo,
+  options: CopyFileOptions,
 ): Promise<CopyResult> {
-  const { from, to, signal, concurrency } = copy;
-  const run = new TreeRun(copy);
+  const { concurrency = DEFAULT_CONCURRENCY, signal } = options;
+  const run = new TreeRun(from, to, options);
   const subscription = signal && onAbort(signal, (reason) => run.stop(reason));
   try {
     await checkTree(from, to, info);
@@ -100,15 +89,19 @@ interface FinishedDirectory {
 
 class TreeRun {
   readonly result: CopyResult = { bytes: 0, files: 0 };
-  readonly #copy: TreeCopy;
+  readonly #from: string;
+  readonly #to: string;
+  readonly #options: CopyFileOptions;
   /** Ends the walk, and takes what waits for the runner out of its queue. */
   readonly #stopping = new AbortController();
   readonly #directories: FinishedDirectory[] = [];
   #totalBytes = 0;
   #totalFiles = 0;
 
-  constructor(copy: TreeCopy) {
-    this.#copy = copy;
+  constructor(from: string, to: string, options: CopyFileOptions) {
+    this.#from = from;
+    this.#to = to;
+    this.#options = options;
   }
 
   /** After the first failure, or an abort: nothing more is begun. */
@@ -123,10 +116,14 @@ class TreeRun {
 
   /** Makes the directories of the walk and passes on everything else. */
   async *#walk(): AsyncGenerator<WalkEntry> {
-    const { from, runner, priority } = this.#copy;
+    const { runner, priority } = this.#options;
     const { signal } = this.#stopping;
     const plan = walkPlan({ includeDirs: true, signal, runner, priority });
-    const walk = new SortedWalkSource(rootDirectory(from), plan, undefined);
+    const walk = new SortedWalkSource(
+      rootDirectory(this.#from),
+      plan,
+      undefined,
+    );
     try {
       for (
         let batch = await walk.pull();
@@ -158,7 +155,7 @@ class TreeRun {
   ): Promise<void> {
     // The destination itself may be a link, since the caller names it; what is found in it may not.
     const old =
-      await (to === this.#copy.to
+      await (to === this.#to
         ? ifThere(Deno.stat(to))
         : ifThere(Deno.lstat(to)));
     if (old === undefined) {
@@ -169,14 +166,14 @@ class TreeRun {
       throw new CopyError(from, to, "directory-over-link");
     } else if (!old.isDirectory) {
       throw new CopyError(from, to, "directory-over-file");
-    } else if (this.#copy.preserveTimestamps) {
+    } else if (this.#options.preserveTimestamps) {
       this.#directories.push({ path: to, info: { ...info, mode: null } });
     }
   }
 
   /** Copies what is no directory, as a task of the runner when there is one. */
   async copy(entry: WalkEntry): Promise<void> {
-    const { runner, priority } = this.#copy;
+    const { runner, priority } = this.#options;
     const { signal } = this.#stopping;
     try {
       await (runner === undefined
@@ -210,7 +207,8 @@ class TreeRun {
   }
 
   async #file(from: string, to: string): Promise<void> {
-    const { overwrite, preserveTimestamps, signal, onProgress } = this.#copy;
+    const { overwrite = true, preserveTimestamps = false } = this.#options;
+    const { signal, onProgress } = this.#options;
     const [info, old] = await Promise.all([
       ifThere(Deno.lstat(from)),
       ifThere(Deno.lstat(to)),
@@ -251,11 +249,7 @@ class TreeRun {
     const old = await ifThere(Deno.lstat(to));
     if (old !== undefined) {
       if (old.isDirectory) throw new CopyError(from, to, "file-over-directory");
-      if (!this.#copy.overwrite) {
-        throw new Deno.errors.AlreadyExists(
-          `File exists: copy '${from}' -> '${to}'. Pass overwrite: true to replace it.`,
-        );
-      }
+      if (this.#options.overwrite === false) throw alreadyThere(from, to);
       await Deno.remove(to);
     }
     await Deno.symlink(
@@ -282,17 +276,16 @@ class TreeRun {
       if (info.mode !== null && !isWindows()) {
         await Deno.chmod(path, info.mode & 0o7777);
       }
-      if (this.#copy.preserveTimestamps) await copyTimes(path, info);
+      if (this.#options.preserveTimestamps) await copyTimes(path, info);
     }
   }
 
   #target(path: string): string {
-    const { from, to } = this.#copy;
     // The walk joins names to the root as it was given, save ".", which it leaves out.
-    const relative = from === "."
+    const relative = this.#from === "."
       ? path
-      : path.slice(joinPath(from, "").length);
-    return joinPath(to, relative);
+      : path.slice(joinPath(this.#from, "").length);
+    return joinPath(this.#to, relative);
   }
 }
 

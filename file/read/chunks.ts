@@ -32,7 +32,7 @@ export interface ChunkOptions {
 }
 
 /** Chunks of one open file, in order. Ends by `close`, which is always to be called. */
-export class ChunkReader {
+export class ChunkReader implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #path: string;
   readonly #chunkSize: number;
@@ -132,6 +132,20 @@ export class ChunkReader {
     this.#pending.catch(() => {});
     if (this.#signal === undefined && this.#isFile) return current;
     return this.#interruptible(current);
+  }
+
+  /** All that are left. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const chunk = await this.next();
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  }
+
+  /** The same as `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** Waits for a read under way and closes the file. */

@@ -180,21 +180,16 @@ async function rereadToInvalid(
   encoding: string,
 ): Promise<number> {
   const decoder = new TextDecoder(encoding, { fatal: true });
-  const reader = await ChunkReader.open(path, { chunkSize: 262_144 });
+  await using reader = await ChunkReader.open(path, { chunkSize: 262_144 });
   let position = 0;
   let characterStart = 0;
-  try {
-    for (;;) {
-      const chunk = await reader.next();
-      if (chunk === undefined) return characterStart;
-      const step = stepToInvalid(decoder, chunk, position, characterStart);
-      if (step.invalid !== undefined) return step.invalid;
-      characterStart = step.characterStart;
-      position += chunk.byteLength;
-    }
-  } finally {
-    await reader.close();
+  for await (const chunk of reader) {
+    const step = stepToInvalid(decoder, chunk, position, characterStart);
+    if (step.invalid !== undefined) return step.invalid;
+    characterStart = step.characterStart;
+    position += chunk.byteLength;
   }
+  return characterStart;
 }
 
 function stepToInvalid(

@@ -78,25 +78,20 @@ async function hashFile(
   path: string,
   { start, end, onProgress, signal }: HashFileOptions,
 ): Promise<{ digest: string; bytes: number }> {
-  const reader = await ChunkReader.open(path, {
+  await using reader = await ChunkReader.open(path, {
     chunkSize: CHUNK,
     reuse: true,
     start,
     end,
     signal,
   });
-  try {
-    const hash = await newHash();
-    let bytes = 0;
-    for (;;) {
-      const chunk = await reader.next();
-      if (chunk === undefined) return { digest: hash.digest("hex"), bytes };
-      hash.update(chunk);
-      bytes += chunk.byteLength;
-      // An async function is one that returns void too: its rejection must not be lost.
-      await onProgress?.(bytes);
-    }
-  } finally {
-    await reader.close();
+  const hash = await newHash();
+  let bytes = 0;
+  for await (const chunk of reader) {
+    hash.update(chunk);
+    bytes += chunk.byteLength;
+    // An async function is one that returns void too: its rejection must not be lost.
+    await onProgress?.(bytes);
   }
+  return { digest: hash.digest("hex"), bytes };
 }

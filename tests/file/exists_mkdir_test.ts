@@ -107,7 +107,14 @@ testWith(
     );
     const map = await modules.write(
       "map.json",
-      '{"imports":{"@std/path":"data:text/javascript,export const fromFileUrl = String"}}',
+      JSON.stringify({
+        imports: {
+          "@std/path/constants":
+            "data:text/javascript,export const SEPARATOR = '/'",
+          "@std/path/from-file-url":
+            "data:text/javascript,export const fromFileUrl = String",
+        },
+      }),
     );
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
