@@ -18,7 +18,7 @@ export const fileTracer: () => Tracer | undefined = sharedTelemetry(
 /** What is done with a file. */
 export type FileOperation = "read" | "write" | "copy" | "hash";
 
-/** Runs `work` within the span `file.<operation>`; `bytes` says how many its result stands for. */
+/** Runs `work`, while somebody listens within the span `file.<operation>`; `bytes` says how many its result stands for. */
 export function traceFile<T>(
   operation: FileOperation,
   attributes: Record<string, string | boolean>,
@@ -26,6 +26,7 @@ export function traceFile<T>(
   work: () => Promise<T>,
   bytes: (result: T) => number | undefined,
 ): Promise<T> {
+  if (fileTracer() === undefined) return work();
   const name = `file.${operation}`;
   return spanUntil(signal, name, attributes, async (current) => {
     const result = await work();

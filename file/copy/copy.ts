@@ -17,7 +17,7 @@ import { copyTree } from "./copy_tree.ts";
 import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
 import { copyOne } from "./copy_one.ts";
 import { CopyError, ifThere } from "../errors.ts";
-import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
 const CHECKS: Checks<CopyFileOptions> = {
@@ -63,7 +63,6 @@ export async function asyncCopyFile(
   const from = toPath("source", source);
   const to = toPath("destination", destination);
   checkOptions("asyncCopyFile()", options, CHECKS);
-  if (fileTracer() === undefined) return await copy(from, to, options);
   return await traceFile(
     "copy",
     { "file.path": from, "async_core.file.destination": to },

@@ -13,7 +13,7 @@ import {
 } from "../../_internal/validate.ts";
 import { type ByteRange, fullRange, RANGE_CHECKS } from "../options.ts";
 import { ChunkReader } from "./chunks.ts";
-import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
 /** Options for {@linkcode asyncHashFile}. */
@@ -63,7 +63,6 @@ export async function asyncHashFile(
   const { start, end } = fullRange(options);
   const { onProgress, signal } = options;
   const plan = { start, end, onProgress, signal };
-  if (fileTracer() === undefined) return (await hashFile(checked, plan)).digest;
   const { digest } = await traceFile(
     "hash",
     { "file.path": checked },

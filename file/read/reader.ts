@@ -23,7 +23,7 @@ import {
   JsonLineSource,
 } from "./json_lines.ts";
 import { LINE_CHECKS, type LineOptions } from "./lines.ts";
-import { fileTracer, traced, traceFile } from "../file_telemetry.ts";
+import { traced, traceFile } from "../file_telemetry.ts";
 import { type FileLock, fileLock } from "../lock.ts";
 import { toPath } from "../paths.ts";
 import { decodeAll } from "./read_file.ts";
@@ -36,12 +36,7 @@ import {
 } from "./sources.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import type { BatchSource } from "../../streams/engine/types.ts";
-import {
-  TAIL_CHECKS,
-  type TailOptions,
-  type TailPlan,
-  TailSource,
-} from "./tail.ts";
+import { TAIL_CHECKS, type TailOptions, TailSource } from "./tail.ts";
 
 /** Options for {@linkcode AsyncFileReader}. */
 export interface FileReaderOptions {
@@ -125,16 +120,15 @@ export class AsyncFileReader implements AsyncDisposable {
     this.#checkOpen("readBytes");
     this.#signal?.throwIfAborted();
     if (this.#lock === undefined) {
-      const read = () =>
-        Deno.readFile(
-          this.path,
-          this.#signal === undefined ? {} : { signal: this.#signal },
-        );
-      const bytes = fileTracer() === undefined ? await read() : await traceFile(
+      const bytes = await traceFile(
         "read",
         { "file.path": this.path },
         this.#signal,
-        read,
+        () =>
+          Deno.readFile(
+            this.path,
+            this.#signal === undefined ? {} : { signal: this.#signal },
+          ),
         ({ byteLength }) => byteLength,
       );
       this.#checkOpen("readBytes");
@@ -207,20 +201,15 @@ export class AsyncFileReader implements AsyncDisposable {
   tail(options: TailOptions = {}): AsyncStream<string> {
     this.#checkOpen("tail");
     checkOptions("tail()", options, TAIL_CHECKS);
-    const plan: TailPlan = {
-      path: this.path,
-      lines: options.lines ?? 10,
-      follow: options.follow ?? false,
-      maxLineLength: options.maxLineLength ?? Infinity,
-      encoding: this.#encoding,
-      fatal: this.#fatal,
-      signal: this.#signal,
-    };
     return AsyncStream.fromBatches(() => {
       this.#checkOpen("tail");
-      const source = new TailSource(plan, (ended) => {
-        this.#sources.delete(ended);
-      });
+      const source = new TailSource(
+        this.path,
+        options,
+        this.#text(),
+        this.#signal,
+        (ended) => this.#sources.delete(ended),
+      );
       this.#sources.add(source);
       return traced(source, () => ({
         name: "file.tail",

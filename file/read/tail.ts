@@ -13,12 +13,13 @@ import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { DisposedError } from "../../_internal/errors.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
-import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { openForReading, readInto } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
 import { ifThere } from "../errors.ts";
 import { LineSplitter } from "./lines.ts";
+import type { TextOptions } from "./sources.ts";
+import { Wakeable } from "../wakeable.ts";
 import {
   type NativeSubscriber,
   subscribeNative,
@@ -47,17 +48,6 @@ export const TAIL_CHECKS: Checks<TailOptions> = {
   maxLineLength: limitFrom(1),
 };
 
-/** What to follow, complete. */
-export interface TailPlan {
-  path: string;
-  lines: number;
-  follow: boolean;
-  maxLineLength: number;
-  encoding: string;
-  fatal: boolean;
-  signal: AbortSignal | undefined;
-}
-
 const CHUNK = 64 * 1024;
 /** Milliseconds between two looks at the file, where the system's notifications are not faster. */
 const POLL_INTERVAL = 250;
@@ -65,33 +55,43 @@ const POLL_INTERVAL = 250;
 /** The source of a tail. */
 export class TailSource implements BatchSource<string> {
   readonly closesWhilePending = true;
-  readonly #plan: TailPlan;
+  readonly #path: string;
+  readonly #options: TailOptions;
+  readonly #text: TextOptions;
+  readonly #signal: AbortSignal | undefined;
   readonly #onEnd: (source: TailSource) => void;
   readonly #buffer = new Uint8Array(CHUNK);
   #file: Deno.FsFile | undefined;
   #identity = "";
   #position = 0;
-  #decoder: ChunkDecoder;
-  #splitter: LineSplitter;
+  // Both are set when it is opened, before anything is read.
+  #decoder!: ChunkDecoder;
+  #splitter!: LineSplitter;
   /** Another file has taken the path: this one is read to its end and left. */
   #isReplaced = false;
   #isEnded = false;
   #isAtEnd = false;
   #failure: { error: unknown } | undefined;
   #isPulling = false;
-  #wake: (() => void) | undefined;
+  readonly #waiting = new Wakeable();
   /** Something was heard since the last look. */
   #hasNews = false;
   #subscription: AbortSubscription | undefined;
   #native: NativeSubscriber | undefined;
   #released: Promise<void> | undefined;
 
-  constructor(plan: TailPlan, onEnd: (source: TailSource) => void) {
-    this.#plan = plan;
+  constructor(
+    path: string,
+    options: TailOptions,
+    text: TextOptions,
+    signal: AbortSignal | undefined,
+    onEnd: (source: TailSource) => void,
+  ) {
+    this.#path = path;
+    this.#options = options;
+    this.#text = text;
+    this.#signal = signal;
     this.#onEnd = onEnd;
-    this.#decoder = this.#newDecoder(0);
-    this.#splitter = this.#newSplitter();
-    const { signal } = plan;
     if (signal?.aborted) this.#failure = { error: signal.reason };
     else if (signal !== undefined) {
       this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
@@ -120,7 +120,7 @@ export class TailSource implements BatchSource<string> {
 
   async close(): Promise<void> {
     this.#isEnded = true;
-    this.#wake?.();
+    this.#waiting.wake();
     if (!this.#isPulling) await this.#release();
   }
 
@@ -128,7 +128,7 @@ export class TailSource implements BatchSource<string> {
   async dispose(): Promise<void> {
     this.#fail(
       new DisposedError(
-        `AsyncFileReader for ${this.#plan.path}`,
+        `AsyncFileReader for ${this.#path}`,
         "Create a new reader.",
       ),
     );
@@ -137,7 +137,7 @@ export class TailSource implements BatchSource<string> {
 
   /** Reads once, or finds out what is to be done at the end, or waits. */
   async #step(): Promise<readonly string[]> {
-    const { path, follow } = this.#plan;
+    const path = this.#path;
     const file = this.#file ?? await this.#open();
     const splitFailure = this.#splitter.failure;
     if (splitFailure !== undefined) throw splitFailure;
@@ -148,7 +148,7 @@ export class TailSource implements BatchSource<string> {
         this.#decoder.decode(this.#buffer.subarray(0, count)),
       );
     }
-    if (!follow) {
+    if (this.#options.follow !== true) {
       this.#isAtEnd = true;
       return this.#rest();
     }
@@ -171,7 +171,8 @@ export class TailSource implements BatchSource<string> {
   }
 
   async #open(): Promise<Deno.FsFile> {
-    const { path, lines, follow, signal } = this.#plan;
+    const path = this.#path;
+    const { lines = 10, follow = false } = this.#options;
     // Before it is opened, which would wait for the other end of a FIFO.
     const { isFifo, isSocket } = await Deno.stat(path);
     if (isFifo || isSocket) {
@@ -179,7 +180,7 @@ export class TailSource implements BatchSource<string> {
         `A FIFO or a socket has no end to begin at: tail '${path}'. Read it with streamLines().`,
       );
     }
-    const file = this.#file = await openForReading(path, signal);
+    const file = this.#file = await openForReading(path, this.#signal);
     const info = await file.stat();
     if (info.isDirectory) {
       throw new Deno.errors.IsADirectory(`Is a directory: read '${path}'`);
@@ -191,8 +192,8 @@ export class TailSource implements BatchSource<string> {
       : lines === Infinity
       ? 0
       : await this.#startOf(file, await this.#sizeOf(file, info), lines);
-    this.#position = await file.seek(start, Deno.SeekMode.Start);
-    this.#decoder = this.#newDecoder(start);
+    await file.seek(start, Deno.SeekMode.Start);
+    this.#beginAt(start);
     return file;
   }
 
@@ -216,9 +217,9 @@ export class TailSource implements BatchSource<string> {
     size: number,
     lines: number,
   ): Promise<number> {
-    const unit = this.#plan.encoding.startsWith("utf-16") ? 2 : 1;
+    const unit = this.#text.encoding.startsWith("utf-16") ? 2 : 1;
     // The second byte of the line feed, in big endian.
-    const at = this.#plan.encoding === "utf-16be" ? 1 : 0;
+    const at = this.#text.encoding === "utf-16be" ? 1 : 0;
     let end = size - size % unit;
     const isLineFeed = (index: number) =>
       this.#buffer[index + at] === 10 &&
@@ -246,16 +247,14 @@ export class TailSource implements BatchSource<string> {
   /** Whole again from the start, after a truncation. What was held of a line comes first. */
   async #startAgain(file: Deno.FsFile): Promise<readonly string[]> {
     const rest = this.#rest();
-    this.#position = await file.seek(0, Deno.SeekMode.Start);
-    this.#decoder = this.#newDecoder(0);
-    this.#splitter = this.#newSplitter();
+    await file.seek(0, Deno.SeekMode.Start);
+    this.#beginAt(0);
     return rest;
   }
 
   /** From the old file, which is at its end, to the one that has its name. */
   async #openNext(): Promise<readonly string[]> {
-    const { path } = this.#plan;
-    const file = await ifThere(Deno.open(path));
+    const file = await ifThere(Deno.open(this.#path));
     if (file === undefined) {
       // Gone again.
       await this.#wait();
@@ -265,9 +264,7 @@ export class TailSource implements BatchSource<string> {
     this.#file?.close();
     this.#file = file;
     this.#isReplaced = false;
-    this.#position = 0;
-    this.#decoder = this.#newDecoder(0);
-    this.#splitter = this.#newSplitter();
+    this.#beginAt(0);
     this.#identity = identify(await file.stat());
     return rest;
   }
@@ -277,24 +274,22 @@ export class TailSource implements BatchSource<string> {
     return [...lines, ...this.#splitter.end()];
   }
 
-  #newDecoder(start: number): ChunkDecoder {
-    const { path, encoding, fatal } = this.#plan;
-    return new ChunkDecoder(path, encoding, fatal, start);
-  }
-
-  #newSplitter(): LineSplitter {
-    const { path, maxLineLength } = this.#plan;
-    return new LineSplitter(path, { maxLineLength });
+  #beginAt(position: number): void {
+    const { encoding, fatal } = this.#text;
+    const { maxLineLength } = this.#options;
+    this.#position = position;
+    this.#decoder = new ChunkDecoder(this.#path, encoding, fatal, position);
+    this.#splitter = new LineSplitter(this.#path, { maxLineLength });
   }
 
   async #listen(): Promise<void> {
     const news = () => {
       this.#hasNews = true;
-      this.#wake?.();
+      this.#waiting.wake();
     };
     try {
       const native: NativeSubscriber = {
-        path: dirname(await Deno.realPath(this.#plan.path)),
+        path: dirname(await Deno.realPath(this.#path)),
         isRecursive: false,
         changed: news,
         lost: news,
@@ -307,28 +302,16 @@ export class TailSource implements BatchSource<string> {
     }
   }
 
-  #wait(): Promise<void> {
-    if (this.#hasNews || this.#isEnded || this.#failure !== undefined) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#wake = undefined;
-        timers.remove(entry);
-        resolve();
-      };
-      const entry = timers.add(now() + POLL_INTERVAL, {
-        timeUp: wake,
-      });
-      this.#wake = wake;
-    });
+  async #wait(): Promise<void> {
+    if (this.#hasNews || this.#isEnded || this.#failure !== undefined) return;
+    await this.#waiting.until(now() + POLL_INTERVAL);
   }
 
   #fail(error: unknown): void {
     // Nobody is there to be told.
     if (this.#isEnded) return;
     this.#failure ??= { error };
-    this.#wake?.();
+    this.#waiting.wake();
   }
 
   #release(): Promise<void> {

@@ -16,7 +16,6 @@ import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
-import { timers } from "../../_internal/timer_queue.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { isGone, WatchRootError } from "../errors.ts";
 import {
@@ -26,6 +25,7 @@ import {
   unsubscribeNative,
 } from "./native_watch.ts";
 import { isWindows } from "../paths.ts";
+import { Wakeable } from "../wakeable.ts";
 import { isTemporaryName } from "../write/temporary.ts";
 import { eventOf, type WatchEvent, type WatchPlan } from "./event.ts";
 import { FreshDirectories, Settling, WatchHints } from "./hints.ts";
@@ -64,7 +64,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
   #rootDue = Infinity;
   readonly #fresh = new FreshDirectories();
   #output: WatchEvent[] = [];
-  #wake: (() => void) | undefined;
+  readonly #waiting = new Wakeable();
   #working: Promise<unknown> | undefined;
   #ending: Promise<void> | undefined;
   #subscription: AbortSubscription | undefined;
@@ -108,7 +108,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
       }
       if (this.#state === "ended") return undefined;
       const due = this.#due();
-      if (due > now()) await this.#wait(due);
+      if (due > now()) await this.#waiting.until(due);
       else {
         this.#working = this.#work().catch((error) => this.#fail(error));
         await this.#working;
@@ -125,7 +125,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     if (path === this.path) {
       // The root itself: removed, moved, or only its attributes.
       this.#rootDue = Math.min(this.#rootDue, now());
-      this.#wake?.();
+      this.#waiting.wake();
       return;
     }
     const start = this.path.endsWith("/")
@@ -141,13 +141,13 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     const isFirst = this.#hints.due === Infinity;
     if (!this.#hints.add(relative, kind)) this.lost();
     // With a hint that is due before, the wait ends in time by itself.
-    else if (isFirst) this.#wake?.();
+    else if (isFirst) this.#waiting.wake();
   }
 
   lost(): void {
     this.#hints.clear();
     this.#scanDue = Math.min(this.#scanDue, now() + this.#plan.debounce);
-    this.#wake?.();
+    this.#waiting.wake();
   }
 
   failed(error: unknown): void {
@@ -275,20 +275,6 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     );
   }
 
-  /** Waits until `due` or until something wakes us, whichever comes first. */
-  #wait(due: number): Promise<void> {
-    return new Promise((resolve) => {
-      const entry = due === Infinity
-        ? undefined
-        : timers.add(due, { timeUp: () => this.#wake?.() });
-      this.#wake = () => {
-        this.#wake = undefined;
-        if (entry !== undefined) timers.remove(entry);
-        resolve();
-      };
-    });
-  }
-
   /** Looks at what is due, and puts the differences into the output. */
   async #work(): Promise<void> {
     const time = now();
@@ -383,7 +369,7 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
       this.#onEnd(this);
       const unlistened = this.#unlisten();
       this.#started.resolve();
-      this.#wake?.();
+      this.#waiting.wake();
       // What is being looked at is waited for, so that nothing is open afterwards. A failure from
       // within that work must not wait for itself.
       const working = this.#failure === undefined ? this.#working : undefined;

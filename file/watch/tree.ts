@@ -74,18 +74,8 @@ export class WatchTree {
   constructor(path: string, options: TreeOptions) {
     this.#path = path;
     this.#options = options;
-    this.root = {
-      name: "",
-      parent: undefined,
-      isDirectory: true,
-      identity: "",
-      size: 0,
-      modified: 0,
-      changed: 0,
-      isRecent: false,
-      isRemoved: false,
-      children: new Map(),
-    };
+    this.root = newNode("", undefined, true);
+    this.root.children = new Map();
   }
 
   /**
@@ -272,18 +262,7 @@ export class WatchTree {
     info: Deno.FileInfo,
     asked: number,
   ): void {
-    const node: WatchNode = {
-      name,
-      parent,
-      isDirectory: info.isDirectory,
-      identity: "",
-      size: 0,
-      modified: 0,
-      changed: 0,
-      isRecent: false,
-      isRemoved: false,
-      children: undefined,
-    };
+    const node = newNode(name, parent, info.isDirectory);
     describe(node, info, asked);
     if (info.isDirectory && this.#options.isRecursive) {
       node.children = new Map();
@@ -363,6 +342,25 @@ export class WatchTree {
       );
     }
   }
+}
+
+function newNode(
+  name: string,
+  parent: WatchNode | undefined,
+  isDirectory: boolean,
+): WatchNode {
+  return {
+    name,
+    parent,
+    isDirectory,
+    identity: "",
+    size: 0,
+    modified: 0,
+    changed: 0,
+    isRecent: false,
+    isRemoved: false,
+    children: undefined,
+  };
 }
 
 /** `asked`: the time before the look, by the wall clock as the file's times are. */
