@@ -12,7 +12,7 @@ import {
 } from "../../_internal/validate.ts";
 import { invalidOffset, readableEncoding } from "./decode.ts";
 import { InvalidEncodingError } from "../errors.ts";
-import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
 /** Options for {@linkcode asyncReadFile}. */
@@ -61,27 +61,13 @@ export async function asyncReadFile(
   options?: ReadFileOptions,
 ): Promise<string | Uint8Array<ArrayBuffer>> {
   const checked = toPath("path", path);
-  if (fileTracer() !== undefined) return await readTraced(checked, options);
-  if (options === undefined) return utf8.decode(await Deno.readFile(checked));
-  return await readWith(checked, options);
-}
-
-/** The same within a span. */
-function readTraced(
-  path: string,
-  options: ReadFileOptions = {},
-): Promise<string | Uint8Array<ArrayBuffer>> {
-  let size: number | undefined;
-  return traceFile(
-    "read",
-    { "file.path": path },
-    options.signal,
-    () =>
-      readWith(path, options, (bytes) => {
-        size = bytes.byteLength;
-      }),
-    () => size,
-  );
+  if (options === undefined) return utf8.decode(await readBytes(checked));
+  checkOptions("asyncReadFile()", options, READ_CHECKS);
+  const { as = "text", fatal = false, signal } = options;
+  const encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
+  signal?.throwIfAborted();
+  const bytes = await readBytes(checked, signal);
+  return as === "bytes" ? bytes : decodeAll(checked, bytes, encoding, fatal);
 }
 
 /** The checks of what is asked for. */
@@ -92,21 +78,18 @@ export const READ_CHECKS: Checks<ReadFileOptions> = {
   signal: checkSignal,
 };
 
-async function readWith(
+/** All of a file's bytes. */
+export function readBytes(
   path: string,
-  options: ReadFileOptions,
-  onRead?: (bytes: Uint8Array) => void,
-): Promise<string | Uint8Array<ArrayBuffer>> {
-  checkOptions("asyncReadFile()", options, READ_CHECKS);
-  const { as = "text", fatal = false, signal } = options;
-  const encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
-  signal?.throwIfAborted();
-  const bytes =
-    await (signal === undefined
-      ? Deno.readFile(path)
-      : Deno.readFile(path, { signal }));
-  onRead?.(bytes);
-  return as === "bytes" ? bytes : decodeAll(path, bytes, encoding, fatal);
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return traceFile(
+    "read",
+    { "file.path": path },
+    signal,
+    () => Deno.readFile(path, signal === undefined ? undefined : { signal }),
+    ({ byteLength }) => byteLength,
+  );
 }
 
 const utf8 = new TextDecoder();

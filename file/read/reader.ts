@@ -23,10 +23,10 @@ import {
   JsonLineSource,
 } from "./json_lines.ts";
 import { LINE_CHECKS, type LineOptions } from "./lines.ts";
-import { traced, traceFile } from "../file_telemetry.ts";
+import { traced } from "../file_telemetry.ts";
 import { type FileLock, fileLock } from "../lock.ts";
 import { toPath } from "../paths.ts";
-import { decodeAll } from "./read_file.ts";
+import { decodeAll, readBytes } from "./read_file.ts";
 import {
   ByteSource,
   type ChunkSource,
@@ -120,17 +120,7 @@ export class AsyncFileReader implements AsyncDisposable {
     this.#checkOpen("readBytes");
     this.#signal?.throwIfAborted();
     if (this.#lock === undefined) {
-      const bytes = await traceFile(
-        "read",
-        { "file.path": this.path },
-        this.#signal,
-        () =>
-          Deno.readFile(
-            this.path,
-            this.#signal === undefined ? {} : { signal: this.#signal },
-          ),
-        ({ byteLength }) => byteLength,
-      );
+      const bytes = await readBytes(this.path, this.#signal);
       this.#checkOpen("readBytes");
       return bytes;
     }

@@ -85,18 +85,11 @@ export function listQuickly(
   if (depth >= plan.maxDepth) return listing;
   // The root may be a link, and localDevice has looked at it.
   if (depth > 0 && !isQuickToRead(path, device)) return undefined;
-  const prefix = path === "." ? "" : joinPath(path, "");
+  const prefix = prefixOf(path);
   const relativePrefix = relative === "" ? "" : `${relative}/`;
-  for (
-    const { name, isFile, isDirectory, isSymlink } of Deno.readDirSync(path)
-  ) {
-    add(plan, listing, directory, {
-      path: prefix + name,
-      name,
-      isFile,
-      isDirectory,
-      isSymlink,
-    }, relativePrefix + name);
+  for (const found of Deno.readDirSync(path)) {
+    const entry = entryOf(prefix, found);
+    add(plan, listing, directory, entry, relativePrefix + entry.name);
   }
   return listing;
 }
@@ -105,28 +98,32 @@ async function read(plan: WalkPlan, directory: Directory): Promise<Listing> {
   const listing: Listing = { found: [], below: [], failed: [] };
   if (directory.depth >= plan.maxDepth) return listing;
   const { path, relative } = directory;
-  const prefix = path === "." ? "" : joinPath(path, "");
+  const prefix = prefixOf(path);
   const relativePrefix = relative === "" ? "" : `${relative}/`;
   const plain = isPlain(plan);
   const entries: WalkEntry[] = [];
-  for await (
-    const { name, isFile, isDirectory, isSymlink } of Deno.readDir(path)
-  ) {
-    const entry: WalkEntry = {
-      path: prefix + name,
-      name,
-      isFile,
-      isDirectory,
-      isSymlink,
-    };
+  for await (const found of Deno.readDir(path)) {
+    const entry = entryOf(prefix, found);
     if (plain) {
-      add(plan, listing, directory, entry, relativePrefix + name);
+      add(plan, listing, directory, entry, relativePrefix + entry.name);
     } else entries.push(entry);
   }
   if (!plain) {
     await addAll(plan, listing, directory, entries, relativePrefix);
   }
   return listing;
+}
+
+/** What the paths of what is in `path` begin with. */
+function prefixOf(path: string): string {
+  return path === "." ? "" : joinPath(path, "");
+}
+
+function entryOf(
+  prefix: string,
+  { name, isFile, isDirectory, isSymlink }: Deno.DirEntry,
+): WalkEntry {
+  return { path: prefix + name, name, isFile, isDirectory, isSymlink };
 }
 
 /** The way with links to follow and files to ignore: all entries have to be known first. */

@@ -118,13 +118,9 @@ async function mayBeAlive(pid: number): Promise<boolean> {
 
 async function removeUnlocked(path: string): Promise<void> {
   try {
-    const file = await Deno.open(path, { read: true, write: true });
-    try {
-      // A writer that loses this race finds its file unlinked and starts again under another name.
-      if (file.tryLockSync(true)) await Deno.remove(path);
-    } finally {
-      file.close();
-    }
+    using file = await Deno.open(path, { read: true, write: true });
+    // A writer that loses this race finds its file unlinked and starts again under another name.
+    if (file.tryLockSync(true)) await Deno.remove(path);
   } catch {
     // Another sweep has removed it, or it is not ours to remove.
   }

@@ -19,7 +19,7 @@ import {
   writableEncoding,
 } from "./encode.ts";
 import { afterFailure } from "../errors.ts";
-import { fileTracer, traceFile } from "../file_telemetry.ts";
+import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 import {
   type FileWriterOptions,
@@ -97,31 +97,7 @@ export async function asyncWriteFile(
 ): Promise<void> {
   const checked = toPath("path", path);
   checkOptions("asyncWriteFile()", options, CHECKS);
-  // What comes piece by piece has the span of its writer.
-  const isWhole = typeof content === "string" || content instanceof Uint8Array;
-  if (!isWhole || fileTracer() === undefined) {
-    await write(checked, content, options);
-  } else {
-    await traceFile(
-      "write",
-      {
-        "file.path": checked,
-        "async_core.file.atomic": options.atomic === true,
-      },
-      options.signal,
-      () => write(checked, content, options),
-      (bytes) => bytes,
-    );
-  }
-}
-
-/** Resolves to the bytes written, where they are known. */
-async function write(
-  checked: string,
-  content: FileContent,
-  options: WriteFileOptions,
-): Promise<number | undefined> {
-  const { atomic = false, fsync = atomic, permissions, signal } = options;
+  const { atomic = false, signal } = options;
   const mode = writeMode(options.mode, atomic);
   const encoding = writableEncoding("encoding", options.encoding ?? "utf-8");
   signal?.throwIfAborted();
@@ -129,34 +105,43 @@ async function write(
     ? encodeText(content, encoding)
     : content;
   if (!(bytes instanceof Uint8Array)) {
-    await writeIterable(checked, bytes, options);
-    return undefined;
+    return await writeIterable(checked, bytes, options);
   }
+  await traceFile(
+    "write",
+    { "file.path": checked, "async_core.file.atomic": atomic },
+    signal,
+    () => writeBytes(checked, bytes, mode, options),
+    () => bytes.byteLength,
+  );
+}
+
+async function writeBytes(
+  path: string,
+  bytes: Uint8Array,
+  mode: "w" | "a" | "x",
+  options: WriteFileOptions,
+): Promise<void> {
+  const { atomic = false, fsync = atomic, permissions, signal } = options;
   if (atomic) {
-    await replaceContent(checked, bytes, {
+    return await replaceContent(path, bytes, {
       mode: permissions,
       durable: fsync,
       exclusive: mode === "x",
       signal,
     });
-    return bytes.byteLength;
   }
-  await Deno.writeFile(checked, bytes, {
+  await Deno.writeFile(path, bytes, {
     append: mode === "a",
     createNew: mode === "x",
     ...(permissions === undefined ? undefined : { mode: permissions }),
     ...(signal === undefined ? undefined : { signal }),
   });
   if (fsync) {
-    const file = await Deno.open(checked, { write: true });
-    try {
-      await syncFile(file, checked);
-    } finally {
-      file.close();
-    }
-    await syncParent(checked);
+    using file = await Deno.open(path, { write: true });
+    await syncFile(file, path);
+    await syncParent(path);
   }
-  return bytes.byteLength;
 }
 
 async function writeIterable(
