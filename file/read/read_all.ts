@@ -120,24 +120,31 @@ export function readAll(
 /** One reading of the stream. */
 class ReadRun {
   readonly #options: ReadAllOptions;
+  /** What `as` says is known at run time only. */
+  readonly #reading: ReadFileOptions & { as: "bytes" };
   /** The reads that wait for the runner: behind those that run, since a runner keeps the order. */
   readonly #waiting = new Set<AbortController>();
 
   constructor(options: ReadAllOptions) {
     this.#options = options;
+    const { as = "text", encoding, fatal, signal } = options;
+    this.#reading = { as: as as "bytes", encoding, fatal, signal };
   }
 
   /** The content of a file; `undefined` for one that is left out. */
   async read(
     path: string,
   ): Promise<ReadResult<string | Uint8Array<ArrayBuffer>> | undefined> {
-    const { onError = "throw", signal } = this.#options;
-    const task = new AbortController();
+    const { runner, onError = "throw", signal } = this.#options;
+    const task = runner && new AbortController();
     try {
-      return { path, content: await this.#content(path, task) };
+      const content = await (runner === undefined || task === undefined
+        ? asyncReadFile(path, this.#reading)
+        : this.#inRunner(runner, task, path));
+      return { path, content };
     } catch (error) {
       // Taken back, or refused by the runner: no error of the file.
-      const hasNotBegun = this.#waiting.delete(task);
+      const hasNotBegun = task !== undefined && this.#waiting.delete(task);
       try {
         if (onError === "throw" || signal?.aborted || hasNotBegun) throw error;
         // Awaited: an async function will do as well, and its rejection must not be lost.
@@ -155,21 +162,18 @@ class ReadRun {
     for (const task of this.#waiting) task.abort(reason);
   }
 
-  async #content(
-    path: string,
+  #inRunner(
+    runner: TaskRunner,
     task: AbortController,
+    path: string,
   ): Promise<string | Uint8Array<ArrayBuffer>> {
-    const { as = "text", encoding, fatal, signal, runner, priority } =
-      this.#options;
-    // What `as` says is known at run time only.
-    const options = { as: as as "bytes", encoding, fatal, signal };
-    if (runner === undefined) return await asyncReadFile(path, options);
+    const { priority } = this.#options;
     this.#waiting.add(task);
     // Here, not by the stream's map, which asks for room before it reads its source: that may
     // be a walk in the same runner, which takes the room.
-    return await inRunner(runner, () => {
+    return inRunner(runner, () => {
       this.#waiting.delete(task);
-      return asyncReadFile(path, options);
+      return asyncReadFile(path, this.#reading);
     }, { priority, signal: task.signal, name: `read ${path}` });
   }
 }
