@@ -24,14 +24,13 @@ export function traceFile<T>(
   attributes: Record<string, string | boolean>,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
-  bytes: (result: T) => number | undefined,
+  bytes: (result: T) => number,
 ): Promise<T> {
   if (fileTracer() === undefined) return work();
   const name = `file.${operation}`;
   return spanUntil(signal, name, attributes, async (current) => {
     const result = await work();
-    const size = bytes(result);
-    if (size !== undefined) current.setAttribute("file.size", size);
+    current.setAttribute("file.size", bytes(result));
     return result;
   });
 }

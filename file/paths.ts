@@ -7,7 +7,7 @@
 import { SEPARATOR } from "@std/path/constants";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { UnsupportedRuntimeError } from "../_internal/errors.ts";
-import { show } from "../_internal/validate.ts";
+import { show, wrong } from "../_internal/validate.ts";
 
 /**
  * `path` as a string; `name` is what the caller calls it in its errors. Everything that takes a
@@ -21,17 +21,11 @@ export function toPath(name: string, path: string | URL): string {
     );
   }
   if (path instanceof URL) {
-    if (path.protocol !== "file:") {
-      throw new TypeError(
-        `${name} must be a path or a file: URL, got ${show(path.href)}`,
-      );
-    }
-    return fromFileUrl(path);
+    if (path.protocol === "file:") return fromFileUrl(path);
+    throw wrong(name, "a path or a file: URL", path.href, false);
   }
   if (typeof path !== "string") {
-    throw new TypeError(
-      `${name} must be a path or a file: URL, got ${show(path)}`,
-    );
+    throw wrong(name, "a path or a file: URL", path, false);
   }
   if (path === "") {
     throw new TypeError(`${name} must not be empty, got ""`);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { show } from "../../_internal/validate.ts";
+import { wrong } from "../../_internal/validate.ts";
 import { ChunkReader } from "./chunks.ts";
 import { InvalidEncodingError } from "../errors.ts";
 
@@ -17,11 +17,9 @@ export function readableEncoding(name: string, value: unknown): string {
       // Told below, with the name of the option.
     }
   }
-  throw new RangeError(
-    `${name} must be one that TextDecoder knows ("utf-8", "utf-16le", "windows-1252" …), got ${
-      show(value)
-    }`,
-  );
+  const known =
+    'one that TextDecoder knows ("utf-8", "utf-16le", "windows-1252" …)';
+  throw wrong(name, known, value, true);
 }
 
 /** Decodes the chunks of one file, in order. */
@@ -52,14 +50,7 @@ export class ChunkDecoder {
       this.#tail = joined(this.#tail, chunk.subarray(-3)).slice(-3);
       return text;
     } catch (cause) {
-      throw new InvalidChunk(
-        this.#position,
-        this.#tail,
-        chunk.slice(),
-        this.#decoder.encoding,
-        this.#path,
-        cause,
-      );
+      throw this.#invalid(chunk.slice(), cause);
     }
   }
 
@@ -68,15 +59,21 @@ export class ChunkDecoder {
     try {
       return this.#decoder.decode();
     } catch (cause) {
-      throw new InvalidChunk(
-        this.#position,
-        this.#tail,
-        new Uint8Array(0),
-        this.#decoder.encoding,
-        this.#path,
-        cause,
-      );
+      throw this.#invalid(new Uint8Array(0), cause);
     }
+  }
+
+  #invalid(chunk: Uint8Array, cause: unknown): InvalidChunk {
+    const { encoding } = this.#decoder;
+    const position = this.#position;
+    return new InvalidChunk(
+      position,
+      this.#tail,
+      chunk,
+      encoding,
+      this.#path,
+      cause,
+    );
   }
 }
 

@@ -60,9 +60,8 @@ export async function asyncHashFile(
 ): Promise<string> {
   const checked = toPath("path", path);
   checkOptions("asyncHashFile()", options, CHECKS);
-  const { start, end } = fullRange(options);
   const { onProgress, signal } = options;
-  const plan = { start, end, onProgress, signal };
+  const plan = { ...fullRange(options), onProgress, signal };
   const { digest } = await traceFile(
     "hash",
     { "file.path": checked },

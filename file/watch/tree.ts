@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import type { PathTest } from "../walk/matcher.ts";
 import { isGone } from "../errors.ts";
 import { joinPath } from "../paths.ts";
@@ -106,14 +107,10 @@ export class WatchTree {
         looks.set(this.#pathOf(look.parent, look.name), look);
       }
     }
-    const all = [...looks.values()];
-    for (let at = 0; at < all.length; at += FILES_AT_ONCE) {
-      await Promise.all(
-        all.slice(at, at + FILES_AT_ONCE).map(({ parent, name, kind }) =>
-          this.#look(parent, name, kind, false)
-        ),
-      );
-    }
+    await forEach(
+      looks.values(),
+      ({ parent, name, kind }) => this.#look(parent, name, kind, false),
+    );
     await this.#listAll(false);
   }
 
@@ -334,14 +331,18 @@ export class WatchTree {
     for (const [name, child] of node.children ?? []) {
       if (!present.has(name)) this.#remove(child);
     }
-    for (let at = 0; at < names.length; at += FILES_AT_ONCE) {
-      await Promise.all(
-        names.slice(at, at + FILES_AT_ONCE).map((name) =>
-          this.#look(node, name, only === undefined ? "" : "check", isDeep)
-        ),
-      );
-    }
+    const kind = only === undefined ? "" : "check";
+    await forEach(names, (name) => this.#look(node, name, kind, isDeep));
   }
+}
+
+/** Looks at files, several at once. */
+async function forEach<T>(
+  items: Iterable<T>,
+  look: (item: T) => Promise<void>,
+): Promise<void> {
+  const options = { concurrency: FILES_AT_ONCE, ordered: false };
+  await new ConcurrentMap(items, look, options).run();
 }
 
 function newNode(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { show } from "../../_internal/validate.ts";
+import { show, wrong } from "../../_internal/validate.ts";
 
 /** The encodings that can be written. */
 export type WritableEncoding = "utf-8" | "utf-16le" | "utf-16be" | "latin1";
@@ -26,11 +26,8 @@ export function writableEncoding(
     ? names[value.toLowerCase()]
     : undefined;
   if (found !== undefined) return found;
-  throw new RangeError(
-    `${name} must be one of "utf-8", "utf-16le", "utf-16be", "latin1" to write, got ${
-      show(value)
-    }`,
-  );
+  const known = 'one of "utf-8", "utf-16le", "utf-16be", "latin1" to write';
+  throw wrong(name, known, value, true);
 }
 
 const utf8 = new TextEncoder();

@@ -4,12 +4,7 @@
  * @module
  */
 import { isAsyncIterable, isIterable } from "../../_internal/iterators.ts";
-import {
-  checkOptions,
-  type Checks,
-  show,
-  wrong,
-} from "../../_internal/validate.ts";
+import { checkOptions, type Checks, wrong } from "../../_internal/validate.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import { replaceContent, syncFile } from "./atomic.ts";
 import { syncParent } from "./durable.ts";
@@ -153,10 +148,11 @@ async function writeIterable(
     typeof content !== "object" ||
     !(isAsyncIterable(content) || isIterable(content))
   ) {
-    throw new TypeError(
-      `content must be a string, a Uint8Array, or an iterable of them, got ${
-        show(content)
-      }`,
+    throw wrong(
+      "content",
+      "a string, a Uint8Array, or an iterable of them",
+      content,
+      false,
     );
   }
   const writer = new AsyncFileWriter(path, options);
