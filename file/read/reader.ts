@@ -32,6 +32,7 @@ import {
   type ChunkSource,
   LineSource,
   type OpenSources,
+  type TextOptions,
   TextSource,
 } from "./sources.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
@@ -82,8 +83,7 @@ export class AsyncFileReader implements AsyncDisposable {
   /** The path as it was given. */
   readonly path: string;
   readonly #chunkSize: number;
-  readonly #encoding: string;
-  readonly #fatal: boolean;
+  readonly #text: TextOptions;
   readonly #lock: FileLock | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #sources: OpenSources = new Set();
@@ -99,20 +99,16 @@ export class AsyncFileReader implements AsyncDisposable {
     this.path = toPath("path", path);
     checkOptions("AsyncFileReader", options, CHECKS);
     this.#chunkSize = options.chunkSize ?? DEFAULT_CHUNK_SIZE;
-    this.#encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
-    this.#fatal = options.fatal ?? false;
+    const { encoding = "utf-8", fatal = false } = options;
+    this.#text = { encoding: readableEncoding("encoding", encoding), fatal };
     this.#lock = options.lock;
     this.#signal = options.signal;
   }
 
   /** The whole file as text. */
   async read(): Promise<string> {
-    return decodeAll(
-      this.path,
-      await this.readBytes(),
-      this.#encoding,
-      this.#fatal,
-    );
+    const { encoding, fatal } = this.#text;
+    return decodeAll(this.path, await this.readBytes(), encoding, fatal);
   }
 
   /** The whole file as bytes. */
@@ -135,7 +131,7 @@ export class AsyncFileReader implements AsyncDisposable {
   stream(): AsyncStream<string> {
     this.#checkOpen("stream");
     return this.#run(() =>
-      new TextSource(this.path, this.#chunks(), this.#sources, this.#text())
+      new TextSource(this.path, this.#chunks(), this.#sources, this.#text)
     );
   }
 
@@ -196,7 +192,7 @@ export class AsyncFileReader implements AsyncDisposable {
       const source = new TailSource(
         this.path,
         options,
-        this.#text(),
+        this.#text,
         this.#signal,
         (ended) => this.#sources.delete(ended),
       );
@@ -250,7 +246,7 @@ export class AsyncFileReader implements AsyncDisposable {
       this.path,
       this.#chunks(),
       this.#sources,
-      this.#text(),
+      this.#text,
       options,
     );
   }
@@ -264,9 +260,5 @@ export class AsyncFileReader implements AsyncDisposable {
       lock: this.#lock,
       signal: this.#signal,
     };
-  }
-
-  #text(): { encoding: string; fatal: boolean } {
-    return { encoding: this.#encoding, fatal: this.#fatal };
   }
 }
