@@ -80,26 +80,30 @@ async function copyDirectly(copy: FileCopy): Promise<void> {
 
 async function copyInPieces(copy: FileCopy): Promise<number> {
   const { from, to, info, old, overwrite, preserveTimestamps, signal } = copy;
-  await using reader = await ChunkReader.open(from, {
+  const reader = await ChunkReader.open(from, {
     chunkSize: PIECE,
     reuse: true,
     signal,
   });
-  const target = await AtomicFile.create(to, {
-    durable: false,
-    exclusive: !overwrite,
-    replacesLink: old?.isSymlink,
-    mode: info.mode === null ? undefined : info.mode & 0o7777,
-  });
   try {
-    const size = await copyPieces(reader, target.file, copy);
-    if (preserveTimestamps) await copyTimes(target.temporaryPath, info);
-    signal?.throwIfAborted();
-    await target.commit();
-    return size;
-  } catch (error) {
-    await afterFailure(target.discard(), to);
-    throw error;
+    const target = await AtomicFile.create(to, {
+      durable: false,
+      exclusive: !overwrite,
+      replacesLink: old?.isSymlink,
+      mode: info.mode === null ? undefined : info.mode & 0o7777,
+    });
+    try {
+      const size = await copyPieces(reader, target.file, copy);
+      if (preserveTimestamps) await copyTimes(target.temporaryPath, info);
+      signal?.throwIfAborted();
+      await target.commit();
+      return size;
+    } catch (error) {
+      await afterFailure(target.discard(), to);
+      throw error;
+    }
+  } finally {
+    await reader.close();
   }
 }
 

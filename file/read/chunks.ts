@@ -32,7 +32,7 @@ export interface ChunkOptions {
 }
 
 /** Chunks of one open file, in order. Ends by `close`, which is always to be called. */
-export class ChunkReader implements AsyncDisposable {
+export class ChunkReader {
   readonly #file: Deno.FsFile;
   readonly #path: string;
   readonly #chunkSize: number;
@@ -134,18 +134,17 @@ export class ChunkReader implements AsyncDisposable {
     return this.#interruptible(current);
   }
 
-  /** All that are left. */
+  /** All that are left. The reader is closed when the loop ends, however it does. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const chunk = await this.next();
-      if (chunk === undefined) return;
-      yield chunk;
+    try {
+      for (;;) {
+        const chunk = await this.next();
+        if (chunk === undefined) return;
+        yield chunk;
+      }
+    } finally {
+      await this.close();
     }
-  }
-
-  /** The same as `close()`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   /** Waits for a read under way and closes the file. */

@@ -177,7 +177,7 @@ async function rereadToInvalid(
   encoding: string,
 ): Promise<number> {
   const decoder = new TextDecoder(encoding, { fatal: true });
-  await using reader = await ChunkReader.open(path, { chunkSize: 262_144 });
+  const reader = await ChunkReader.open(path, { chunkSize: 262_144 });
   let position = 0;
   let characterStart = 0;
   for await (const chunk of reader) {

@@ -76,14 +76,14 @@ async function hashFile(
   path: string,
   { start, end, onProgress, signal }: HashFileOptions,
 ): Promise<{ digest: string; bytes: number }> {
-  await using reader = await ChunkReader.open(path, {
+  const hash = await newHash();
+  const reader = await ChunkReader.open(path, {
     chunkSize: CHUNK,
     reuse: true,
     start,
     end,
     signal,
   });
-  const hash = await newHash();
   let bytes = 0;
   for await (const chunk of reader) {
     hash.update(chunk);

@@ -194,13 +194,17 @@ async function writeTemporary(
     );
     return await keepOwnership(temporaryPath, target, mode);
   }
-  using file = await Deno.open(temporaryPath, { ...creation, write: true });
-  if (bytes.byteLength > 0) {
-    await namingPath(writeAll(file, bytes), "write", temporaryPath);
+  const file = await Deno.open(temporaryPath, { ...creation, write: true });
+  try {
+    if (bytes.byteLength > 0) {
+      await namingPath(writeAll(file, bytes), "write", temporaryPath);
+    }
+    signal?.throwIfAborted();
+    await keepOwnership(temporaryPath, target, mode);
+    await syncFile(file, temporaryPath);
+  } finally {
+    file.close();
   }
-  signal?.throwIfAborted();
-  await keepOwnership(temporaryPath, target, mode);
-  await syncFile(file, temporaryPath);
 }
 
 /** fsync, with the path in its error. */

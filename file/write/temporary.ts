@@ -118,9 +118,13 @@ async function mayBeAlive(pid: number): Promise<boolean> {
 
 async function removeUnlocked(path: string): Promise<void> {
   try {
-    using file = await Deno.open(path, { read: true, write: true });
-    // A writer that loses this race finds its file unlinked and starts again under another name.
-    if (file.tryLockSync(true)) await Deno.remove(path);
+    const file = await Deno.open(path, { read: true, write: true });
+    try {
+      // A writer that loses this race finds its file unlinked and starts again under another name.
+      if (file.tryLockSync(true)) await Deno.remove(path);
+    } finally {
+      file.close();
+    }
   } catch {
     // Another sweep has removed it, or it is not ours to remove.
   }

@@ -133,8 +133,12 @@ async function writeBytes(
     ...(signal === undefined ? undefined : { signal }),
   });
   if (fsync) {
-    using file = await Deno.open(path, { write: true });
-    await syncFile(file, path);
+    const file = await Deno.open(path, { write: true });
+    try {
+      await syncFile(file, path);
+    } finally {
+      file.close();
+    }
     await syncParent(path);
   }
 }
