@@ -19,7 +19,7 @@ import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
 import { alreadyThere, copyOne, copyTimes, isSame } from "./copy_one.ts";
 import { CopyError, ifThere, namingPath } from "../errors.ts";
 import { isBelow, isWindows, joinPath } from "../paths.ts";
-import { inRunner } from "../in_runner.ts";
+import { asTask } from "../../runner/as_task.ts";
 import { rootDirectory } from "../walk/listing.ts";
 import { type WalkEntry, walkPlan } from "../walk/options.ts";
 import { SortedWalkSource } from "../walk/walk_sorted.ts";
@@ -178,7 +178,7 @@ class TreeRun {
     try {
       await (runner === undefined
         ? this.#entry(entry)
-        : inRunner(runner, () => this.#entry(entry), {
+        : asTask(runner, () => this.#entry(entry), {
           priority,
           signal,
           name: `copy ${entry.path}`,

@@ -19,7 +19,7 @@ import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
 import { toPath } from "../paths.ts";
-import { inRunner } from "../in_runner.ts";
+import { asTask } from "../../runner/as_task.ts";
 import {
   asyncReadFile,
   READ_CHECKS,
@@ -171,7 +171,7 @@ class ReadRun {
     this.#waiting.add(task);
     // Here, not by the stream's map, which asks for room before it reads its source: that may
     // be a walk in the same runner, which takes the room.
-    return inRunner(runner, () => {
+    return asTask(runner, () => {
       this.#waiting.delete(task);
       return asyncReadFile(path, this.#reading);
     }, { priority, signal: task.signal, name: `read ${path}` });

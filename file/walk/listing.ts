@@ -6,7 +6,7 @@
  */
 import { isGone, isOfSystem } from "../errors.ts";
 import { IgnoreRules } from "./ignore.ts";
-import { inRunner } from "../in_runner.ts";
+import { asTask } from "../../runner/as_task.ts";
 import { joinPath } from "../paths.ts";
 import type { WalkEntry, WalkPlan } from "./options.ts";
 
@@ -52,7 +52,7 @@ export function list(
   const { runner, priority } = plan;
   return runner === undefined
     ? read(plan, directory)
-    : inRunner(runner, () => read(plan, directory), {
+    : asTask(runner, () => read(plan, directory), {
       priority,
       signal: cancelled,
       name: `read ${directory.path}`,

@@ -15,8 +15,7 @@ import {
   limitFrom,
   show,
 } from "../../_internal/validate.ts";
-import type { TaskContext } from "../../runner/types.ts";
-import { asTask } from "../call/as_task.ts";
+import { asTask } from "../../runner/as_task.ts";
 import {
   addressOf,
   type AsyncHTTPClient,
@@ -185,8 +184,6 @@ export class BatchRun<T> {
       place = this.#places.tryAcquire(host) ??
         await this.#places.acquire(host, signal);
       const { runner, priority } = this.#options;
-      // Again each time: others may have filled it since, or while this one waited for its place.
-      while (runner && runner.isFull) await runner.ready(signal);
       const call = (signal: AbortSignal) =>
         this.#call(method, url, {
           ...options,
@@ -195,9 +192,10 @@ export class BatchRun<T> {
       if (!runner) return await call(signal);
       const name = `${method} ${redactURL(url)}`;
       return await asTask(
-        (work) => runner.submit(work, { priority, signal, key: host, name }),
+        runner,
         // The task may be ended for itself: its signal stands for the batch's.
-        (context: TaskContext) => call(context.signal),
+        (context) => call(context.signal),
+        { priority, signal, key: host, name },
       );
     } catch (error) {
       // Before the place is given back: nobody is to begin with it any more.

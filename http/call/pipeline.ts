@@ -7,8 +7,8 @@
  */
 import { onAbort } from "../../_internal/abort.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import type { TaskContext, TaskRunner } from "../../runner/types.ts";
-import { asTask } from "./as_task.ts";
+import { asTask } from "../../runner/as_task.ts";
+import type { TaskRunner } from "../../runner/types.ts";
 import { attempts } from "./attempts.ts";
 import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";
@@ -83,21 +83,16 @@ async function amend(
 }
 
 /** In a slot of the runner's: the call waits there, and ends with its task. */
-async function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
+function answerIn(runner: TaskRunner, call: Call): Promise<Response> {
   const { priority } = call.settings;
-  // Again each time: others that waited too may have filled it since.
-  while (runner.isFull) await runner.ready(call.signal);
   const name = `${call.method} ${redactURL(call.url)}`;
-  return await asTask(
-    (work) => runner.submit(work, { priority, signal: call.signal, name }),
-    (context: TaskContext) => {
-      const subscription = onAbort(
-        context.signal,
-        (reason) => call.abort(reason),
-      );
-      return answer(call).finally(() => subscription.unsubscribe());
-    },
-  );
+  return asTask(runner, (context) => {
+    const subscription = onAbort(
+      context.signal,
+      (reason) => call.abort(reason),
+    );
+    return answer(call).finally(() => subscription.unsubscribe());
+  }, { priority, signal: call.signal, name });
 }
 
 async function answer(call: Call): Promise<Response> {

@@ -8,8 +8,7 @@ import { checkOptions, show } from "../../_internal/validate.ts";
 import { publish, syncParent } from "../../file/write/durable.ts";
 import { isWindows, toPath } from "../../file/paths.ts";
 import { spanUntil } from "../../telemetry/span.ts";
-import type { TaskContext } from "../../runner/types.ts";
-import { asTask } from "../call/as_task.ts";
+import { asTask } from "../../runner/as_task.ts";
 import { checkedChecksum } from "./checksum.ts";
 import { AsyncHTTPClient } from "../client.ts";
 import {
@@ -134,16 +133,21 @@ class Download {
         (segment) => segment(undefined),
       );
     }
-    while (runner.isFull) await runner.ready(signal);
     const name = `download ${redactURL(this.#url)}`;
     return await asTask(
-      (work) => runner.submit(work, { priority, signal, name }),
-      (context: TaskContext) =>
-        this.#fetch(part, client, context.signal, (segment, name) =>
-          asTask(
-            (work) => context.submit(work, { priority, name }),
-            ({ signal }: TaskContext) => segment(signal),
-          )),
+      runner,
+      (context) =>
+        this.#fetch(
+          part,
+          client,
+          context.signal,
+          (segment, name) =>
+            asTask(context, ({ signal }) => segment(signal), {
+              priority,
+              name,
+            }),
+        ),
+      { priority, signal, name },
     );
   }
 
