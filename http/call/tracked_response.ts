@@ -7,12 +7,7 @@
 import type { Exchange } from "./exchange.ts";
 import { isBodiless } from "../request/make_response.ts";
 import { dropBody, EXCHANGE, nativeBody } from "./native_body.ts";
-import {
-  bytesOf,
-  checkAnnounced,
-  isReadByChunks,
-  readChunks,
-} from "./read_body.ts";
+import { isReadByChunks, readChunks, readLimited } from "./read_body.ts";
 
 const STREAM = Symbol("stream");
 
@@ -35,23 +30,23 @@ class TrackedResponse extends Response {
   }
 
   override text(): Promise<string> {
-    return read(this, (response) => response.text(), super.text);
+    return read(this, super.text);
   }
 
   override json(): Promise<unknown> {
-    return read(this, (response) => response.json(), super.json);
+    return read(this, super.json);
   }
 
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return read(this, bytesOf, bytesOfNative);
+    return read(this, bytesOfNative);
   }
 
   override arrayBuffer(): Promise<ArrayBuffer> {
-    return read(this, (response) => response.arrayBuffer(), super.arrayBuffer);
+    return read(this, super.arrayBuffer);
   }
 
   override blob(): Promise<Blob> {
-    return read(this, (response) => response.blob(), super.blob);
+    return read(this, super.blob);
   }
 
   override async formData(): Promise<FormData> {
@@ -122,7 +117,6 @@ async function bytesOfNative(
 
 async function read<T>(
   response: TrackedResponse,
-  readStream: (response: Response) => Promise<T>,
   readNative: (this: Response) => Promise<T>,
 ): Promise<T> {
   const exchange = response[EXCHANGE];
@@ -134,26 +128,22 @@ async function read<T>(
   const taken = response[STREAM];
   if (taken !== undefined) {
     // Looked at before as a stream, whose end is the exchange's. Throws when it is locked or used.
-    return await readStream(
+    return await readNative.call(
       new Response(taken, { headers: response.headers }),
     );
   }
-  let value: T;
+  if (isReadByChunks(exchange)) {
+    // In two steps: what is no JSON is no failure of the network's.
+    const bytes = await readLimited(exchange, response);
+    return await readNative.call(
+      new Response(bytes, { headers: response.headers }),
+    );
+  }
   try {
-    if (isReadByChunks(exchange)) {
-      checkAnnounced(exchange, response);
-      // Kept, so that whoever reads it again meanwhile finds it locked.
-      const body = response[STREAM] = chunkStream(
-        exchange,
-        nativeBody(response)!, // tracked: it has one
-      );
-      value = await readStream(
-        new Response(body, { headers: response.headers }),
-      );
-    } else {
-      value = await readNative.call(response);
-      exchange.trace?.readWhole();
-    }
+    const value = await readNative.call(response);
+    exchange.trace?.readWhole();
+    exchange.end();
+    return value;
   } catch (error) {
     // What is no failure of the transfer (no JSON) is the native error.
     const failure =
@@ -163,8 +153,6 @@ async function read<T>(
     exchange.discard();
     throw failure;
   }
-  exchange.end();
-  return value;
 }
 
 function failed(reason: unknown): ReadableStream<Uint8Array<ArrayBuffer>> {
