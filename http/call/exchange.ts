@@ -54,6 +54,8 @@ export class Exchange implements TimerTarget {
   #idle: IdleWatch | undefined;
   #reader: ReadableStreamDefaultReader | undefined;
   #outgoing: OutgoingStream | undefined;
+  /** Ends the wait for a function in fetch's place. */
+  #giveUp: ((reason: unknown) => void) | undefined;
   #ended = false;
   /** True while the caller's function makes the body: what goes wrong then is not the server's. */
   #makesBody = false;
@@ -98,6 +100,7 @@ export class Exchange implements TimerTarget {
     this.isAborted = true;
     this.reason = reason;
     this.#controller.abort(reason);
+    this.#giveUp?.(reason);
     this.#outgoing?.stop(reason);
     // The cancel ends a body that does not listen to the signal, and the read of it.
     if (this.#reader !== undefined) this.#reader.cancel(reason).catch(() => {});
@@ -371,28 +374,49 @@ export class Exchange implements TimerTarget {
 
   /**
    * By a function in fetch's place, which may not listen to the signal (its result is dropped
-   * then), and may give anything.
+   * then), and may give anything. Told of an abort directly: a listener on the signal costs 1 us of
+   * the 12 that such a call takes.
    */
-  async #fetchBy(
+  #fetchBy(
     own: FetchFunction,
     url: string,
     init: FetchInit,
   ): Promise<Response> {
     const pending: unknown = own(url, init);
-    const response = isThenable(pending)
-      ? await untilAbort(pending, this.signal, (late) => {
-        if (late instanceof Response) dropBody(late);
-      })
-      : pending;
-    if (response instanceof Response) return handedOver(response);
-    throw new InvalidRequestError(
-      init.method ?? "GET",
-      url,
-      `the function given as fetch must return a promise of a Response, got ${
-        show(response)
-      }`,
-    );
+    return new Promise((resolve, reject) => {
+      if (this.isAborted) reject(this.reason);
+      this.#giveUp = reject;
+      const take = (response: unknown) => {
+        this.#giveUp = undefined;
+        if (this.isAborted && response instanceof Response) {
+          dropBody(response);
+          return;
+        }
+        try {
+          resolve(handedOver(checkedResponse(response, url, init)));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      if (isThenable(pending)) pending.then(take, reject);
+      else take(pending);
+    });
   }
+}
+
+function checkedResponse(
+  given: unknown,
+  url: string,
+  init: FetchInit,
+): Response {
+  if (given instanceof Response) return given;
+  throw new InvalidRequestError(
+    init.method ?? "GET",
+    url,
+    `the function given as fetch must return a promise of a Response, got ${
+      show(given)
+    }`,
+  );
 }
 
 type FetchInit = RequestInit & { client?: Deno.HttpClient };
