@@ -7,9 +7,8 @@ import { DisposedError } from "../_internal/errors.ts";
 import { boolean, object, show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./request/body.ts";
-import { Call } from "./call/call.ts";
+import { Call, OpenCalls } from "./call/call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
-import { OpenCalls } from "./call/open_calls.ts";
 import type {
   AsyncHTTPClientOptions,
   RequestOptions,
@@ -28,7 +27,11 @@ import {
   type HeaderRecord,
   mergeHeaders,
 } from "./request/request.ts";
-import { begin, chunksOf, ResponsePromise } from "./call/response_promise.ts";
+import {
+  chunksOf,
+  promiseOf,
+  ResponsePromise,
+} from "./call/response_promise.ts";
 import type { SendOptions } from "./upload/node_transport.ts";
 import { proxiesOf } from "./upload/proxy.ts";
 import type { RetryPolicy } from "./retry/retry_policy.ts";
@@ -105,7 +108,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #transport: TransportOptions | undefined;
   readonly #idlePerHost: number;
-  readonly #calls = new OpenCalls<Call>();
+  readonly #calls = new OpenCalls();
   #dispatcher: Deno.HttpClient | undefined;
   #unpooled: Deno.HttpClient | undefined;
   #closed = false;
@@ -184,9 +187,9 @@ export class AsyncHTTPClient implements AsyncDisposable {
   static {
     bufferedResponse = (client, method, url, options) => {
       checkMethod(method);
-      const call = client.#call(method.toUpperCase(), url, options);
+      const call = client.#prepare(method.toUpperCase(), url, options);
       call.reader = "buffer";
-      return begin(call);
+      return promiseOf(call);
     };
     nodeTransportOf = (client) => {
       const { caCerts, cert, key, proxy, http1 } = client.#transport ?? {};
@@ -254,14 +257,14 @@ export class AsyncHTTPClient implements AsyncDisposable {
   ): ResponsePromise {
     let call: Call;
     try {
-      call = this.#call(method, url, options);
+      call = this.#prepare(method, url, options);
     } catch (error) {
       return new ResponsePromise((_, reject) => reject(error));
     }
-    return begin(call);
+    return promiseOf(call);
   }
 
-  #call(method: string, url: string | URL, options: RequestOptions): Call {
+  #prepare(method: string, url: string | URL, options: RequestOptions): Call {
     if (this.#closed) {
       throw new DisposedError(`AsyncHTTPClient.${method.toLowerCase()}()`);
     }

@@ -17,8 +17,8 @@ import {
 import { afterResponse, ofHook, requestOf, takeRequest } from "./call_hooks.ts";
 import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { Exchange } from "./exchange.ts";
-import { finish } from "./finish.ts";
-import { readWhole } from "./read_body.ts";
+import { readExcerpt, readWhole } from "./read_body.ts";
+import { redactURL } from "../redact.ts";
 import { decideRetry } from "../retry/retry_decision.ts";
 import { breakerOf, mayHedge, send, sendHedged } from "./send.ts";
 import { track } from "./tracked_response.ts";
@@ -33,12 +33,12 @@ interface FirstAttempt {
  * The first attempt, and most often the only one: apart from the loop, whose many variables every
  * call would pay for.
  */
-export async function attempts(call: Call): Promise<Response> {
+export async function firstAttempt(call: Call): Promise<Response> {
   const { retry, hooks, auth, hedge } = call.settings;
   const time = now();
   if (retry?.budget !== undefined) retry.budget.deposit(time);
   if (hooks !== undefined || auth !== undefined || hedge !== undefined) {
-    return await furtherAttempts(call, undefined);
+    return await attempts(call, undefined);
   }
   const exchange = new Exchange(call, 1);
   call.exchangeBegan(exchange);
@@ -57,13 +57,13 @@ export async function attempts(call: Call): Promise<Response> {
     }
   } catch (error) {
     exchange.discard();
-    return await furtherAttempts(call, { exchange: undefined, error });
+    return await attempts(call, { exchange: undefined, error });
   }
-  return await furtherAttempts(call, { exchange, error: undefined });
+  return await attempts(call, { exchange, error: undefined });
 }
 
 /** Attempt after attempt, beginning with what became of the first. */
-async function furtherAttempts(
+async function attempts(
   call: Call,
   begun: FirstAttempt | undefined,
 ): Promise<Response> {
@@ -111,7 +111,7 @@ async function furtherAttempts(
       const isRetried = asked ||
         (wanted ?? retry?.retryStatuses.has(response.status) ?? false);
       if (!isRetried) {
-        const finished = finish(call, exchange, attempt);
+        const finished = conclude(call, exchange, attempt);
         return finished instanceof Promise ? await finished : finished;
       }
     } catch (caught) {
@@ -125,7 +125,7 @@ async function furtherAttempts(
     }
     if (retry === undefined) {
       if (exchange === undefined) throw error;
-      return await finish(call, exchange, attempt);
+      return await conclude(call, exchange, attempt);
     }
     if (exchange === undefined && isFinal(error)) {
       throw withFailures(call, error, attempt);
@@ -158,7 +158,7 @@ async function furtherAttempts(
       if (response === undefined) {
         throw finalError(call, error, attempt, reason, decision.because);
       }
-      return await finish(call, exchange!, attempt); // a response has its exchange
+      return await conclude(call, exchange!, attempt); // a response has its exchange
     }
     retry.budget?.withdraw();
     const failure = response === undefined ? error : new HTTPStatusError({
@@ -191,4 +191,52 @@ async function furtherAttempts(
     await sleep(delay, call.signal);
     previousDelay = delay;
   }
+}
+
+/** The response is the answer (only called with one): its body is read here, or handed out with it. */
+export function conclude(
+  call: Call,
+  exchange: Exchange,
+  attempt: number,
+): Response | Promise<Response> {
+  const { reader } = call;
+  const response = exchange.response!; // as above
+  const { bodyUsed, ok } = response;
+  if (bodyUsed) {
+    // A hook has read it: there is no end of the body left to wait for.
+    if (reader === undefined) exchange.end();
+    else if (ok) {
+      exchange.discard();
+      throw new TypeError(
+        `The body of ${call.method} ${
+          redactURL(call.url)
+        } has been read already, by afterResponse or by what stands in for fetch; it should read response.clone()`,
+      );
+    }
+  }
+  if (reader === undefined) return track(exchange);
+  return ok || reader === "buffer"
+    ? readWhole(exchange, response, reader)
+    : refuse(call, exchange, response, attempt);
+}
+
+async function refuse(
+  call: Call,
+  exchange: Exchange,
+  response: Response,
+  attempt: number,
+): Promise<never> {
+  const body = await readExcerpt(exchange, response);
+  // A hook's reader may still hold it.
+  exchange.discard();
+  if (call.isAborted) throw call.reason;
+  throw new HTTPStatusError({
+    response,
+    method: call.method,
+    url: call.url,
+    body,
+    attempts: attempt,
+    failures: call.failures ?? [],
+    notRetried: call.notRetried,
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * One call of a client: its state from the first moment until its response's body has ended. What
- * is done meanwhile is in pipeline.ts.
+ * One call of a client: its state from the first moment until its response's body has ended; and
+ * the calls of a client that are open. What is done meanwhile is told in pipeline.ts.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import {
   subscribeAbort,
 } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
+import { withResolvers } from "../../_internal/resolvers.ts";
 import {
   idleTimers,
   type TimerEntry,
@@ -21,10 +22,11 @@ import type { RequestBody } from "../request/body.ts";
 import { HTTPTimeoutError } from "../errors/http_timeout_error.ts";
 import type { HTTPRequest } from "../hooks.ts";
 import type { CallTrace } from "./telemetry.ts";
-import type { OpenCalls } from "./open_calls.ts";
 import type { Settings } from "./settings.ts";
-import type { BodyKind } from "./body_kind.ts";
 import { type HeaderRecord, originOf } from "../request/request.ts";
+
+/** What a body can be read as. */
+export type BodyKind = "json" | "text" | "bytes" | "blob" | "buffer";
 
 /** What a call is made of. */
 export interface CallParts {
@@ -87,7 +89,7 @@ export class Call implements AbortTarget, TimerTarget {
   token: string | undefined;
   /** Its span, while somebody listens. */
   trace: CallTrace | undefined;
-  readonly #calls: OpenCalls<Call>;
+  readonly #calls: OpenCalls;
   readonly #ownSignal: AbortSignal | undefined;
   #controller: AbortController | undefined;
   #subscription: AbortSubscription | undefined;
@@ -101,7 +103,7 @@ export class Call implements AbortTarget, TimerTarget {
   #over = false;
   #origin: string | undefined;
 
-  constructor(parts: CallParts, calls: OpenCalls<Call>) {
+  constructor(parts: CallParts, calls: OpenCalls) {
     this.method = parts.method;
     this.url = parts.url;
     this.settings = parts.settings;
@@ -239,5 +241,41 @@ export class Call implements AbortTarget, TimerTarget {
     this.#clientSubscription?.unsubscribe();
     this.#calls.delete(this);
     this.trace?.end();
+  }
+}
+
+/** The calls of a client that have not ended, and word of the end of the last. */
+export class OpenCalls {
+  // Invariant: #empty is there exactly while somebody waits and #calls is not empty.
+  readonly #calls = new Set<Call>();
+  #empty: PromiseWithResolvers<void> | undefined;
+
+  /** How many there are. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** One has begun. */
+  add(call: Call): void {
+    this.#calls.add(call);
+  }
+
+  /** One has ended. */
+  delete(call: Call): void {
+    this.#calls.delete(call);
+    if (this.#empty === undefined || this.#calls.size > 0) return;
+    this.#empty.resolve();
+    this.#empty = undefined;
+  }
+
+  /** Resolves when there is none. */
+  whenEmpty(): Promise<void> {
+    if (this.#calls.size === 0) return Promise.resolve();
+    return (this.#empty ??= withResolvers()).promise;
+  }
+
+  /** Those of this moment; what ends meanwhile does not matter. */
+  [Symbol.iterator](): IterableIterator<Call> {
+    return [...this.#calls].values();
   }
 }

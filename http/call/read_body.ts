@@ -7,16 +7,16 @@ import { sleep } from "../../_internal/sleep.ts";
 import { show } from "../../_internal/validate.ts";
 import { ResponseParseError } from "../errors/response_parse_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
-import type { BodyKind } from "./body_kind.ts";
+import type { BodyKind } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
 import type { IdleWatch } from "./idle_watch.ts";
 import { nativeBody } from "./native_body.ts";
 import { copyResponse } from "../request/make_response.ts";
 
 /** Bytes of a body that errors hold. */
-const EXCERPT_BYTES = 1024;
+const MAX_EXCERPT_BYTES = 1024;
 /** Milliseconds that an error waits for them. */
-const EXCERPT_WAIT = 1000;
+const MAX_EXCERPT_WAIT = 1000;
 
 /**
  * Reads the whole body into the call's `value`; the exchange has ended when this settles, and what
@@ -259,14 +259,14 @@ export async function readExcerpt(
   let text = "";
   let bytes = 0;
   try {
-    const timeUp = sleep(EXCERPT_WAIT, waited.signal).then(
+    const timeUp = sleep(MAX_EXCERPT_WAIT, waited.signal).then(
       () => TIME_UP,
       () => TIME_UP,
     );
-    while (bytes < EXCERPT_BYTES) {
+    while (bytes < MAX_EXCERPT_BYTES) {
       const result = await Promise.race([reader.read(), timeUp]);
       if (result.done) break;
-      const part = result.value.subarray(0, EXCERPT_BYTES - bytes);
+      const part = result.value.subarray(0, MAX_EXCERPT_BYTES - bytes);
       bytes += part.byteLength;
       text += decoder.decode(part, { stream: true });
     }

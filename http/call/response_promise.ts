@@ -4,12 +4,11 @@
  * @module
  */
 import { abortError } from "../../_internal/errors.ts";
+import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
 import { AsyncStream } from "../../streams/mod.ts";
-import type { Call } from "./call.ts";
-import { ClosableChunks } from "./closable_chunks.ts";
+import type { BodyKind, Call } from "./call.ts";
 import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
-import type { BodyKind } from "./body_kind.ts";
 import { bytesOf, readExcerpt } from "./read_body.ts";
 import {
   discardResponse,
@@ -180,8 +179,56 @@ async function* readBody(
   else if (response.body !== null) yield* response.body;
 }
 
-/** Begins the call. */
-export function begin(call: Call): ResponsePromise {
+/**
+ * An iterator over chunks which can be closed while it waits: for the headers, or for a chunk of a
+ * stream of events that never comes. A generator alone would close only when that has come.
+ */
+export class ClosableChunks<T> implements AsyncIterableIterator<T> {
+  /** Its `return()` does not wait for a `next()`, which is done then. */
+  readonly [closesWhilePending] = true;
+  readonly #chunks: AsyncGenerator<T, void, void>;
+  readonly #abort: () => void;
+  #isWaiting = false;
+  #isBegun = false;
+  #isClosed = false;
+
+  /** `abort` ends the call behind `chunks`, so that a chunk which is waited for fails. */
+  constructor(chunks: AsyncGenerator<T, void, void>, abort: () => void) {
+    this.#chunks = chunks;
+    this.#abort = abort;
+  }
+
+  /** The next chunk. */
+  next(): Promise<IteratorResult<T, undefined>> {
+    this.#isBegun = true;
+    this.#isWaiting = true;
+    return this.#chunks.next().then((result) => {
+      this.#isWaiting = false;
+      return result.done ? DONE : result;
+    }, (error) => {
+      this.#isWaiting = false;
+      if (this.#isClosed) return DONE;
+      throw error;
+    });
+  }
+
+  /** No more chunks: the call ends. */
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#isClosed = true;
+    // One that was never begun has nothing to run on its return.
+    if (this.#isWaiting || !this.#isBegun) this.#abort();
+    await this.#chunks.return();
+    return DONE;
+  }
+
+  /** Itself: it is read once. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/** Performs the call, whose promise this is. */
+export function promiseOf(call: Call): ResponsePromise {
   return new ResponsePromise(
     (resolve, reject) => perform(call, resolve, reject),
     call,

@@ -225,7 +225,7 @@ export function mergeHeaders(
 }
 
 const origins = new Map<string, string>();
-const KEPT_ORIGINS = 1000;
+const MAX_ORIGINS = 1000;
 
 /** The origin of an absolute address; its start up to the path is parsed once and remembered. */
 export function originOf(url: string): string {
@@ -241,7 +241,7 @@ export function originOf(url: string): string {
   let origin = origins.get(start);
   if (origin === undefined) {
     origin = URL.canParse(start) ? new URL(start).origin : "";
-    if (origins.size >= KEPT_ORIGINS) origins.clear();
+    if (origins.size >= MAX_ORIGINS) origins.clear();
     origins.set(start, origin);
   }
   return origin;
