@@ -13,6 +13,8 @@ import type { IdleWatch } from "./idle_watch.ts";
 import { nativeBody } from "./native_body.ts";
 import { copyResponse } from "../request/make_response.ts";
 
+/** For whole bodies, between which it keeps nothing. */
+const UTF8 = new TextDecoder();
 /** Bytes of a body that errors hold. */
 const MAX_EXCERPT_BYTES = 1024;
 /** Milliseconds that an error waits for them. */
@@ -75,9 +77,9 @@ function fromBytes(
 ): unknown {
   switch (kind) {
     case "json":
-      return parse(exchange, response, new TextDecoder().decode(bytes));
+      return parse(exchange, response, UTF8.decode(bytes));
     case "text":
-      return new TextDecoder().decode(bytes);
+      return UTF8.decode(bytes);
     case "blob":
       // By the runtime, for its way to write the type.
       return new Response(bytes, { headers: response.headers }).blob();
