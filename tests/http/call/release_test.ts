@@ -456,6 +456,22 @@ Deno.test("a client in another one's fetch, or in a hook, hears of the end of wh
   );
 });
 
+Deno.test("a client whose fetch hands on another one's response rejects when its body is held by somebody else", async () => {
+  await using inner = new AsyncHTTPClient({
+    fetch: () => Promise.resolve(new Response("inner")),
+  });
+  await using outer = new AsyncHTTPClient({
+    maxConnections: 1,
+    fetch: async (url) => {
+      const response = await inner.get(String(url));
+      response.body!.getReader();
+      return response;
+    },
+  });
+  await assertRejects(() => outer.get(URL).text(), TypeError);
+  await assertNothingLeft(outer);
+});
+
 Deno.test("withRetry() cancels the response that retryOn throws at", async () => {
   const source = new Source();
   const thrown = new Error("mine");
