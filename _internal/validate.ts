@@ -239,6 +239,11 @@ export function limitFrom(least: number): Check {
   return (name, value) => integerOrInfinity(name, value, least);
 }
 
+/** A number between two bounds, both included. */
+export function numberBetween(low: number, high: number): Check {
+  return (name, value) => between(name, value, low, high);
+}
+
 /** One of the listed words. */
 export function word(...words: string[]): Check {
   return (name, value) => oneOf(name, value, words);
@@ -257,6 +262,26 @@ export function wordOrFunction(...words: string[]): Check {
       } or a function, got ${show(value)}`,
     );
   };
+}
+
+/** What `check` says, or `false` for none. */
+export function orFalse(check: Check): Check {
+  return (name, value) => value === false || check(name, value);
+}
+
+/** Text that no error shows, right or wrong. */
+export function secret(name: string, value: unknown): void {
+  if (typeof value !== "string") {
+    throw new TypeError(`${name} must be a string, got ${kindOf(value)}`);
+  }
+}
+
+/** Of what kind a value is that may be a secret. */
+export function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  return value === null || value === undefined
+    ? `${value}`
+    : `a value of type ${typeof value}`;
 }
 
 /** The check of an option called `priority`. */

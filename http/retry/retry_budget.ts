@@ -5,10 +5,11 @@
  */
 import { now } from "../../_internal/clock.ts";
 import {
-  between,
+  checkOptions,
+  type Checks,
   finiteDuration,
-  integer,
-  object,
+  integerFrom,
+  numberBetween,
 } from "../../_internal/validate.ts";
 
 /** How many retries there may be. */
@@ -24,9 +25,15 @@ export interface RetryBudgetOptions {
   window?: number | undefined;
 }
 
+const CHECKS: Checks<RetryBudgetOptions> = {
+  ratio: numberBetween(0, 1),
+  minimum: integerFrom(0),
+  window: finiteDuration,
+};
+
 const SLICES = 10;
 /** Calls that are counted between two looks at the clock, at most. */
-const MOST_UNTIMED = 15;
+const MAX_UNTIMED = 15;
 
 /**
  * A bucket of retries that calls fill: within a sliding window, retries never exceed
@@ -54,19 +61,19 @@ export class RetryBudget {
   #retries = 0;
   #current = 0;
   #untimed = 0;
-  #mostUntimed = 0;
+  #maxUntimed = 0;
 
   /**
    * A budget with nothing counted yet.
    *
-   * @throws {RangeError} For a ratio outside 0 to 1, a window that is not positive.
+   * @throws {RangeError | TypeError} For an option that is out of its range or unknown, naming it.
    */
   constructor(options: RetryBudgetOptions = {}) {
-    object("budget", options);
-    this.#ratio = between("budget.ratio", options.ratio ?? 0.2, 0, 1);
-    this.#minimum = integer("budget.minimum", options.minimum ?? 10, 0);
-    this.#slice = finiteDuration("budget.window", options.window ?? 10_000) /
-      SLICES;
+    checkOptions("RetryBudget", options, CHECKS, "budget");
+    const { ratio = 0.2, minimum = 10, window = 10_000 } = options;
+    this.#ratio = ratio;
+    this.#minimum = minimum;
+    this.#slice = window / SLICES;
   }
 
   /** How many retries are left now. */
@@ -85,19 +92,19 @@ export class RetryBudget {
   /**
    * The same as `deposit()`, for a caller to whom the clock would cost as much as all the rest
    * (0.2 us): it is read at each of the first calls of a slice, then less and less often. The
-   * calls between are counted where the one before was, so after a pause as many as MOST_UNTIMED
+   * calls between are counted where the one before was, so after a pause as many as MAX_UNTIMED
    * may count as older than they are: fewer retries then, never more.
    *
    * @internal
    */
   depositRoughly(): void {
-    if (this.#untimed < this.#mostUntimed) this.#untimed++;
+    if (this.#untimed < this.#maxUntimed) this.#untimed++;
     else {
       const before = this.#current;
       this.#turn(now());
       this.#untimed = 0;
-      this.#mostUntimed = this.#current === before
-        ? Math.min(this.#mostUntimed * 2 + 1, MOST_UNTIMED)
+      this.#maxUntimed = this.#current === before
+        ? Math.min(this.#maxUntimed * 2 + 1, MAX_UNTIMED)
         : 0;
     }
     this.#calls++;

@@ -6,15 +6,18 @@
  */
 import { environmentNumber } from "../../_internal/environment.ts";
 import {
-  between,
   boolean,
+  checkOptions,
+  type Checks,
   duration,
   functionNamed,
   integer,
-  integerOrInfinity,
+  limitFrom,
+  numberBetween,
   object,
-  oneOf,
+  orFalse,
   show,
+  word,
 } from "../../_internal/validate.ts";
 import { RetryBudget, type RetryBudgetOptions } from "./retry_budget.ts";
 
@@ -76,6 +79,20 @@ export interface RetryPolicyOptions {
 const STATUSES = [408, 425, 429, 500, 502, 503, 504];
 const METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"];
 
+const CHECKS: Checks<RetryPolicyOptions> = {
+  maxRetries: limitFrom(0),
+  backoffFactor: numberBetween(1, Number.MAX_VALUE),
+  baseDelay: duration,
+  maxDelay: duration,
+  jitter: word("full", "decorrelated", "none"),
+  // Their elements are looked at as they are taken: an iterator gives them once.
+  retryStatuses: iterable,
+  retryMethods: iterable,
+  retryOn: functionNamed,
+  budget: orFalse(object),
+  respectRetryAfter: boolean,
+};
+
 /**
  * When to try again, and how long to wait before:
  * `min(maxDelay, baseDelay * backoffFactor ** attempt)`, spread by jitter. Immutable but for its
@@ -116,56 +133,26 @@ export class RetryPolicy {
   /**
    * A policy of these options.
    *
-   * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
+   * @throws {RangeError | TypeError} For an option that is out of its range, naming it, or unknown.
    */
   constructor(options: RetryPolicyOptions = {}) {
-    object("options", options);
-    this.maxRetries = options.maxRetries === undefined
-      ? environmentNumber("SPECIFY_ASYNC_RETRY_MAX", 3, {
+    checkOptions("RetryPolicy", options, CHECKS);
+    this.maxRetries = options.maxRetries ??
+      environmentNumber("SPECIFY_ASYNC_RETRY_MAX", 3, {
         least: 0,
         whole: true,
-      })
-      : integerOrInfinity("maxRetries", options.maxRetries, 0);
-    this.backoffFactor = between(
-      "backoffFactor",
-      options.backoffFactor ?? 2,
-      1,
-      Number.MAX_VALUE,
+      });
+    this.backoffFactor = options.backoffFactor ?? 2;
+    this.baseDelay = options.baseDelay ?? 1000;
+    this.maxDelay = options.maxDelay ?? 30_000;
+    this.jitter = options.jitter ?? "full";
+    this.retryStatuses = new Set(
+      Array.from(options.retryStatuses ?? STATUSES, checkedStatus),
     );
-    this.baseDelay = duration("baseDelay", options.baseDelay ?? 1000);
-    this.maxDelay = duration("maxDelay", options.maxDelay ?? 30_000);
-    this.jitter = oneOf("jitter", options.jitter ?? "full", [
-      "full",
-      "decorrelated",
-      "none",
-    ]);
-    const statuses = new Set<number>();
-    const retryStatuses = options.retryStatuses ?? STATUSES;
-    iterable("retryStatuses", retryStatuses);
-    for (const status of retryStatuses) {
-      if (integer("retryStatuses", status, 100) > 599) {
-        throw new RangeError(
-          `retryStatuses must hold HTTP statuses (100 to 599), got ${status}`,
-        );
-      }
-      statuses.add(status);
-    }
-    this.retryStatuses = statuses;
-    const methods = new Set<string>();
-    const retryMethods = options.retryMethods ?? METHODS;
-    iterable("retryMethods", retryMethods);
-    for (const method of retryMethods) {
-      if (typeof method !== "string" || method === "") {
-        throw new TypeError(
-          `retryMethods must hold method names, got ${show(method)}`,
-        );
-      }
-      methods.add(method.toUpperCase());
-    }
-    this.retryMethods = methods;
-    this.retryOn = options.retryOn === undefined
-      ? undefined
-      : functionNamed("retryOn", options.retryOn);
+    this.retryMethods = new Set(
+      Array.from(options.retryMethods ?? METHODS, checkedMethod),
+    );
+    this.retryOn = options.retryOn;
     const { budget } = options;
     this.budget = budget === false
       ? undefined
@@ -173,7 +160,6 @@ export class RetryPolicy {
       ? budget
       : new RetryBudget(budget);
     this.respectRetryAfter = options.respectRetryAfter ?? true;
-    boolean("respectRetryAfter", this.respectRetryAfter);
   }
 
   /**
@@ -226,5 +212,19 @@ function iterable(name: string, value: unknown): void {
   ) return;
   throw new TypeError(
     `${name} must be an array or another iterable, got ${show(value)}`,
+  );
+}
+
+function checkedStatus(status: number): number {
+  if (integer("retryStatuses", status, 100) <= 599) return status;
+  throw new RangeError(
+    `retryStatuses must hold HTTP statuses (100 to 599), got ${status}`,
+  );
+}
+
+function checkedMethod(method: string): string {
+  if (typeof method === "string" && method !== "") return method.toUpperCase();
+  throw new TypeError(
+    `retryMethods must hold method names, got ${show(method)}`,
   );
 }

@@ -6,10 +6,11 @@
 import { sleep } from "../../_internal/sleep.ts";
 import { now } from "../../_internal/clock.ts";
 import {
+  checkOptions,
+  type Checks,
   checkSignal,
   duration,
   functionNamed,
-  object,
 } from "../../_internal/validate.ts";
 import { CircuitOpenError } from "../errors/circuit_open_error.ts";
 import { RetryError } from "../errors/retry_error.ts";
@@ -36,6 +37,12 @@ export interface WithRetryOptions {
     | ((retry: { attempt: number; error: unknown; delay: number }) => void)
     | undefined;
 }
+
+const CHECKS: Checks<WithRetryOptions> = {
+  signal: checkSignal,
+  total: duration,
+  onRetry: functionNamed,
+};
 
 /**
  * Calls `fn` until it succeeds or the policy gives up. Every rejection is tried again, save an
@@ -64,21 +71,17 @@ export function withRetry<T>(
   options: WithRetryOptions = {},
 ): Promise<T> {
   functionNamed("fn", fn);
-  object("options", options);
-  if (options.signal !== undefined) checkSignal("signal", options.signal);
-  if (options.onRetry !== undefined) functionNamed("onRetry", options.onRetry);
+  checkOptions("withRetry()", options, CHECKS);
   const rules = policy instanceof RetryPolicy
     ? policy
     : new RetryPolicy(policy);
-  const total = duration("total", options.total ?? Infinity);
-  return run(fn, rules, options, total);
+  return run(fn, rules, options);
 }
 
 async function run<T>(
   fn: (context: RetryContext) => T | PromiseLike<T>,
   policy: RetryPolicy,
-  { signal, onRetry }: WithRetryOptions,
-  total: number,
+  { signal, total = Infinity, onRetry }: WithRetryOptions,
 ): Promise<T> {
   signal?.throwIfAborted();
   const { budget } = policy;
