@@ -301,6 +301,25 @@ export function required(check: Check): Check {
   return own;
 }
 
+const requiredByTable = new WeakMap<object, readonly string[]>();
+
+/** The options that must be given, of a table. */
+function requiredNames<O>(checks: Checks<O>): readonly string[] {
+  let names = requiredByTable.get(checks);
+  if (names === undefined) {
+    names = Object.keys(checks).filter((name) =>
+      requiredChecks.has(checks[name as keyof O])
+    );
+    requiredByTable.set(checks, names);
+  }
+  return names;
+}
+
+function isPlain(options: object): boolean {
+  const prototype = Object.getPrototypeOf(options);
+  return prototype === Object.prototype || prototype === null;
+}
+
 /** The check of an option that holds options of its own. */
 export function optionsBy<O extends object>(checks: Checks<O>): Check {
   // Looked at as whatever it is.
@@ -324,18 +343,23 @@ export function checkOptions<O extends object>(
   const path = within === undefined ? "" : `${within}.`;
   const given = options as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(given)) {
-    if (given[name] !== undefined && !Object.hasOwn(checks, name)) {
+    const value = given[name];
+    if (value === undefined) continue;
+    if (!Object.hasOwn(checks, name)) {
       throw new TypeError(
         `${what} has no option ${show(path + name)}; it takes ${
           Object.keys(checks).map((known) => path + known).join(", ")
         }`,
       );
     }
+    checks[name as keyof O](path + name, value);
   }
-  // By the table, not by the keys: an option may be a getter of a class.
-  for (const name in checks) {
+  // What is not among the keys: an option that is a getter of a class, one that must be given.
+  // Few options of many is what calls are given, so that is what must be fast.
+  const names = isPlain(options) ? requiredNames(checks) : Object.keys(checks);
+  for (const name of names) {
     const value = given[name];
-    const check = checks[name];
+    const check = checks[name as keyof O];
     if (value !== undefined || requiredChecks.has(check)) {
       check(path + name, value);
     }

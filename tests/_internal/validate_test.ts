@@ -6,12 +6,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   between,
+  checkOptions,
+  type Checks,
   duration,
   finiteDuration,
   functionNamed,
   integer,
   integerOrInfinity,
   oneOf,
+  required,
   show,
 } from "../../_internal/validate.ts";
 
@@ -133,4 +136,32 @@ Deno.test("Checks return good values, and name option and value of bad ones", ()
     ],
   ];
   for (const [check, kind, message] of bad) assertThrows(check, kind, message);
+});
+
+Deno.test("checkOptions() looks at what is no key of the options too: a class's getters, and what must be given", () => {
+  const seen: unknown[] = [];
+  const checks: Checks<{ size: unknown; other?: unknown }> = {
+    size: required((name, value) => seen.push([name, value])),
+    other: (name, value) => seen.push([name, value]),
+  };
+  class Given {
+    get size(): unknown {
+      return "large";
+    }
+    get other(): unknown {
+      return 5;
+    }
+  }
+  checkOptions("It", new Given(), checks);
+  assertEquals(seen.splice(0), [["size", "large"], ["other", 5]]);
+  checkOptions("It", Object.create({ size: "small" }), checks);
+  assertEquals(seen.splice(0), [["size", "small"]]);
+  checkOptions("It", {} as { size: unknown }, checks);
+  checkOptions("It", { size: undefined }, checks);
+  assertEquals(seen.splice(0), [["size", undefined], ["size", undefined]]);
+  assertThrows(
+    () => checkOptions("It", { size: 1, sise: 1 } as never, checks, "within"),
+    TypeError,
+    'It has no option "within.sise"; it takes within.size, within.other',
+  );
 });
