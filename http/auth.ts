@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { functionNamed, show, wrong } from "../_internal/validate.ts";
+import {
+  type Check,
+  type Checks,
+  kindOf,
+  optionsBy,
+  required,
+  secret,
+  string,
+} from "../_internal/validate.ts";
 import { originOf } from "./request/request.ts";
 import { untilAbort } from "../_internal/until_abort.ts";
 
@@ -35,6 +43,34 @@ export interface BasicAuth {
 
 /** The header's value as it is, a user and a password, or a token that can be renewed. */
 export type Auth = string | BasicAuth | TokenAuth;
+
+const BASIC_CHECKS: Checks<BasicAuth> = {
+  username: required(secret),
+  password: required(secret),
+};
+
+const TOKEN_CHECKS: Checks<TokenAuth> = {
+  token: required((name, value) => {
+    if (typeof value === "function") return;
+    // Not shown: it may be the token itself.
+    throw new TypeError(`${name} must be a function, got ${kindOf(value)}`);
+  }),
+  scheme: string,
+};
+
+/** The check of an `auth` option: of which kind it is shows by what it has. */
+export const authOption: Check = (name, value) => {
+  if (typeof value === "string") return;
+  if (typeof value === "object" && value !== null) {
+    if ("token" in value) return optionsBy(TOKEN_CHECKS)(name, value);
+    if ("username" in value) return optionsBy(BASIC_CHECKS)(name, value);
+  }
+  throw new TypeError(
+    `${name} must be a string, { username, password } or { token }, got ${
+      kindOf(value)
+    }`,
+  );
+};
 
 /** A token that is being asked for. */
 interface Asking {
@@ -78,33 +114,15 @@ export class Authenticator {
     this.#origin = baseUrl === undefined ? undefined : originOf(baseUrl);
     this.#prefix = "";
     if (typeof auth === "string") this.#token = auth;
-    else if (typeof auth === "object" && auth !== null && "token" in auth) {
+    else if ("token" in auth) {
       this.#source = auth;
-      functionNamed("auth.token", auth.token);
-      const scheme = auth.scheme ?? "Bearer";
-      if (typeof scheme !== "string") {
-        throw wrong("auth.scheme", "a string", scheme, false);
-      }
+      const { scheme = "Bearer" } = auth;
       this.#prefix = scheme === "" ? "" : `${scheme} `;
-    } else if (
-      typeof auth === "object" && auth !== null && "username" in auth
-    ) {
-      if (
-        typeof auth.username !== "string" || typeof auth.password !== "string"
-      ) {
-        // Not shown: what is wrong here may be a secret all the same.
-        throw new TypeError("auth.username and auth.password must be strings");
-      }
+    } else {
       const bytes = new TextEncoder().encode(
         `${auth.username}:${auth.password}`,
       );
       this.#token = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-    } else {
-      throw new TypeError(
-        `auth must be a string, { username, password } or { token }, got ${
-          show(auth)
-        }`,
-      );
     }
   }
 
@@ -163,7 +181,7 @@ export class Authenticator {
     }
     if (typeof token !== "string") {
       throw new TypeError(
-        `auth.token must return a string, got ${show(token)}`,
+        `auth.token must return a string, got ${kindOf(token)}`,
       );
     }
     this.#token = token;

@@ -4,7 +4,7 @@
  * @module
  */
 import { DisposedError } from "../_internal/errors.ts";
-import { boolean, object, show } from "../_internal/validate.ts";
+import { show } from "../_internal/validate.ts";
 import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./request/body.ts";
 import { Call, OpenCalls } from "./call/call.ts";
@@ -16,7 +16,6 @@ import type {
 } from "./options.ts";
 import {
   callSettings,
-  checkSignal,
   clientSettings,
   idlePerHost,
   type Settings,
@@ -119,9 +118,6 @@ export class AsyncHTTPClient implements AsyncDisposable {
    * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
    */
   constructor(options: AsyncHTTPClientOptions = {}) {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError(`options must be an object, got ${show(options)}`);
-    }
     this.#settings = clientSettings(options);
     this.#transport = options.transport;
     this.#idlePerHost = idlePerHost(options);
@@ -268,13 +264,9 @@ export class AsyncHTTPClient implements AsyncDisposable {
     if (this.#closed) {
       throw new DisposedError(`AsyncHTTPClient.${method.toLowerCase()}()`);
     }
-    object("options", options);
     const settings = options === NO_OPTIONS
       ? this.#settings
       : callSettings(this.#settings, options);
-    checkSignal(options.signal);
-    if (options.sendOnce !== undefined) boolean("sendOnce", options.sendOnce);
-    if (options.init !== undefined) checkInit(options.init);
     let headers = mergeHeaders(this.#settings.headers, options.headers);
     const body = bodyOf(method, String(url), options);
     if (options.json !== undefined) {
@@ -335,19 +327,6 @@ function bodyOf(
   if (json !== undefined) return requestBody(jsonText(json));
   if (form !== undefined) return requestBody(buildForm(form));
   return requestBody(body!); // the one that is given
-}
-
-/** What the call has options for would be overruled in silence. */
-const NOT_IN_INIT = ["method", "headers", "body", "signal"] as const;
-
-function checkInit(init: RequestInit): void {
-  object("init", init);
-  for (const name of NOT_IN_INIT) {
-    if (init[name] === undefined) continue;
-    throw new TypeError(
-      `init.${name} must not be set; give it as the call's own ${name}`,
-    );
-  }
 }
 
 function checkMethod(method: unknown): asserts method is string {

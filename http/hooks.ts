@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Checks, functionNamed } from "../_internal/validate.ts";
 import type { BodyFactory, BodySource } from "./request/request.ts";
 
 /** A request as hooks see it. Changes are sent. */
@@ -82,6 +83,14 @@ export interface HTTPHooks {
     | ((context: BeforeErrorContext) => unknown)
     | undefined;
 }
+
+/** The checks of those functions. */
+export const HOOK_CHECKS: Checks<HTTPHooks> = {
+  beforeRequest: functionNamed,
+  beforeRetry: functionNamed,
+  afterResponse: functionNamed,
+  beforeError: functionNamed,
+};
 
 /** Asks for another attempt, returned by `afterResponse`. */
 export const RETRY: unique symbol = Symbol("retry");

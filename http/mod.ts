@@ -7,10 +7,9 @@ export { UnsupportedRuntimeError } from "../_internal/errors.ts";
 export type { Auth, BasicAuth, TokenAuth, TokenContext } from "./auth.ts";
 export { asyncBatchRequests, BatchResults } from "./batch/batch.ts";
 export type { BatchRequest, BatchRequestOptions } from "./batch/batch_run.ts";
-export { BreakerRegistry } from "./breaker/registry.ts";
-export type { BreakerRegistryOptions } from "./breaker/registry.ts";
-export { CircuitBreaker } from "./breaker/circuit_breaker.ts";
+export { BreakerRegistry, CircuitBreaker } from "./breaker/circuit_breaker.ts";
 export type {
+  BreakerRegistryOptions,
   CircuitBreakerOptions,
   CircuitStateChange,
   CircuitWindow,

@@ -1,18 +1,39 @@
 /**
- * The options of a client and of a call. They are checked in settings.ts.
+ * The options of a client and of a call, and how each is checked. What they mean is in
+ * call/settings.ts.
  *
  * @module
  */
+import {
+  boolean,
+  type Check,
+  type Checks,
+  checkSignal,
+  duration,
+  functionNamed,
+  integerFrom,
+  kindOf,
+  limitFrom,
+  object,
+  optionsBy,
+  orFalse,
+  priorityOption,
+  required,
+  runnerOption,
+  secret,
+  wrong,
+} from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import type { Auth } from "./auth.ts";
-import type { BreakerRegistry } from "./breaker/registry.ts";
+import { type Auth, authOption } from "./auth.ts";
 import type {
+  BreakerRegistry,
   CircuitBreaker,
   CircuitBreakerOptions,
 } from "./breaker/circuit_breaker.ts";
-import type { HedgeOptions } from "./retry/hedge.ts";
-import type { HTTPHooks } from "./hooks.ts";
+import { HEDGE_CHECKS, type HedgeOptions } from "./retry/hedge.ts";
+import { HOOK_CHECKS, type HTTPHooks } from "./hooks.ts";
+import { redactURL } from "./redact.ts";
 import type {
   BodyFactory,
   BodySource,
@@ -150,3 +171,115 @@ export interface RequestOptions extends SharedOptions {
     | Omit<RequestInit, "method" | "headers" | "body" | "signal">
     | undefined;
 }
+
+/** Looked at where it is used, which takes it apart in any case. */
+const whenUsed: Check = () => {};
+
+/** An object that is made into what it describes, and checked then. */
+function madeFrom(wanted: string): Check {
+  return (name, value) => {
+    if (typeof value === "object" && value !== null) return;
+    throw wrong(name, wanted, value, false);
+  };
+}
+
+const timeLimits = optionsBy<TimeoutOptions>({
+  attempt: duration,
+  total: duration,
+  idle: duration,
+});
+
+const timeout: Check = (name, value) => {
+  if (typeof value === "number") return duration(name, value);
+  object(name, value, "a number of milliseconds or ");
+  return timeLimits(name, value);
+};
+
+/** The checks of what a client has a default for. */
+export const SHARED_CHECKS: Checks<SharedOptions> = {
+  timeout,
+  retryPolicy: orFalse(madeFrom("a RetryPolicy or its options")),
+  circuitBreaker: orFalse(
+    madeFrom("a CircuitBreaker, CircuitBreaker.perOrigin() or its options"),
+  ),
+  hedge: orFalse(optionsBy(HEDGE_CHECKS)),
+  auth: orFalse(authOption),
+  hooks: orFalse(optionsBy(HOOK_CHECKS)),
+  runner: orFalse(runnerOption),
+  priority: priorityOption,
+  maxResponseBytes: limitFrom(0),
+  maxRedirects: integerFrom(0),
+  fetch: functionNamed,
+};
+
+const address: Check = (name, value) => {
+  if (value instanceof URL) return;
+  if (typeof value !== "string") {
+    throw wrong(name, "an absolute address", value, false);
+  }
+  if (URL.canParse(value)) return;
+  // Without a scheme, a user and a password stand at its beginning.
+  const shown = redactURL(value).replace(/^[^/]*@/, "***@");
+  throw wrong(name, "an absolute address", shown, false);
+};
+
+function arrayOfStrings(name: string, value: unknown): void {
+  if (Array.isArray(value) && value.every((each) => typeof each === "string")) {
+    return;
+  }
+  // Not shown: PEM text, whatever it is given as.
+  throw new TypeError(
+    `${name} must be an array of strings, got ${kindOf(value)}`,
+  );
+}
+
+/** The checks of a client's options. */
+export const CLIENT_CHECKS: Checks<AsyncHTTPClientOptions> = {
+  ...SHARED_CHECKS,
+  baseUrl: address,
+  headers: whenUsed,
+  maxConnections: limitFrom(1),
+  maxPerHost: limitFrom(1),
+  signal: checkSignal,
+  secretHeaders: arrayOfStrings,
+  transport: optionsBy<TransportOptions>({
+    caCerts: arrayOfStrings,
+    proxy: optionsBy<NonNullable<TransportOptions["proxy"]>>({
+      url: required(address),
+      basicAuth: optionsBy<{ username: string; password: string }>({
+        username: required(secret),
+        password: required(secret),
+      }),
+    }),
+    cert: secret,
+    key: secret,
+    http1: boolean,
+    http2: boolean,
+  }),
+};
+
+/** What the call has options for would be overruled in silence. */
+const NOT_IN_INIT = ["method", "headers", "body", "signal"] as const;
+
+function init(name: string, value: unknown): void {
+  object(name, value);
+  for (const each of NOT_IN_INIT) {
+    if ((value as RequestInit)[each] === undefined) continue;
+    throw new TypeError(
+      `${name}.${each} must not be set; give it as the call's own ${each}`,
+    );
+  }
+}
+
+/** The checks of a call's options. */
+export const REQUEST_CHECKS: Checks<RequestOptions> = {
+  ...SHARED_CHECKS,
+  headers: whenUsed,
+  query: whenUsed,
+  body: whenUsed,
+  json: whenUsed,
+  form: whenUsed,
+  signal: checkSignal,
+  sendOnce: boolean,
+  init,
+};

@@ -1,5 +1,6 @@
 /**
  * Stops calling what keeps failing, and finds out carefully when it has recovered.
+ * One for each origin: {@linkcode BreakerRegistry}.
  *
  * | state | what happens | next state |
  * | --- | --- | --- |
@@ -16,19 +17,22 @@ import { now } from "../../_internal/clock.ts";
 import { report } from "../../_internal/errors.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import {
-  between,
+  checkOptions,
+  type Checks,
+  checkSignal,
   duration,
   finiteDuration,
   functionNamed,
-  integer,
-  object,
-  show,
-  wrong,
+  integerFrom,
+  numberBetween,
+  optionsBy,
+  required,
+  string,
 } from "../../_internal/validate.ts";
-import { BreakerRegistry, type BreakerRegistryOptions } from "./registry.ts";
 import { CircuitState } from "./circuit_state.ts";
 import { CircuitOpenError } from "../errors/circuit_open_error.ts";
-import { isBreakerFailure, saysNothing } from "./failure.ts";
+import { HTTPStatusError } from "../errors/http_status_error.ts";
+import { InvalidRequestError } from "../errors/invalid_request_error.ts";
 import { breakerTelemetry } from "./telemetry.ts";
 import { FailureWindow } from "./failure_window.ts";
 
@@ -76,6 +80,36 @@ export interface CircuitBreakerOptions {
   name?: string | undefined;
 }
 
+/** Options of `CircuitBreaker.perOrigin`. */
+export interface BreakerRegistryOptions extends CircuitBreakerOptions {
+  /** A closed breaker not used for so many milliseconds is forgotten. @default {600000} */
+  idleTimeout?: number | undefined;
+}
+
+const CHECKS: Checks<CircuitBreakerOptions> = {
+  failureThreshold: integerFrom(1),
+  recoveryTimeout: duration,
+  successThreshold: integerFrom(1),
+  halfOpenMax: integerFrom(1),
+  window: optionsBy<CircuitWindow>({
+    duration: required(finiteDuration),
+    failureRate: required(numberBetween(Number.MIN_VALUE, 1)),
+    minimumCalls: integerFrom(1),
+  }),
+  isFailure: functionNamed,
+  onStateChange: functionNamed,
+  name: string,
+};
+
+const REGISTRY_CHECKS: Checks<BreakerRegistryOptions> = {
+  ...CHECKS,
+  idleTimeout: finiteDuration,
+};
+
+const CALL_CHECKS: Checks<{ signal?: AbortSignal | undefined }> = {
+  signal: checkSignal,
+};
+
 /**
  * A circuit breaker. Usable around anything: `breaker.call(fn)`.
  *
@@ -122,42 +156,25 @@ export class CircuitBreaker {
    * @throws {RangeError | TypeError} For an option that is out of its range, naming it.
    */
   constructor(options: CircuitBreakerOptions = {}) {
-    object("options", options);
-    this.#failureThreshold = integer(
-      "failureThreshold",
-      options.failureThreshold ?? 5,
-      1,
+    checkOptions("CircuitBreaker", options, CHECKS);
+    this.#failureThreshold = options.failureThreshold ?? 5;
+    this.#recoveryTimeout = options.recoveryTimeout ?? 60_000;
+    this.#successThreshold = options.successThreshold ?? 2;
+    this.#halfOpenMax = options.halfOpenMax ?? 1;
+    const { window } = options;
+    this.#window = window && new FailureWindow(
+      window.duration,
+      window.failureRate,
+      window.minimumCalls ?? 10,
     );
-    this.#recoveryTimeout = duration(
-      "recoveryTimeout",
-      options.recoveryTimeout ?? 60_000,
-    );
-    this.#successThreshold = integer(
-      "successThreshold",
-      options.successThreshold ?? 2,
-      1,
-    );
-    this.#halfOpenMax = integer("halfOpenMax", options.halfOpenMax ?? 1, 1);
-    this.#window = checkedWindow(options.window);
-    this.#isFailure = options.isFailure === undefined
-      ? isBreakerFailure
-      : functionNamed("isFailure", options.isFailure);
-    this.#onStateChange = options.onStateChange === undefined
-      ? undefined
-      : functionNamed("onStateChange", options.onStateChange);
-    if (options.name !== undefined && typeof options.name !== "string") {
-      throw wrong("name", "a string", options.name, false);
-    }
+    this.#isFailure = options.isFailure ?? isBreakerFailure;
+    this.#onStateChange = options.onStateChange;
     this.name = options.name;
   }
 
   /** One breaker for each origin, made from the same options as they are needed. */
   static perOrigin(options: BreakerRegistryOptions = {}): BreakerRegistry {
-    object("options", options);
-    return new BreakerRegistry(
-      (name) => new CircuitBreaker({ ...options, name }),
-      options,
-    );
+    return new BreakerRegistry(options);
   }
 
   /** The state now: OPEN becomes HALF_OPEN when the recovery timeout has gone by. */
@@ -184,6 +201,9 @@ export class CircuitBreaker {
     options?: { signal?: AbortSignal | undefined },
   ): Promise<T> {
     functionNamed("fn", fn);
+    if (options !== undefined) {
+      checkOptions("CircuitBreaker.call()", options, CALL_CHECKS);
+    }
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
     let permit: number;
@@ -340,16 +360,112 @@ export class CircuitBreaker {
   }
 }
 
-function checkedWindow(
-  window: CircuitWindow | undefined,
-): FailureWindow | undefined {
-  if (window === undefined) return undefined;
-  if (typeof window !== "object" || window === null) {
-    throw new TypeError(`window must be an object, got ${show(window)}`);
+/**
+ * A failure when nobody says otherwise: any rejection but one that `saysNothing`, and a status below 500; any response from 500 up. A
+ * 4xx tells of the request, not of the server's health; 429 and 408 are a matter of choice.
+ */
+function isBreakerFailure(outcome: unknown): boolean {
+  if (outcome instanceof Response) return outcome.status >= 500;
+  if (outcome instanceof HTTPStatusError) return outcome.status >= 500;
+  return !saysNothing(outcome);
+}
+
+/**
+ * True for a rejection that says nothing of whether the server is well, since it was not asked or
+ * somebody has given up: an abort, another breaker's refusal, a request that cannot be sent.
+ */
+export function saysNothing(error: unknown): boolean {
+  return error instanceof CircuitOpenError ||
+    error instanceof InvalidRequestError ||
+    (error instanceof DOMException && error.name === "AbortError");
+}
+
+/**
+ * At most so many are kept; above it, the one used longest ago goes. Whoever chooses the hosts of
+ * requests (links that are followed, redirects) must not fill the memory within one idleTimeout.
+ */
+const MAX_ORIGINS = 10_000;
+
+interface Entry {
+  readonly breaker: CircuitBreaker;
+  usedAt: number;
+}
+
+/**
+ * One circuit breaker for each origin, so that one dead server does not cut off the others. Made
+ * by `CircuitBreaker.perOrigin(options)`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker } from "@specify/async-core";
+ *
+ * const breakers = CircuitBreaker.perOrigin({ failureThreshold: 3 });
+ * breakers.get("https://one.example").trip();
+ * console.log(breakers.get("https://two.example").state); // "closed"
+ * ```
+ */
+export class BreakerRegistry {
+  readonly #options: CircuitBreakerOptions;
+  readonly #idleTimeout: number;
+  readonly #entries = new Map<string, Entry>();
+  #sweptAt = 0;
+
+  /** Made by `CircuitBreaker.perOrigin`. */
+  constructor(options: BreakerRegistryOptions) {
+    // Wrong options fail here, not at the first request.
+    checkOptions("CircuitBreaker.perOrigin()", options, REGISTRY_CHECKS);
+    const { idleTimeout = 600_000, ...each } = options;
+    this.#idleTimeout = idleTimeout;
+    this.#options = each;
   }
-  return new FailureWindow(
-    finiteDuration("window.duration", window.duration),
-    between("window.failureRate", window.failureRate, Number.MIN_VALUE, 1),
-    integer("window.minimumCalls", window.minimumCalls ?? 10, 1),
-  );
+
+  /** How many origins have a breaker. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The origin's breaker, made if there is none. `time`: the present, if the caller knows it. */
+  get(origin: string, time: number = now()): CircuitBreaker {
+    // No timer: idle breakers cost only memory, so the next use is early enough to drop them.
+    if (time - this.#sweptAt >= this.#idleTimeout) this.#sweep(time);
+    let entry = this.#entries.get(origin);
+    if (entry === undefined) {
+      if (this.#entries.size >= MAX_ORIGINS) this.#dropOldest();
+      entry = {
+        breaker: new CircuitBreaker({ ...this.#options, name: origin }),
+        usedAt: time,
+      };
+      this.#entries.set(origin, entry);
+    }
+    entry.usedAt = time;
+    return entry.breaker;
+  }
+
+  /** The origins and their breakers. */
+  *[Symbol.iterator](): IterableIterator<[string, CircuitBreaker]> {
+    for (const [origin, { breaker }] of this.#entries) yield [origin, breaker];
+  }
+
+  #sweep(time: number): void {
+    this.#sweptAt = time;
+    for (const [origin, entry] of this.#entries) {
+      if (
+        time - entry.usedAt >= this.#idleTimeout &&
+        // One that is open still protects; half-open it has nothing left to protect from.
+        entry.breaker.state !== CircuitState.OPEN
+      ) this.#entries.delete(origin);
+    }
+  }
+
+  #dropOldest(): void {
+    let oldest: string | undefined;
+    let usedAt = Infinity;
+    for (const [origin, entry] of this.#entries) {
+      if (entry.usedAt < usedAt) {
+        oldest = origin;
+        usedAt = entry.usedAt;
+      }
+    }
+    if (oldest !== undefined) this.#entries.delete(oldest);
+  }
 }

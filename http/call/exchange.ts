@@ -15,9 +15,11 @@ import {
 import { isThenable } from "../../_internal/thenable.ts";
 import { show } from "../../_internal/validate.ts";
 import { bodyForAttempt, type RequestBody } from "../request/body.ts";
-import { saysNothing } from "../breaker/failure.ts";
 import type { Call } from "./call.ts";
-import type { CircuitBreaker } from "../breaker/circuit_breaker.ts";
+import {
+  type CircuitBreaker,
+  saysNothing,
+} from "../breaker/circuit_breaker.ts";
 import { bodyError, classifyFetchError } from "./classify.ts";
 import type { HostConnections } from "./connections.ts";
 import { InvalidRequestError } from "../errors/invalid_request_error.ts";

@@ -5,9 +5,12 @@
  */
 import { onAbort } from "../../_internal/abort.ts";
 import type { Call } from "./call.ts";
-import type { CircuitBreaker } from "../breaker/circuit_breaker.ts";
+import {
+  BreakerRegistry,
+  type CircuitBreaker,
+} from "../breaker/circuit_breaker.ts";
 import { Exchange } from "./exchange.ts";
-import { hedge } from "../retry/hedge.ts";
+import { hedgeBy } from "../retry/hedge.ts";
 
 /** Methods that a hedge may send twice where no retry policy says which. */
 const HEDGED_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -70,18 +73,22 @@ function race(
   one: (signal: AbortSignal) => Promise<Exchange>,
 ): Promise<Exchange> {
   const { hedge: options, retry, connections } = call.settings;
-  return hedge<Exchange>(({ signal }) => one(signal), {
-    ...options!, // only called with options
-    signal: call.signal,
-    accept: ({ response }) =>
-      !(retry?.retryStatuses.has(response!.status) ?? response!.status >= 500), // sent: it has one
-    // The first may hold the very connection that another would wait for, until all is too late;
-    // and a refusal of the breaker would stand before the failure of the first.
-    allow: () =>
-      (connections?.hasRoom(call.origin()) ?? true) && isAdmitted(breaker) &&
-      (retry?.budget?.withdraw() ?? true),
-    discard: (exchange) => exchange.discard(),
-  });
+  return hedgeBy<Exchange>(
+    {
+      accept: ({ response }) =>
+        !(retry?.retryStatuses.has(response!.status) ??
+          response!.status >= 500), // sent: it has one
+      // The first may hold the very connection that another would wait for, until all is too late;
+      // and a refusal of the breaker would stand before the failure of the first.
+      allow: () =>
+        (connections?.hasRoom(call.origin()) ?? true) &&
+        isAdmitted(breaker) &&
+        (retry?.budget?.withdraw() ?? true),
+      discard: (exchange) => exchange.discard(),
+    },
+    ({ signal }) => one(signal),
+    { ...options!, signal: call.signal }, // only called with options
+  );
 }
 
 function isAdmitted(breaker: CircuitBreaker | undefined): boolean {
@@ -101,6 +108,8 @@ export function mayHedge(call: Call): boolean {
 }
 
 export function breakerOf(call: Call): CircuitBreaker | undefined {
-  const { breaker, breakers } = call.settings;
-  return breakers === undefined ? breaker : breakers.get(call.origin());
+  const { breaker } = call.settings;
+  return breaker instanceof BreakerRegistry
+    ? breaker.get(call.origin())
+    : breaker;
 }

@@ -1,45 +1,35 @@
 /**
- * What a client and its calls go by: their options checked, and laid over each other.
+ * What a client and its calls go by: the options of a call, laid over those of its client, laid
+ * over the defaults.
  *
  * @module
  */
 import { environmentNumber } from "../../_internal/environment.ts";
 import { TimerQueue } from "../../_internal/timer_queue.ts";
 import {
-  boolean,
+  checkOptions,
   checkRunner,
   checkSignal as checkGiven,
-  duration,
-  functionNamed,
-  integer,
-  integerOrInfinity,
-  object,
-  show,
-  wrong,
 } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
-import { type Auth, Authenticator } from "../auth.ts";
-import { BreakerRegistry } from "../breaker/registry.ts";
-import {
-  CircuitBreaker,
-  type CircuitBreakerOptions,
-} from "../breaker/circuit_breaker.ts";
+import { Authenticator } from "../auth.ts";
+import { BreakerRegistry, CircuitBreaker } from "../breaker/circuit_breaker.ts";
 import { Connections } from "./connections.ts";
-import { checkedHedge, type HedgeOptions } from "../retry/hedge.ts";
+import type { HedgeOptions } from "../retry/hedge.ts";
 import type { HTTPHooks } from "../hooks.ts";
 import { type HTTPTelemetry, httpTelemetry } from "./telemetry.ts";
-import type {
-  AsyncHTTPClientOptions,
-  FetchFunction,
-  RequestOptions,
-  SharedOptions,
-  TimeoutOptions,
-  TransportOptions,
+import {
+  type AsyncHTTPClientOptions,
+  CLIENT_CHECKS,
+  type FetchFunction,
+  REQUEST_CHECKS,
+  type RequestOptions,
+  type SharedOptions,
+  type TimeoutOptions,
 } from "../options.ts";
-import { redactURL } from "../redact.ts";
 import { type HeaderRecord, headerRecord } from "../request/request.ts";
-import { RetryPolicy, type RetryPolicyOptions } from "../retry/retry_policy.ts";
+import { RetryPolicy } from "../retry/retry_policy.ts";
 
 /** Everything a call goes by, checked. */
 export interface Settings {
@@ -49,8 +39,7 @@ export interface Settings {
   readonly totalTimeout: number;
   readonly idleTimeout: number;
   readonly retry: RetryPolicy | undefined;
-  readonly breaker: CircuitBreaker | undefined;
-  readonly breakers: BreakerRegistry | undefined;
+  readonly breaker: CircuitBreaker | BreakerRegistry | undefined;
   readonly hedge: HedgeOptions | undefined;
   readonly auth: Authenticator | undefined;
   readonly hooks: HTTPHooks | undefined;
@@ -75,62 +64,80 @@ const SECRET_HEADERS = [
   "x-api-key",
 ];
 
-/** Checks a client's options. */
-export function clientSettings(options: AsyncHTTPClientOptions): Settings {
-  const timeout = checkedTimeout(options.timeout);
-  const maxConnections = integerOrInfinity(
-    "maxConnections",
-    options.maxConnections ?? Infinity,
-    1,
-  );
-  const maxPerHost = integerOrInfinity(
-    "maxPerHost",
-    options.maxPerHost ?? Infinity,
-    1,
-  );
-  const baseUrl = checkedBaseURL(options.baseUrl);
-  checkSignal(options.signal);
-  checkPriority(options.priority);
-  checkTransport(options.transport);
+/** The settings with what the options say otherwise. */
+function laidOver(below: Settings, options: SharedOptions): Settings {
+  const { attempt, total, idle } = timeLimits(options.timeout);
   return {
-    ...checkedBreaker(orNone(options.circuitBreaker)),
-    baseUrl,
-    headers: options.headers === undefined
-      ? undefined
-      : headerRecord(options.headers),
-    attemptTimeout: timeout.attempt ??
+    ...below,
+    attemptTimeout: attempt ?? below.attemptTimeout,
+    totalTimeout: total ?? below.totalTimeout,
+    idleTimeout: idle ?? below.idleTimeout,
+    retry: either(policyOf(options.retryPolicy), below.retry),
+    breaker: either(breakerOf(options.circuitBreaker), below.breaker),
+    hedge: either(options.hedge, below.hedge),
+    auth: either(authenticatorOf(options.auth, below.baseUrl), below.auth),
+    hooks: either(options.hooks, below.hooks),
+    runner: either(options.runner, below.runner),
+    priority: options.priority ?? below.priority,
+    maxResponseBytes: options.maxResponseBytes ?? below.maxResponseBytes,
+    maxRedirects: options.maxRedirects ?? below.maxRedirects,
+    fetch: options.fetch ?? below.fetch,
+  };
+}
+
+/** The option where it is given, which is `false` for none; else what is below it. */
+function either<T extends object>(
+  option: T | false | undefined,
+  below: T | undefined,
+): T | undefined {
+  return option === undefined ? below : option || undefined;
+}
+
+/** A client's options, checked and laid over the defaults. */
+export function clientSettings(options: AsyncHTTPClientOptions): Settings {
+  checkOptions("AsyncHTTPClient", options, CLIENT_CHECKS);
+  const { baseUrl, headers, secretHeaders = [], signal, timeout } = options;
+  const { maxConnections = Infinity, maxPerHost = Infinity } = options;
+  return laidOver({
+    baseUrl: baseUrl === undefined ? undefined : String(baseUrl),
+    headers: headers === undefined ? undefined : headerRecord(headers),
+    attemptTimeout: timeLimits(timeout).attempt ??
       environmentNumber("SPECIFY_ASYNC_TIMEOUT", 30, {
           least: 0,
           whole: false,
         }) * 1000,
-    totalTimeout: timeout.total ?? Infinity,
-    idleTimeout: timeout.idle ?? Infinity,
-    retry: checkedRetry(orNone(options.retryPolicy)),
-    hedge: checkedHedge(orNone(options.hedge)),
-    auth: checkedAuth(orNone(options.auth), baseUrl),
-    hooks: checkedHooks(orNone(options.hooks)),
-    runner: checkedRunner(options.runner),
-    priority: options.priority,
-    maxResponseBytes: integerOrInfinity(
-      "maxResponseBytes",
-      options.maxResponseBytes ?? Infinity,
-      0,
-    ),
-    maxRedirects: integer("maxRedirects", options.maxRedirects ?? 20, 0),
-    fetch: options.fetch === undefined
-      ? undefined
-      : functionNamed("fetch", options.fetch),
+    totalTimeout: Infinity,
+    idleTimeout: Infinity,
+    retry: undefined,
+    breaker: undefined,
+    hedge: undefined,
+    auth: undefined,
+    hooks: undefined,
+    runner: undefined,
+    priority: undefined,
+    maxResponseBytes: Infinity,
+    maxRedirects: 20,
+    fetch: undefined,
     connections: maxConnections === Infinity && maxPerHost === Infinity
       ? undefined
       : new Connections(maxConnections, maxPerHost),
     secretHeaders: new Set([
       ...SECRET_HEADERS,
-      ...checkedNames(options.secretHeaders ?? []),
+      ...secretHeaders.map((name) => name.toLowerCase()),
     ]),
-    signal: options.signal,
+    signal,
     timers: new TimerQueue(false, true),
     telemetry: httpTelemetry(),
-  };
+  }, options);
+}
+
+/** A call's options, checked and laid over its client's settings. */
+export function callSettings(
+  settings: Settings,
+  options: RequestOptions,
+): Settings {
+  checkOptions("A call of AsyncHTTPClient", options, REQUEST_CHECKS);
+  return laidOver(settings, options);
 }
 
 /**
@@ -138,225 +145,62 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
  * environment variable SPECIFY_ASYNC_POOL_SIZE.
  */
 export function idlePerHost(options: AsyncHTTPClientOptions): number {
-  const most = Math.min(
+  const max = Math.min(
     options.maxPerHost ?? Infinity,
     options.maxConnections ?? Infinity,
   );
-  return most === Infinity
+  return max === Infinity
     ? environmentNumber("SPECIFY_ASYNC_POOL_SIZE", 100, {
       least: 1,
       whole: true,
     })
-    : most;
-}
-
-/** The client's settings with what the call sets for itself. */
-export function callSettings(
-  settings: Settings,
-  options: RequestOptions,
-): Settings {
-  // Nothing set: nothing made.
-  if (
-    options.timeout === undefined && options.retryPolicy === undefined &&
-    options.circuitBreaker === undefined && options.hedge === undefined &&
-    options.auth === undefined && options.hooks === undefined &&
-    options.runner === undefined && options.priority === undefined &&
-    options.maxResponseBytes === undefined &&
-    options.maxRedirects === undefined && options.fetch === undefined
-  ) return settings;
-  const timeout = checkedTimeout(options.timeout);
-  checkPriority(options.priority);
-  return {
-    ...settings,
-    ...(options.circuitBreaker === undefined
-      ? undefined
-      : checkedBreaker(orNone(options.circuitBreaker))),
-    attemptTimeout: timeout.attempt ?? settings.attemptTimeout,
-    totalTimeout: timeout.total ?? settings.totalTimeout,
-    idleTimeout: timeout.idle ?? settings.idleTimeout,
-    retry: options.retryPolicy === undefined
-      ? settings.retry
-      : checkedRetry(orNone(options.retryPolicy)),
-    hedge: options.hedge === undefined
-      ? settings.hedge
-      : checkedHedge(orNone(options.hedge)),
-    auth: options.auth === undefined
-      ? settings.auth
-      : checkedAuth(orNone(options.auth), settings.baseUrl),
-    hooks: options.hooks === undefined
-      ? settings.hooks
-      : checkedHooks(orNone(options.hooks)),
-    runner: options.runner === undefined
-      ? settings.runner
-      : checkedRunner(options.runner),
-    priority: options.priority ?? settings.priority,
-    maxResponseBytes: options.maxResponseBytes === undefined
-      ? settings.maxResponseBytes
-      : integerOrInfinity("maxResponseBytes", options.maxResponseBytes, 0),
-    maxRedirects: options.maxRedirects === undefined
-      ? settings.maxRedirects
-      : integer("maxRedirects", options.maxRedirects, 0),
-    fetch: options.fetch === undefined
-      ? settings.fetch
-      : functionNamed("fetch", options.fetch),
-  };
-}
-
-/** An option that `false` turns off. Only that: 0, "" or null for it is a mistake to be named. */
-function orNone<T>(option: T | false): T | undefined {
-  return option === false ? undefined : option;
-}
-
-/** Checks a `signal` option. */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal !== undefined) checkGiven("signal", signal);
+    : max;
 }
 
 /** The policy and the breaker of options, made: what many calls are to share. */
 export function sharedState(
   { retryPolicy, circuitBreaker }: SharedOptions,
 ): Pick<SharedOptions, "retryPolicy" | "circuitBreaker"> {
-  const { breaker, breakers } = checkedBreaker(orNone(circuitBreaker));
   return {
-    retryPolicy: checkedRetry(orNone(retryPolicy)) ?? retryPolicy,
-    circuitBreaker: breaker ?? breakers ?? circuitBreaker,
+    retryPolicy: policyOf(retryPolicy),
+    circuitBreaker: breakerOf(circuitBreaker),
   };
 }
 
-function checkedTimeout(
-  timeout: number | TimeoutOptions | undefined,
-): TimeoutOptions {
-  if (timeout === undefined) return {};
-  if (typeof timeout === "number") {
-    return { attempt: duration("timeout", timeout) };
-  }
-  if (typeof timeout !== "object" || timeout === null) {
-    throw new TypeError(
-      `timeout must be a number of milliseconds or { attempt, total, idle }, got ${
-        show(timeout)
-      }`,
-    );
-  }
-  const { attempt, total, idle } = timeout;
-  if (attempt !== undefined) duration("timeout.attempt", attempt);
-  if (total !== undefined) duration("timeout.total", total);
-  if (idle !== undefined) duration("timeout.idle", idle);
-  return timeout;
+function policyOf(
+  option: SharedOptions["retryPolicy"],
+): RetryPolicy | false | undefined {
+  return option === undefined || option === false ||
+      option instanceof RetryPolicy
+    ? option
+    : new RetryPolicy(option);
 }
 
-function checkedBaseURL(baseUrl: string | URL | undefined): string | undefined {
-  if (baseUrl === undefined) return undefined;
-  const text = baseUrl instanceof URL ? baseUrl.href : baseUrl;
-  if (typeof text !== "string" || !URL.canParse(text)) {
-    throw new TypeError(
-      `baseUrl must be an absolute address, got ${
-        show(typeof text === "string" ? redactURL(text) : text)
-      }`,
-    );
-  }
-  return text;
+function breakerOf(
+  option: SharedOptions["circuitBreaker"],
+): CircuitBreaker | BreakerRegistry | false | undefined {
+  return option === undefined || option === false ||
+      option instanceof CircuitBreaker || option instanceof BreakerRegistry
+    ? option
+    : new CircuitBreaker(option);
 }
 
-function checkedRetry(
-  policy: RetryPolicy | RetryPolicyOptions | undefined,
-): RetryPolicy | undefined {
-  if (policy === undefined || policy instanceof RetryPolicy) return policy;
-  if (typeof policy !== "object" || policy === null) {
-    throw new TypeError(
-      `retryPolicy must be a RetryPolicy or its options, got ${show(policy)}`,
-    );
-  }
-  return new RetryPolicy(policy);
-}
-
-function checkedBreaker(
-  breaker:
-    | CircuitBreaker
-    | BreakerRegistry
-    | CircuitBreakerOptions
-    | undefined,
-): Pick<Settings, "breaker" | "breakers"> {
-  if (breaker instanceof BreakerRegistry) {
-    return { breaker: undefined, breakers: breaker };
-  }
-  if (breaker === undefined || breaker instanceof CircuitBreaker) {
-    return { breaker, breakers: undefined };
-  }
-  if (typeof breaker !== "object" || breaker === null) {
-    throw new TypeError(
-      `circuitBreaker must be a CircuitBreaker, CircuitBreaker.perOrigin() or its options, got ${
-        show(breaker)
-      }`,
-    );
-  }
-  return { breaker: new CircuitBreaker(breaker), breakers: undefined };
-}
-
-function checkedAuth(
-  auth: Auth | undefined,
+function authenticatorOf(
+  option: SharedOptions["auth"],
   baseUrl: string | undefined,
-): Authenticator | undefined {
-  return auth === undefined ? undefined : new Authenticator(auth, baseUrl);
+): Authenticator | false | undefined {
+  return option === undefined || option === false
+    ? option
+    : new Authenticator(option, baseUrl);
 }
 
-function checkedHooks(hooks: HTTPHooks | undefined): HTTPHooks | undefined {
-  if (hooks === undefined) return undefined;
-  object("hooks", hooks);
-  for (
-    const name of [
-      "beforeRequest",
-      "beforeRetry",
-      "afterResponse",
-      "beforeError",
-    ] as const
-  ) {
-    if (hooks[name] !== undefined) functionNamed(`hooks.${name}`, hooks[name]);
-  }
-  return hooks;
+function timeLimits(timeout: SharedOptions["timeout"]): TimeoutOptions {
+  return typeof timeout === "number" ? { attempt: timeout } : timeout ?? {};
 }
 
-function checkTransport(transport: TransportOptions | undefined): void {
-  if (transport === undefined) return;
-  object("transport", transport);
-  const { caCerts, proxy, cert, key, http1, http2 } = transport;
-  if (
-    caCerts !== undefined &&
-    !(Array.isArray(caCerts) &&
-      caCerts.every((each) => typeof each === "string"))
-  ) {
-    throw wrong("transport.caCerts", "an array of PEM texts", caCerts, false);
-  }
-  // Not shown: it is a secret, whatever is wrong with it.
-  for (const [name, value] of [["cert", cert], ["key", key]] as const) {
-    if (value !== undefined && typeof value !== "string") {
-      throw new TypeError(`transport.${name} must be PEM text`);
-    }
-  }
-  if (http1 !== undefined) boolean("transport.http1", http1);
-  if (http2 !== undefined) boolean("transport.http2", http2);
-  if (proxy === undefined) return;
-  object("transport.proxy", proxy);
-  if (typeof proxy.url !== "string" || !URL.canParse(proxy.url)) {
-    throw wrong(
-      "transport.proxy.url",
-      "an absolute address",
-      typeof proxy.url === "string" ? redactURL(proxy.url) : proxy.url,
-      typeof proxy.url === "string",
-    );
-  }
-}
-
-function checkPriority(priority: unknown): void {
-  if (priority !== undefined) integer("priority", priority, 0);
-}
-
-function checkedNames(names: readonly string[]): string[] {
-  if (
-    !Array.isArray(names) || !names.every((name) => typeof name === "string")
-  ) {
-    throw wrong("secretHeaders", "an array of headers' names", names, false);
-  }
-  return names.map((name) => name.toLowerCase());
+/** Checks a `signal` option. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) checkGiven("signal", signal);
 }
 
 /** Checks a `runner` option. */

@@ -8,12 +8,13 @@ import { onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import {
+  checkOptions,
+  type Checks,
   checkSignal,
   duration,
   functionNamed,
-  integer,
-  object,
-  show,
+  integerFrom,
+  required,
 } from "../../_internal/validate.ts";
 
 /** When to hedge. */
@@ -33,29 +34,38 @@ export interface HedgeContext {
 }
 
 /** Options of {@linkcode hedge}. */
-export interface HedgeCallOptions<T> extends HedgeOptions {
+export interface HedgeCallOptions extends HedgeOptions {
   /** Ends all of them, with the signal's own reason. */
   signal?: AbortSignal | undefined;
-  /** Whether a value wins; one that does not is kept in case nothing better comes. @default Every value wins. */
-  accept?: ((value: T) => boolean) | undefined;
-  /** Asked before each further one; false lets it be. */
-  allow?: (() => boolean) | undefined;
-  /** Told each value that was not returned, to give back what it holds. */
-  discard?: ((value: T) => void) | undefined;
 }
 
-/** Checks the options. */
-export function checkedHedge(
-  options: HedgeOptions | undefined,
-): HedgeOptions | undefined {
-  if (options === undefined) return undefined;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`hedge must be { delay, max }, got ${show(options)}`);
-  }
-  duration("hedge.delay", options.delay);
-  if (options.max !== undefined) integer("hedge.max", options.max, 1);
-  return options;
+/** The checks of when to hedge. */
+export const HEDGE_CHECKS: Checks<HedgeOptions> = {
+  delay: required(duration),
+  max: integerFrom(1),
+};
+
+const CHECKS: Checks<HedgeCallOptions> = {
+  ...HEDGE_CHECKS,
+  signal: checkSignal,
+};
+
+/** What decides between the competitors. */
+export interface HedgeRules<T> {
+  /** Whether a value wins; one that does not is kept in case nothing better comes. */
+  accept(value: T): boolean;
+  /** Asked before each further one; false lets it be. */
+  allow(): boolean;
+  /** Told each value that was not returned, to give back what it holds. */
+  discard(value: T): void;
 }
+
+/** Every value wins, and holds nothing. */
+const FIRST_WINS: HedgeRules<unknown> = {
+  accept: () => true,
+  allow: () => true,
+  discard() {},
+};
 
 /** The reason that the losers' signals abort with. */
 export class HedgeLostError extends Error {
@@ -86,31 +96,36 @@ export class HedgeLostError extends Error {
  */
 export function hedge<T>(
   fn: (context: HedgeContext) => T | PromiseLike<T>,
-  options: HedgeCallOptions<T>,
+  options: HedgeCallOptions,
 ): Promise<T> {
   functionNamed("fn", fn);
-  object("options", options);
-  checkedHedge(options);
-  const { signal, accept, allow, discard } = options;
-  if (signal !== undefined) checkSignal("signal", signal);
-  if (accept !== undefined) functionNamed("accept", accept);
-  if (allow !== undefined) functionNamed("allow", allow);
-  if (discard !== undefined) functionNamed("discard", discard);
+  checkOptions("hedge()", options, CHECKS);
+  return hedgeBy<T>(FIRST_WINS, fn, options);
+}
+
+/** What `hedge` does, by rules of the caller's. */
+export function hedgeBy<T>(
+  rules: HedgeRules<T>,
+  fn: (context: HedgeContext) => T | PromiseLike<T>,
+  options: HedgeCallOptions,
+): Promise<T> {
+  const { signal } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    new Race(fn, options, resolve, reject).start();
+    new Race(rules, fn, options, resolve, reject).start();
   });
 }
 
 class Race<T> {
   // Invariant: #running holds the controllers of competitors that have not settled. The race is
   // settled exactly once, by #finish; afterwards every value that still comes is discarded.
+  readonly #rules: HedgeRules<T>;
   readonly #fn: (context: HedgeContext) => T | PromiseLike<T>;
-  readonly #options: HedgeCallOptions<T>;
+  readonly #options: HedgeCallOptions;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   readonly #running = new Set<AbortController>();
-  readonly #most: number;
+  readonly #max: number;
   #started = 0;
   #isSettled = false;
   #timer: TimerEntry | undefined;
@@ -120,14 +135,16 @@ class Race<T> {
   #subscription: { unsubscribe(): void } | undefined;
 
   constructor(
+    rules: HedgeRules<T>,
     fn: (context: HedgeContext) => T | PromiseLike<T>,
-    options: HedgeCallOptions<T>,
+    options: HedgeCallOptions,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
+    this.#rules = rules;
     this.#fn = fn;
     this.#options = options;
-    this.#most = 1 + (options.max ?? 1);
+    this.#max = 1 + (options.max ?? 1);
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -146,14 +163,14 @@ class Race<T> {
 
   timeUp(): void {
     this.#timer = undefined;
-    if (this.#options.allow?.() ?? true) this.#next();
+    if (this.#rules.allow()) this.#next();
   }
 
   #next(): void {
     const controller = new AbortController();
     this.#running.add(controller);
     this.#started++;
-    if (this.#started < this.#most && this.#options.delay !== Infinity) {
+    if (this.#started < this.#max && this.#options.delay !== Infinity) {
       this.#timer = timers.add(now() + this.#options.delay, this);
     }
     const context = { attempt: this.#started, signal: controller.signal };
@@ -171,12 +188,12 @@ class Race<T> {
 
   #ended(controller: AbortController, value: T): void {
     this.#running.delete(controller);
-    if (this.#isSettled) return this.#options.discard?.(value);
+    if (this.#isSettled) return this.#rules.discard(value);
     let accepted: boolean;
     try {
-      accepted = this.#options.accept?.(value) ?? true;
+      accepted = this.#rules.accept(value);
     } catch (error) {
-      this.#options.discard?.(value);
+      this.#rules.discard(value);
       return this.#lost(controller, error);
     }
     if (accepted) {
@@ -185,7 +202,7 @@ class Race<T> {
       return this.#resolve(value);
     }
     if (this.#reserve === undefined) this.#reserve = { value };
-    else this.#options.discard?.(value);
+    else this.#rules.discard(value);
     this.#goOn();
   }
 
@@ -211,7 +228,7 @@ class Race<T> {
     if (this.#reserve === undefined) return;
     const { value } = this.#reserve;
     this.#reserve = undefined;
-    this.#options.discard?.(value);
+    this.#rules.discard(value);
   }
 
   #finish(reason: unknown): boolean {

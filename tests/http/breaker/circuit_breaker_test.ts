@@ -269,22 +269,41 @@ Deno.test("CircuitBreaker works on when onStateChange throws, and reports it", a
   assertEquals(reported.length, 2);
 });
 
-Deno.test("CircuitBreaker.perOrigin() keeps origins apart and forgets idle ones", async () => {
+Deno.test("CircuitBreaker.perOrigin() keeps origins apart and forgets idle ones, but none that is open", async () => {
   using clock = new FakeClock();
   const breakers = CircuitBreaker.perOrigin({
     failureThreshold: 1,
     idleTimeout: 1000,
-    maxOrigins: 3,
   });
   await fail(breakers.get("http://a"), 1);
   assertEquals(breakers.get("http://a").state, CircuitState.OPEN);
   assertEquals(breakers.get("http://b").state, CircuitState.CLOSED);
   breakers.get("http://c");
   breakers.get("http://d");
-  assertEquals(breakers.size, 3);
+  assertEquals(breakers.size, 4);
   await clock.tick(2000);
   breakers.get("http://e");
-  assertEquals([...breakers].map(([origin]) => origin).sort(), ["http://e"]);
+  // One that is open still protects.
+  assertEquals([...breakers].map(([origin]) => origin), [
+    "http://a",
+    "http://e",
+  ]);
+});
+
+Deno.test("CircuitBreaker.perOrigin() keeps no more than 10,000 origins, whoever names them, and lets the one unused longest go", async () => {
+  using clock = new FakeClock();
+  const breakers = CircuitBreaker.perOrigin();
+  const first = breakers.get("http://0");
+  await clock.tick(1);
+  for (let host = 1; host < 10_000; host++) breakers.get(`http://${host}`);
+  await clock.tick(1);
+  assertStrictEquals(breakers.get("http://0"), first);
+  const second = breakers.get("http://1");
+  await clock.tick(1);
+  for (const host of ["http://a", "http://b", "http://c"]) breakers.get(host);
+  assertEquals(breakers.size, 10_000);
+  assertStrictEquals(breakers.get("http://0"), first);
+  assertStrictEquals(breakers.get("http://1"), second);
 });
 
 Deno.test("CircuitBreaker.trip() and reset() move it at once", () => {

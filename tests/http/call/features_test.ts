@@ -9,12 +9,12 @@ import * as v from "valibot";
 import { z } from "zod";
 import {
   AsyncHTTPClient,
-  hedge,
   HedgeLostError,
   RetryError,
   SchemaError,
 } from "../../../http/mod.ts";
 import { joinURL } from "../../../http/request/request.ts";
+import { hedgeBy } from "../../../http/retry/hedge.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { closedByPeer, serve, serveRaw } from "../../support/http_servers.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
@@ -473,22 +473,24 @@ testWith(
   },
 );
 
-Deno.test("hedge() waits for the others when one fails, keeps what was not accepted in reserve, and discards the rest", async () => {
+Deno.test("hedgeBy() waits for the others when one fails, keeps what was not accepted in reserve, and discards the rest", async () => {
   using clock = new FakeClock();
   const gates: PromiseWithResolvers<string>[] = [];
   const signals: AbortSignal[] = [];
-  const start = (options = {}) =>
-    hedge<string>(({ signal }) => {
+  const discarded: string[] = [];
+  const rules = {
+    accept: (value: string) => value !== "bad",
+    allow: () => true,
+    discard: (value: string) => void discarded.push(value),
+  };
+  const start = () =>
+    hedgeBy(rules, ({ signal }) => {
       const gate = Promise.withResolvers<string>();
       gates.push(gate);
       signals.push(signal);
       return gate.promise;
-    }, { delay: 10, max: 2, ...options });
-  const discarded: string[] = [];
-  const pending = start({
-    accept: (value: string) => value !== "bad",
-    discard: (value: string) => discarded.push(value),
-  });
+    }, { delay: 10, max: 2 });
+  const pending = start();
   await clock.tick(10);
   gates[0]!.reject(new Error("first"));
   await clock.tick(9);
@@ -505,7 +507,7 @@ Deno.test("hedge() waits for the others when one fails, keeps what was not accep
   await clock.tick(20);
   for (const gate of gates.slice(2)) gate.reject(new Error("all"));
   assertEquals((await failing).message, "all");
-  const winning = start({ discard: (value: string) => discarded.push(value) });
+  const winning = start();
   await clock.tick(10);
   gates.at(-1)!.resolve("won");
   assertEquals(await winning, "won");

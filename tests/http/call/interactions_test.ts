@@ -222,7 +222,8 @@ testWith(
 /** Options that are wrong on purpose, whatever the types say. */
 const wrongOnes: [Record<string, unknown>, string][] = [
   [{ signal: 5 }, "signal must be an AbortSignal, got 5"],
-  [{ priority: "high" }, 'priority must be a non-negative integer, got "high"'],
+  [{ priority: "high" }, "priority must be a TaskPriority (0 CRITICAL to 4"],
+  [{ priority: 9 }, "priority must be a TaskPriority (0 CRITICAL to 4"],
   [{ runner: {} }, "runner must have a submit method"],
 ];
 
@@ -245,7 +246,7 @@ Deno.test("each wrong option is named with its value, by the client, downloads, 
       [{ headers: 5 }, "headers must be an object, got 5"],
       [{ transport: 5 }, "transport must be an object, got 5"],
       [{ transport: { caCerts: "PEM" } }, "transport.caCerts must be an array"],
-      [{ transport: { key: 5 } }, "transport.key must be PEM text"],
+      [{ transport: { key: 5 } }, "transport.key must be a string"],
       [{ transport: { http2: 1 } }, "transport.http2 must be true or false"],
       [
         { transport: { proxy: { url: "proxy" } } },
@@ -270,14 +271,14 @@ Deno.test("each wrong option is named with its value, by the client, downloads, 
       ],
       [{ circuitBreaker: null }, "circuitBreaker must be a CircuitBreaker"],
       [{ circuitBreaker: { name: 5 } }, "name must be a string, got 5"],
-      [{ hedge: 5 }, "hedge must be { delay, max }, got 5"],
+      [{ hedge: 5 }, "hedge must be an object, got 5"],
       [{ auth: "", runner: 0 }, "runner must have a submit method"],
       [
         { auth: { token: () => "t", scheme: 5 } },
         "auth.scheme must be a string, got 5",
       ],
       [{ hooks: 5 }, "hooks must be an object, got 5"],
-      [{ auth: { username: "a" } }, "auth.username and auth.password must be"],
+      [{ auth: { username: "a" } }, "auth.password must be a string"],
     ] as const
   ) {
     await named(

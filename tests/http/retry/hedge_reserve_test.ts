@@ -7,28 +7,28 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   AsyncHTTPClient,
   CircuitBreaker,
-  hedge,
   NetworkError,
   RetryBudget,
 } from "../../../http/mod.ts";
+import { hedgeBy } from "../../../http/retry/hedge.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
 
-Deno.test("hedge() discards what it held in reserve when it is aborted", async () => {
+Deno.test("hedgeBy() discards what it held in reserve when it is aborted", async () => {
   using clock = new FakeClock();
   const controller = new AbortController();
   const discarded: string[] = [];
   const gates: PromiseWithResolvers<string>[] = [];
-  const pending = hedge<string>(() => {
+  const rules = {
+    accept: () => false,
+    allow: () => true,
+    discard: (value: string) => void discarded.push(value),
+  };
+  const pending = hedgeBy(rules, () => {
     const gate = Promise.withResolvers<string>();
     gates.push(gate);
     return gate.promise;
-  }, {
-    delay: 10,
-    signal: controller.signal,
-    accept: () => false,
-    discard: (value) => discarded.push(value),
-  });
+  }, { delay: 10, signal: controller.signal });
   pending.catch(() => {});
   await clock.tick(10);
   gates[0]?.resolve("reserve");

@@ -329,10 +329,6 @@ Deno.test("withRetry(), hedge() and the breaker name what is wrong", async () =>
   );
   await named(() => hedge(fn, undefined as never), "options must be an object");
   await named(
-    () => hedge(fn, { delay: 1, accept: given }),
-    "accept must be a function, got 5",
-  );
-  await named(
     () => hedge(fn, { delay: 1, signal: given }),
     "signal must be an AbortSignal, got 5",
   );
