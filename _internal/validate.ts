@@ -39,8 +39,13 @@ export function show(value: unknown): string {
   }
 }
 
-/** A whole number of at least `least`. */
-export function integer(name: string, value: unknown, least: number): number {
+/** A whole number of at least `least`; `or` names what else may be given. */
+export function integer(
+  name: string,
+  value: unknown,
+  least: number,
+  or = "",
+): number {
   if (
     typeof value === "number" && Number.isSafeInteger(value) && value >= least
   ) {
@@ -51,7 +56,7 @@ export function integer(name: string, value: unknown, least: number): number {
     : least === 0
     ? "a non-negative integer"
     : `an integer of at least ${least}`;
-  throw wrong(name, wanted, value, typeof value === "number");
+  throw wrong(name, wanted + or, value, typeof value === "number");
 }
 
 /** A whole number of at least `least`, or Infinity for no limit. */
@@ -61,62 +66,43 @@ export function integerOrInfinity(
   least: number,
 ): number {
   if (value === Infinity) return Infinity;
-  if (
-    typeof value === "number" && Number.isSafeInteger(value) && value >= least
-  ) {
-    return value;
-  }
-  const wanted = least === 1
-    ? "a positive integer or Infinity"
-    : least === 0
-    ? "a non-negative integer or Infinity"
-    : `an integer of at least ${least}, or Infinity`;
-  throw wrong(name, wanted, value, typeof value === "number");
+  return integer(name, value, least, " or Infinity");
+}
+
+/** A check of numbers: those that `fits` says are `wanted`. */
+function numberThat(
+  fits: (value: number) => boolean,
+  wanted: string,
+): (name: string, value: unknown) => number {
+  return (name, value) => {
+    if (typeof value === "number" && fits(value)) return value;
+    throw wrong(name, wanted, value, typeof value === "number");
+  };
 }
 
 /** Milliseconds: zero or more; Infinity means never. */
-export function duration(name: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw wrong(
-    name,
-    "a non-negative number of milliseconds (Infinity for none)",
-    value,
-    typeof value === "number",
-  );
-}
-
-/** Milliseconds: more than zero and finite. */
-export function finiteDuration(name: string, value: unknown): number {
-  if (typeof value === "number" && value > 0 && value < Infinity) return value;
-  throw wrong(
-    name,
-    "a positive, finite number of milliseconds",
-    value,
-    typeof value === "number",
-  );
-}
+export const duration = numberThat(
+  (value) => value >= 0,
+  "a non-negative number of milliseconds (Infinity for none)",
+);
 
 /** Milliseconds: more than zero; Infinity means never. */
-export function positiveDuration(name: string, value: unknown): number {
-  if (typeof value === "number" && value > 0) return value;
-  throw wrong(
-    name,
-    "a positive number of milliseconds (Infinity for none)",
-    value,
-    typeof value === "number",
-  );
-}
+export const positiveDuration = numberThat(
+  (value) => value > 0,
+  "a positive number of milliseconds (Infinity for none)",
+);
+
+/** Milliseconds: more than zero and finite. */
+export const finiteDuration = numberThat(
+  (value) => value > 0 && value < Infinity,
+  "a positive, finite number of milliseconds",
+);
 
 /** When, on the `performance.now()` line; Infinity means never. */
-export function timePoint(name: string, value: unknown): number {
-  if (typeof value === "number" && !Number.isNaN(value)) return value;
-  throw wrong(
-    name,
-    "a point on the performance.now() line",
-    value,
-    typeof value === "number",
-  );
-}
+export const timePoint = numberThat(
+  (value) => !Number.isNaN(value),
+  "a point on the performance.now() line",
+);
 
 /** A number between two bounds, both included. */
 export function between(
@@ -125,13 +111,10 @@ export function between(
   low: number,
   high: number,
 ): number {
-  if (typeof value === "number" && value >= low && value <= high) return value;
-  throw wrong(
-    name,
+  return numberThat(
+    (value) => value >= low && value <= high,
     `a number from ${low} to ${high}`,
-    value,
-    typeof value === "number",
-  );
+  )(name, value);
 }
 
 /** One of the listed words. */
@@ -169,11 +152,6 @@ export function boolean(name: string, value: unknown): void {
 export function functionNamed<T>(name: string, value: T): T {
   if (typeof value === "function") return value;
   throw new TypeError(`${name} must be a function, got ${show(value)}`);
-}
-
-/** A function that may be left out. */
-export function optionalFunction(name: string, value: unknown): void {
-  if (value !== undefined) functionNamed(name, value);
 }
 
 /** Checks a signal. */
@@ -368,18 +346,29 @@ export function checkOptions<O extends object>(
 }
 
 /**
- * Those options that `checks` names and that were given, to be passed on: a spread would miss the
- * getters of a class, and give what is `undefined` in place of a default.
+ * Those options that `checks` names and that were given, as an object of their own: a spread would
+ * miss the getters of a class, and give what is `undefined` in place of a default.
  */
 export function givenOptions<O extends object>(
   options: O,
   checks: Checks<O>,
-): Partial<O> {
-  const given: Partial<O> = {};
+): O {
+  const given = {} as O;
   for (const name in checks) {
     if (options[name] !== undefined) given[name] = options[name];
   }
   return given;
+}
+
+/** Checks options as `checkOptions` does, and gives those that were given, and `defaults`. */
+export function takeOptions<O extends object, D = unknown>(
+  what: string,
+  options: O,
+  checks: Checks<O>,
+  defaults?: D,
+): O & D {
+  checkOptions(what, options, checks);
+  return { ...defaults, ...givenOptions(options, checks) } as O & D;
 }
 
 /** The error for a value of the wrong range (RangeError) or of the wrong type (TypeError). */
