@@ -213,7 +213,6 @@ export const SHARED_CHECKS: Checks<SharedOptions> = {
 };
 
 const address: Check = (name, value) => {
-  if (value instanceof URL) return;
   if (typeof value !== "string") {
     throw wrong(name, "an absolute address", value, false);
   }
@@ -236,7 +235,7 @@ function arrayOfStrings(name: string, value: unknown): void {
 /** The checks of a client's options. */
 export const CLIENT_CHECKS: Checks<AsyncHTTPClientOptions> = {
   ...SHARED_CHECKS,
-  baseUrl: address,
+  baseUrl: (name, value) => value instanceof URL || address(name, value),
   headers: whenUsed,
   maxConnections: limitFrom(1),
   maxPerHost: limitFrom(1),

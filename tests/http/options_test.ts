@@ -13,7 +13,7 @@ import {
   withRetry,
 } from "../../http/mod.ts";
 
-const URL = "http://localhost/";
+const ADDRESS = "http://localhost/";
 
 /** A client whose calls reach nothing. */
 function client(options: object = {}): AsyncHTTPClient {
@@ -29,7 +29,7 @@ function ofClient(options: object): AsyncHTTPClient {
 
 async function ofCall(options: object): Promise<void> {
   await using own = client();
-  await own.get(URL, options);
+  await own.get(ADDRESS, options);
 }
 
 /** Everything that takes options, with one that it takes. */
@@ -117,9 +117,9 @@ Deno.test("AsyncHTTPClient and its calls refuse what the options of an option do
   for (
     const [transport, unknown] of [
       [{ pool: 1 }, "transport.pool"],
-      [{ proxy: { url: URL, user: "u" } }, "transport.proxy.user"],
+      [{ proxy: { url: ADDRESS, user: "u" } }, "transport.proxy.user"],
       [
-        { proxy: { url: URL, basicAuth: { user: "u" } } },
+        { proxy: { url: ADDRESS, basicAuth: { user: "u" } } },
         "transport.proxy.basicAuth.user",
       ],
     ] as const
@@ -213,7 +213,10 @@ Deno.test("AsyncHTTPClient shows no secret in the error for a wrong option", asy
       { transport: { proxy: { url: `${text}@host` } } },
       {
         transport: {
-          proxy: { url: URL, basicAuth: { username: "u", password: secret } },
+          proxy: {
+            url: ADDRESS,
+            basicAuth: { username: "u", password: secret },
+          },
         },
       },
       { baseUrl: `//user:${text}@host/?key=${text}` },
