@@ -15,7 +15,7 @@ import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
 import { envelope } from "./multipart.ts";
 import { hasNodeTransport } from "./node_transport.ts";
 import type { RequestOptions } from "../options.ts";
-import { REQUEST_CHECKS } from "../call/request_checks.ts";
+import { REQUEST_CHECKS } from "../options.ts";
 import { bytesOf } from "../call/read_body.ts";
 import { headerRecord, urlText } from "../request/request.ts";
 import { checkStatus } from "../call/response_promise.ts";
