@@ -3,7 +3,13 @@
  *
  * @module
  */
-import * as check from "./check.ts";
+import {
+  boolean,
+  integerFrom,
+  optionsBy,
+  show,
+  string,
+} from "@specify/async-core/host";
 
 /** Where Redis is and how to get in. */
 export interface RedisConnectionOptions {
@@ -37,24 +43,44 @@ export interface RedisTlsOptions {
   rejectUnauthorized?: boolean | undefined;
 }
 
+const checkTls = optionsBy<RedisTlsOptions>({
+  ca: (name, value) => {
+    for (const one of Array.isArray(value) ? value : [value]) string(name, one);
+  },
+  cert: string,
+  key: string,
+  servername: string,
+  rejectUnauthorized: boolean,
+});
+
+const checkParts = optionsBy<RedisConnectionOptions>({
+  host: string,
+  port: integerFrom(1),
+  path: string,
+  username: string,
+  password: (name, value) => {
+    if (typeof value === "string") return;
+    // Not shown, whatever it is.
+    throw new TypeError(`${name} must be a string`);
+  },
+  db: integerFrom(0),
+  tls: (name, value) => {
+    if (typeof value !== "boolean") checkTls(name, value);
+  },
+});
+
 /**
  * Checks how Redis is to be reached.
  *
  * @throws {TypeError | RangeError} When it is neither a URL of Redis nor an object, or names no
  * port or database that there may be.
  */
-export function checkConnection(connection: unknown): void {
-  if (connection === undefined) return;
+export function checkConnection(name: string, connection: unknown): void {
   if (connection instanceof URL) {
-    throw new TypeError(
-      "connection must be the text of a URL, got a URL object",
-    );
+    throw new TypeError(`${name} must be the text of a URL, got a URL object`);
   }
   if (typeof connection === "object" && connection !== null) {
-    const { port = 6379, db = 0 } = connection as RedisConnectionOptions;
-    check.integer("connection.port", port);
-    check.integer("connection.db", db, 0);
-    return;
+    return void checkParts(name, connection);
   }
   if (
     typeof connection === "string" && /^rediss?:\/\//.test(connection) &&
@@ -63,14 +89,14 @@ export function checkConnection(connection: unknown): void {
     const database = new URL(connection).pathname.slice(1);
     if (/^\d*$/.test(database)) return;
     throw new TypeError(
-      `connection must end with the number of a database, if any (redis://host:6379/1), got ` +
-        check.show(database),
+      `${name} must end with the number of a database, if any (redis://host:6379/1), got ` +
+        show(database),
     );
   }
   // Not shown: it may hold a password.
   throw new TypeError(
-    `connection must be a URL that begins with redis:// or rediss://, or an object, got ${
-      typeof connection === "string" ? "another text" : check.show(connection)
+    `${name} must be a URL that begins with redis:// or rediss://, or an object, got ${
+      typeof connection === "string" ? "another text" : show(connection)
     }`,
   );
 }

@@ -3,9 +3,22 @@
  *
  * @module
  */
+import {
+  type Checks,
+  checkSignal,
+  duration,
+  finiteDuration,
+  functionNamed,
+  integerFrom,
+  limitFrom,
+  priorityOption,
+  SCHEDULER_CHECKS,
+  show,
+  text,
+  word,
+} from "@specify/async-core/host";
 import type { TaskObserver, TaskPriority } from "@specify/async-core/runner";
 import { checkConnection, type RedisConnectionOptions } from "./address.ts";
-import * as check from "./check.ts";
 import type { KeepPolicy } from "./engine.ts";
 import { HOW_TO_GET_REDIS } from "./errors.ts";
 import { checkKeep } from "./submit/submit_options.ts";
@@ -73,44 +86,30 @@ export interface ClusterRunnerOptions {
   onError?: ((error: Error) => void) | undefined;
 }
 
-/** Checks all of them, before anything is done. */
-export function checkOptions(options: ClusterRunnerOptions): void {
-  check.object("options", options);
-  const { queue, prefix, priority, orphans, signal, observer } = options;
-  checkConnection(options.connection);
-  if (queue !== undefined) {
-    check.text("queue", queue);
-    if (queue.includes(":")) {
-      throw new TypeError(
-        `queue must hold no colon, got ${check.show(queue)}`,
-      );
-    }
-  }
-  if (prefix !== undefined) check.text("prefix", prefix);
-  if (priority !== undefined) check.priority(priority);
-  if (options.timeout !== undefined) check.duration("timeout", options.timeout);
-  if (options.sendTimeout !== undefined) {
-    check.duration("sendTimeout", options.sendTimeout);
-  }
-  for (const name of ["orphanAfter", "checkInterval"] as const) {
-    if (options[name] !== undefined) check.finiteDuration(name, options[name]);
-  }
-  if (options.maxQueue !== undefined) {
-    check.integerOrInfinity("maxQueue", options.maxQueue);
-  }
-  for (const name of ["maxAhead", "maxInputBytes"] as const) {
-    if (options[name] !== undefined) check.integer(name, options[name]);
-  }
-  checkKeep(options.keep);
-  if (orphans !== undefined && orphans !== "run" && orphans !== "cancel") {
-    throw new TypeError(
-      `orphans must be "run" or "cancel", got ${check.show(orphans)}`,
-    );
-  }
-  if (signal !== undefined) check.signal("signal", signal);
-  if (observer !== undefined) check.object("observer", observer);
-  if (options.onError !== undefined) {
-    check.functionNamed("onError", options.onError);
+/** The checks of a ClusterRunner's options. */
+export const CLUSTER_CHECKS: Checks<ClusterRunnerOptions> = {
+  connection: checkConnection,
+  queue: checkQueue,
+  prefix: text,
+  timeout: duration,
+  priority: priorityOption,
+  signal: checkSignal,
+  // Tasks that run count too, so that with 0 nothing could ever be submitted.
+  maxQueue: limitFrom(1),
+  maxAhead: integerFrom(1),
+  maxInputBytes: integerFrom(1),
+  sendTimeout: duration,
+  keep: checkKeep,
+  orphans: word("run", "cancel"),
+  orphanAfter: finiteDuration,
+  checkInterval: finiteDuration,
+  observer: SCHEDULER_CHECKS.observer,
+  onError: functionNamed,
+};
+
+function checkQueue(name: string, value: unknown): void {
+  if (text(name, value).includes(":")) {
+    throw new TypeError(`${name} must hold no colon, got ${show(value)}`);
   }
 }
 

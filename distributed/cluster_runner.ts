@@ -7,7 +7,9 @@ import {
   type AbortSubscription,
   any,
   checkOpen,
+  checkOptions,
   checkShutdownOptions,
+  checkSignal,
   gather,
   type GatherOptions,
   map,
@@ -17,6 +19,7 @@ import {
   type RunnerMapOptions,
   scope,
   type ScopeOptions,
+  show,
 } from "@specify/async-core/host";
 import {
   AsyncRunner,
@@ -31,10 +34,9 @@ import {
   type TaskRunner,
   type TaskScope,
 } from "@specify/async-core/runner";
-import * as check from "./check.ts";
 import { ClusterHost } from "./cluster_host.ts";
 import {
-  checkOptions,
+  CLUSTER_CHECKS,
   type ClusterRunnerOptions,
   reporter,
 } from "./cluster_options.ts";
@@ -50,8 +52,8 @@ import { ClusterWorker } from "./worker/cluster_worker.ts";
 import { Server } from "./worker/serve.ts";
 import { onTermination } from "./worker/termination.ts";
 import {
-  checkWorkOptions,
   definitionsOf,
+  WORK_CHECKS,
   type WorkOptions,
 } from "./worker/work_options.ts";
 
@@ -90,7 +92,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    * @throws {RangeError | TypeError} Naming the option and the value when one is wrong.
    */
   constructor(options: ClusterRunnerOptions = {}) {
-    checkOptions(options);
+    checkOptions("ClusterRunner", options, CLUSTER_CHECKS);
     const { signal, maxAhead = 1000 } = options;
     this.#options = options;
     this.#report = reporter(options.onError);
@@ -178,7 +180,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
     if (definitionOf(task) === undefined) {
       throw new TypeError(
         `task must be a defined task, got ${
-          check.show(task)
+          show(task)
         }: define it by name, const task = ` +
           `defineTask("name", (input) => …), and map(source, task)`,
       );
@@ -230,19 +232,21 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   ): ClusterWorker {
     checkOpen(this.#host);
     const definitions = definitionsOf(tasks);
-    checkWorkOptions(options);
+    checkOptions("work()", options, WORK_CHECKS);
     const { signal, handleSignals = true } = options;
     signal?.throwIfAborted();
     const runner = options.runner ?? new AsyncRunner();
     const server = new Server(this.#engine, {
       definitions,
       runner,
-      concurrency: options.concurrency ??
-        Math.min(runner.maxWorkers, Number.MAX_SAFE_INTEGER),
+      concurrency: Math.min(
+        options.concurrency ?? runner.maxWorkers,
+        Number.MAX_SAFE_INTEGER,
+      ),
       lostAfter: options.lostAfter ?? 30_000,
       maxLost: options.maxLost ?? 3,
       unknownAfter: options.unknownAfter ?? 30_000,
-      aging: options.aging,
+      aging: options.aging === Infinity ? undefined : options.aging,
       grace: options.grace ?? 10_000,
       progressInterval: options.progressInterval ?? 100,
       orphanAfter: this.#options.orphanAfter ?? 30_000,
@@ -277,13 +281,13 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
 
   /** Resolves when fewer than `maxQueue` are left; rejects with the reason of `signal`. */
   ready(signal?: AbortSignal): Promise<void> {
-    if (signal !== undefined) check.signal("signal", signal);
+    if (signal !== undefined) checkSignal("signal", signal);
     return this.#tasks.ready(signal);
   }
 
   /** Resolves when no task of this runner waits or runs; those of other processes do not count. */
   async onIdle(signal?: AbortSignal): Promise<void> {
-    if (signal !== undefined) check.signal("signal", signal);
+    if (signal !== undefined) checkSignal("signal", signal);
     await this.#tasks.when(() => this.#tasks.size === 0, signal);
   }
 

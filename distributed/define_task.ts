@@ -14,7 +14,15 @@ import {
   type TaskHandle,
   withRetry,
 } from "@specify/async-core";
-import { duration, functionNamed, show } from "./check.ts";
+import {
+  checkOptions,
+  type Checks,
+  duration,
+  functionNamed,
+  object,
+  show,
+  text,
+} from "@specify/async-core/host";
 
 /** What a task does with an input of type `Input`. */
 export type TaskHandler<Input, Output> = (
@@ -39,6 +47,23 @@ export interface DefineTaskOptions<Input> {
   /** Checks the input where the task runs, and gives the handler what it made of it. */
   input?: StandardSchema<unknown, Input> | undefined;
 }
+
+const CHECKS: Checks<DefineTaskOptions<unknown>> = {
+  timeout: duration,
+  retry: (name, value) => object(name, value, "a RetryPolicy or "),
+  key: functionNamed,
+  input: (name, value) => {
+    // A schema may be a function.
+    const validate = (value as Partial<StandardSchema<unknown, unknown>> | null)
+      ?.["~standard"]?.validate;
+    if (typeof validate === "function") return;
+    throw new TypeError(
+      `${name} must be a Standard Schema (zod, valibot, arktype and others make them), got ${
+        show(value)
+      }`,
+    );
+  },
+};
 
 /**
  * A defined task. Called with an input it gives an ordinary Task. Called as `map` calls its
@@ -114,15 +139,10 @@ export function defineTask<Input, Output>(
   handler: TaskHandler<Input, Output>,
   options: DefineTaskOptions<Input> = {},
 ): DefinedTask<Input, Output> {
-  if (typeof name !== "string" || name === "") {
-    throw new TypeError(
-      `name must be a non-empty string, got ${show(name)}`,
-    );
-  }
+  text("name", name);
   functionNamed("handler", handler);
+  checkOptions("defineTask()", options, CHECKS);
   const { timeout = Infinity, retry, key, input: schema } = options;
-  duration("timeout", timeout);
-  if (key !== undefined) functionNamed("key", key);
   const policy = retry === undefined || retry instanceof RetryPolicy
     ? retry
     : new RetryPolicy(retry);

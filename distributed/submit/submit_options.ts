@@ -3,8 +3,18 @@
  *
  * @module
  */
+import {
+  checkPriority,
+  checkSignal,
+  duration,
+  limitFrom,
+  object,
+  optionsBy,
+  show,
+  SUBMIT_CHECKS,
+  text,
+} from "@specify/async-core/host";
 import type { SubmitOptions, TaskPriority } from "@specify/async-core/runner";
-import * as check from "../check.ts";
 import {
   type Call,
   callOf,
@@ -46,7 +56,7 @@ export interface CheckedSubmit {
 export function checkTask(task: unknown): Call {
   const call = callOf(task);
   if (call !== undefined) return call;
-  const shown = check.show(task);
+  const shown = show(task);
   const given = definitionOf(task) !== undefined
     ? `the defined task ${shown} itself: call it with its input`
     : `${shown}, which cannot be sent to another machine: define it by name, const task = ` +
@@ -54,45 +64,38 @@ export function checkTask(task: unknown): Call {
   throw new TypeError(`task must be made by a defined task, got ${given}`);
 }
 
-/** Checks all options, before anything is done. */
+/** Checks all options, before anything is done. By hand: a table costs each submit a loop. */
 export function checkSubmit(
   options: ClusterSubmitOptions,
   definition: Definition,
   defaults: SubmitDefaults,
 ): CheckedSubmit {
-  check.object("options", options);
-  const { deadline = Infinity, signal, weight, onProgress, id, name } = options;
-  if (typeof deadline !== "number" || Number.isNaN(deadline)) {
-    throw new RangeError(
-      `deadline must be a point on the performance.now() line, got ${
-        check.show(deadline)
-      }`,
-    );
+  object("options", options);
+  const { priority, timeout, deadline, signal } = options;
+  const { name, key, weight, onProgress, id, keep } = options;
+  if (deadline !== undefined) SUBMIT_CHECKS.deadline("deadline", deadline);
+  if (signal !== undefined) checkSignal("signal", signal);
+  if (name !== undefined) SUBMIT_CHECKS.name("name", name);
+  if (key !== undefined) SUBMIT_CHECKS.key("key", key);
+  if (weight !== undefined) SUBMIT_CHECKS.weight("weight", weight);
+  if (onProgress !== undefined) {
+    SUBMIT_CHECKS.onProgress("onProgress", onProgress);
   }
-  if (signal !== undefined) check.signal("signal", signal);
-  if (weight !== undefined) check.integer("weight", weight);
-  if (id !== undefined) check.text("id", id);
-  if (name !== undefined) check.text("name", name);
-  if (onProgress !== undefined) check.functionNamed("onProgress", onProgress);
-  checkKeep(options.keep);
-  const { priority, timeout } = options;
+  if (id !== undefined) text("id", id);
+  if (keep !== undefined) checkKeep("keep", keep);
   return {
     priority: priority === undefined
       ? defaults.priority
-      : check.priority(priority),
+      : checkPriority(priority),
     timeout: timeout === undefined
       ? definition.timeout === Infinity ? defaults.timeout : definition.timeout
-      : check.duration("timeout", timeout),
-    deadline,
+      : duration("timeout", timeout),
+    deadline: deadline ?? Infinity,
   };
 }
 
 /** Checks how long records are to stay. */
-export function checkKeep(keep: KeepPolicy | undefined): void {
-  if (keep === undefined) return;
-  check.object("keep", keep);
-  if (keep.age !== undefined) check.duration("keep.age", keep.age);
-  if (keep.count !== undefined) {
-    check.integerOrInfinity("keep.count", keep.count, 0);
-  }
-}
+export const checkKeep = optionsBy<KeepPolicy>({
+  age: duration,
+  count: limitFrom(0),
+});

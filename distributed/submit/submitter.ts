@@ -17,16 +17,17 @@
  * @module
  */
 import {
+  checkPriority,
   type JobOwner,
   Observers,
   onAbort,
   ReadyGate,
   type Refusal,
+  text,
 } from "@specify/async-core/host";
 import { DisposedError, type TaskPriority } from "@specify/async-core/runner";
 import { Absence } from "./absence.ts";
 import { Cancels } from "./cancels.ts";
-import * as check from "../check.ts";
 import { deadlineError } from "../clock.ts";
 import { ClusterHandle, type HandleOwner } from "../cluster_handle.ts";
 import { Endings } from "./task_endings.ts";
@@ -258,7 +259,7 @@ export class Submitter implements HandleOwner {
 
   /** A handle on a task that is in the queue already. */
   attach<T>(id: string): ClusterHandle<T> {
-    check.text("id", id);
+    text("id", id);
     const handle = new ClusterHandle<T>(id, id, this.#settings.priority, this);
     handle.isShared = true;
     if (this.#isClosed) {
@@ -279,7 +280,7 @@ export class Submitter implements HandleOwner {
   }
 
   setPriority(handle: ClusterHandle<unknown>, priority: TaskPriority): void {
-    check.priority(priority);
+    checkPriority(priority);
     if (handle.state !== "queued" || handle.priority === priority) return;
     handle.priority = priority;
     this.#sender.reprioritise(handle);

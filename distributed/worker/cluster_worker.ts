@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as check from "../check.ts";
+import { checkOptions, duration } from "@specify/async-core/host";
 import type { Server } from "./serve.ts";
 import type { WorkerStatistics } from "./statistics.ts";
 
@@ -53,8 +53,7 @@ export class ClusterWorker implements AsyncDisposable {
    * @param options.grace Milliseconds. @default {that of `work`}
    */
   async stop(options: { grace?: number | undefined } = {}): Promise<void> {
-    check.object("options", options);
-    if (options.grace !== undefined) check.duration("grace", options.grace);
+    checkOptions("stop()", options, { grace: duration });
     const stopped = this.#server.stop(options.grace);
     await (this.#stopped ??= this.#stop(stopped));
   }

@@ -3,8 +3,18 @@
  *
  * @module
  */
+import {
+  boolean,
+  type Checks,
+  checkSignal,
+  duration,
+  finiteDuration,
+  integerFrom,
+  limitFrom,
+  positiveDuration,
+  show,
+} from "@specify/async-core/host";
 import { AsyncRunner } from "@specify/async-core/runner";
-import * as check from "../check.ts";
 import { type Definition, definitionOf } from "../define_task.ts";
 
 /** How a worker serves the queue. */
@@ -53,29 +63,22 @@ export interface WorkOptions {
   progressInterval?: number | undefined;
 }
 
-/** Checks all of them, before anything is done. */
-export function checkWorkOptions(options: WorkOptions): void {
-  const { runner } = options;
-  if (runner !== undefined && !(runner instanceof AsyncRunner)) {
-    throw new TypeError(
-      `runner must be an AsyncRunner, got ${check.show(runner)}`,
-    );
-  }
-  for (const name of ["concurrency", "maxLost"] as const) {
-    if (options[name] !== undefined) check.integer(name, options[name]);
-  }
-  for (
-    const name of [
-      "lostAfter",
-      "unknownAfter",
-      "aging",
-      "progressInterval",
-    ] as const
-  ) {
-    if (options[name] !== undefined) check.finiteDuration(name, options[name]);
-  }
-  if (options.grace !== undefined) check.duration("grace", options.grace);
-}
+/** The checks of how a worker serves. */
+export const WORK_CHECKS: Checks<WorkOptions> = {
+  runner: (name, value) => {
+    if (value instanceof AsyncRunner) return;
+    throw new TypeError(`${name} must be an AsyncRunner, got ${show(value)}`);
+  },
+  concurrency: limitFrom(1),
+  lostAfter: finiteDuration,
+  maxLost: integerFrom(1),
+  unknownAfter: finiteDuration,
+  aging: positiveDuration,
+  grace: duration,
+  signal: checkSignal,
+  handleSignals: boolean,
+  progressInterval: finiteDuration,
+};
 
 /** The definitions of defined tasks, by name. */
 export function definitionsOf(
@@ -83,7 +86,7 @@ export function definitionsOf(
 ): Map<string, Definition> {
   if (typeof tasks?.[Symbol.iterator] !== "function") {
     throw new TypeError(
-      `tasks must be an iterable of defined tasks, got ${check.show(tasks)}`,
+      `tasks must be an iterable of defined tasks, got ${show(tasks)}`,
     );
   }
   const definitions = new Map<string, Definition>();
@@ -92,7 +95,7 @@ export function definitionsOf(
     if (definition === undefined) {
       throw new TypeError(
         `tasks must hold defined tasks (what defineTask returns), got ${
-          check.show(task)
+          show(task)
         }`,
       );
     }
@@ -100,7 +103,7 @@ export function definitionsOf(
     if (known !== undefined && known !== definition) {
       throw new TypeError(
         `tasks must not hold two of one name, got ${
-          check.show(definition.name)
+          show(definition.name)
         } twice`,
       );
     }

@@ -8,14 +8,37 @@
  * @module
  */
 export { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+export { Conditions } from "../../_internal/conditions.ts";
 export { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
 export { ReadyGate } from "../../_internal/ready_gate.ts";
+export {
+  boolean,
+  type Check,
+  checkOptions,
+  checkPriority,
+  type Checks,
+  checkSignal,
+  duration,
+  finiteDuration,
+  functionNamed,
+  integerFrom,
+  limitFrom,
+  object,
+  optionsBy,
+  positiveDuration,
+  priorityOption,
+  show,
+  string,
+  text,
+  word,
+} from "../../_internal/validate.ts";
 export {
   type AcceptedWork,
   Admission,
   type Refusal,
 } from "../scheduler/admission.ts";
 export { markHandled } from "../scheduler/handle.ts";
+export { SCHEDULER_CHECKS, SUBMIT_CHECKS } from "../scheduler/options.ts";
 export { checkShutdownOptions } from "../scheduler/shutdown.ts";
 export { Observers, type TaskEvent, tellLate } from "../scheduler/observers.ts";
 export { checkOpen, type RaceOptions } from "./batch.ts";
