@@ -69,11 +69,14 @@ export function integerOrInfinity(
   return integer(name, value, least, " or Infinity");
 }
 
+/** A check of numbers, which it gives back. */
+export type NumberCheck = (name: string, value: unknown) => number;
+
 /** A check of numbers: those that `fits` says are `wanted`. */
 function numberThat(
   fits: (value: number) => boolean,
   wanted: string,
-): (name: string, value: unknown) => number {
+): NumberCheck {
   return (name, value) => {
     if (typeof value === "number" && fits(value)) return value;
     throw wrong(name, wanted, value, typeof value === "number");
@@ -81,25 +84,25 @@ function numberThat(
 }
 
 /** Milliseconds: zero or more; Infinity means never. */
-export const duration = numberThat(
+export const duration: NumberCheck = numberThat(
   (value) => value >= 0,
   "a non-negative number of milliseconds (Infinity for none)",
 );
 
 /** Milliseconds: more than zero; Infinity means never. */
-export const positiveDuration = numberThat(
+export const positiveDuration: NumberCheck = numberThat(
   (value) => value > 0,
   "a positive number of milliseconds (Infinity for none)",
 );
 
 /** Milliseconds: more than zero and finite. */
-export const finiteDuration = numberThat(
+export const finiteDuration: NumberCheck = numberThat(
   (value) => value > 0 && value < Infinity,
   "a positive, finite number of milliseconds",
 );
 
 /** When, on the `performance.now()` line; Infinity means never. */
-export const timePoint = numberThat(
+export const timePoint: NumberCheck = numberThat(
   (value) => !Number.isNaN(value),
   "a point on the performance.now() line",
 );
@@ -263,7 +266,8 @@ export function kindOf(value: unknown): string {
 }
 
 /** The check of an option called `priority`. */
-export const priorityOption: Check = (_name, value) => checkPriority(value);
+export const priorityOption: Check = (_name, value): unknown =>
+  checkPriority(value);
 
 /** The check of an option called `runner`. */
 export const runnerOption: Check = (_name, value) =>

@@ -23,6 +23,7 @@ export {
   functionNamed,
   integerFrom,
   limitFrom,
+  type NumberCheck,
   object,
   optionsBy,
   positiveDuration,
