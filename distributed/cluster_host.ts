@@ -30,16 +30,15 @@ export class ClusterHost implements BatchHost {
   readonly admission = new Admission();
   /** The submitter knows them. */
   readonly defaults = undefined;
-  readonly limit: number;
+  /** Nobody knows how many workers there are: enough for many, and a bounded part of the store. */
+  readonly limit = 1000;
   /** Never told: the limit does not change. */
   readonly followers = new Set<LimitFollower>();
   readonly #tasks: Submitter;
   readonly #open = new Map<HostJob, ClusterJob>();
 
-  /** `limit`: how many tasks of one batch may be submitted and not ended. */
-  constructor(tasks: Submitter, limit: number) {
+  constructor(tasks: Submitter) {
     this.#tasks = tasks;
-    this.limit = limit;
   }
 
   get isFull(): boolean {

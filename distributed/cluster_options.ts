@@ -7,7 +7,6 @@ import {
   type Checks,
   checkSignal,
   duration,
-  finiteDuration,
   functionNamed,
   integerFrom,
   limitFrom,
@@ -45,8 +44,6 @@ export interface ClusterRunnerOptions {
    * @default {Infinity}
    */
   maxQueue?: number | undefined;
-  /** How many tasks one gather or map has submitted at once. @default {1000} */
-  maxAhead?: number | undefined;
   /** Largest input, as JSON, in bytes. @default {1_048_576} */
   maxInputBytes?: number | undefined;
   /**
@@ -60,20 +57,10 @@ export interface ClusterRunnerOptions {
    */
   keep?: KeepPolicy | undefined;
   /**
-   * What happens to tasks whose submitter has died: they `"run"` on, or `"cancel"`.
-   * @default {"run"}
+   * What happens to tasks whose submitter has died: they `"run"` on, or `"cancel"` when it was
+   * silent for half a minute. @default {"run"}
    */
   orphans?: "run" | "cancel" | undefined;
-  /**
-   * How long a submitter must be silent to count as dead, in milliseconds; the same for its
-   * workers. @default {30_000}
-   */
-  orphanAfter?: number | undefined;
-  /**
-   * How often outcomes are checked against the store, besides after each reconnect, in
-   * milliseconds: what an event failed to tell is found then. @default {30_000}
-   */
-  checkInterval?: number | undefined;
   /**
    * Sees every change of this runner's tasks: `started` when a worker somewhere has taken one,
    * `ended` when it has ended there. What it throws is reported and changes nothing.
@@ -96,13 +83,10 @@ export const CLUSTER_CHECKS: Checks<ClusterRunnerOptions> = {
   signal: checkSignal,
   // Tasks that run count too, so that with 0 nothing could ever be submitted.
   maxQueue: limitFrom(1),
-  maxAhead: integerFrom(1),
   maxInputBytes: integerFrom(1),
   sendTimeout: duration,
   keep: checkKeep,
   orphans: word("run", "cancel"),
-  orphanAfter: finiteDuration,
-  checkInterval: finiteDuration,
   observer: SCHEDULER_CHECKS.observer,
   onError: functionNamed,
 };

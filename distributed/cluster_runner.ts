@@ -76,7 +76,6 @@ import {
  * ```
  */
 export class ClusterRunner implements TaskRunner, AsyncDisposable {
-  readonly #options: ClusterRunnerOptions;
   readonly #report: (error: Error) => void;
   readonly #engine: Engine;
   readonly #tasks: Submitter;
@@ -93,15 +92,14 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
    */
   constructor(options: ClusterRunnerOptions = {}) {
     checkOptions("ClusterRunner", options, CLUSTER_CHECKS);
-    const { signal, maxAhead = 1000 } = options;
-    this.#options = options;
+    const { signal } = options;
     this.#report = reporter(options.onError);
     this.#engine = engineOf(options, this.#report);
     const tasks = this.#tasks = new Submitter(
       this.#engine,
       submitterSettings(options, this.#report),
     );
-    const { admission } = this.#host = new ClusterHost(tasks, maxAhead);
+    const { admission } = this.#host = new ClusterHost(tasks);
     if (signal === undefined) return;
     const abort = (reason: unknown) => {
       const handles = tasks.handles();
@@ -133,7 +131,7 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
   }
 
   /**
-   * Runs all tasks and gives their results in order. At most `maxAhead` are submitted at once.
+   * Runs all tasks and gives their results in order. At most 1,000 are submitted at once.
    * The first failure cancels the rest everywhere, and the promise rejects with it when all have
    * ended. Later failures go to `observer.ended`, or without an observer to the console. With
    * `settled` it rejects only when it cannot go on: its source or its signal ended it, or the runner
@@ -248,8 +246,6 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
       unknownAfter: options.unknownAfter ?? 30_000,
       aging: options.aging === Infinity ? undefined : options.aging,
       grace: options.grace ?? 10_000,
-      progressInterval: options.progressInterval ?? 100,
-      orphanAfter: this.#options.orphanAfter ?? 30_000,
       report: this.#report,
     });
     const stop = () => {

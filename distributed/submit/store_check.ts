@@ -7,6 +7,7 @@
 import type { ClusterHandle } from "../cluster_handle.ts";
 import type { Engine, Found, Outcome } from "../engine.ts";
 import { TaskNotFoundError } from "../errors.ts";
+import { INTERVALS } from "../intervals.ts";
 import { isUnsettled, type OpenTask, type OpenTasks } from "./open_tasks.ts";
 import type { StoreLink } from "./store_link.ts";
 
@@ -17,8 +18,6 @@ export const EVENT_WITHIN = 1000;
 
 /** What is done with what the store says. */
 export interface StoreCheckOptions {
-  /** Milliseconds between two checks. */
-  readonly interval: number;
   readonly started: (id: string) => void;
   readonly ended: (task: OpenTask, outcome: Outcome) => void;
   /** The store does not know the task, and no event tells of it. */
@@ -53,7 +52,7 @@ export class StoreCheck {
 
   /** Begins to check now and then. Once: a timer for each task would cost more than it does. */
   start(): void {
-    this.#timer ??= setInterval(() => this.all(), this.#options.interval);
+    this.#timer ??= setInterval(() => this.all(), INTERVALS.storeCheck);
   }
 
   /** Checks everything. Never rejects. */

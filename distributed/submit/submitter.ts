@@ -74,7 +74,7 @@ export class Submitter implements HandleOwner {
   submitted = 0;
 
   constructor(engine: Engine, settings: SubmitterSettings) {
-    const { aliveFor, checkInterval, keep, maxQueue } = settings;
+    const { aliveFor, keep, maxQueue } = settings;
     const open = this.#open;
     const failed = this.#failed;
     this.#engine = engine;
@@ -102,7 +102,6 @@ export class Submitter implements HandleOwner {
       failed,
     });
     const storeCheck = this.#check = new StoreCheck(engine, link, open, {
-      interval: checkInterval,
       started: (id) => listener.started(id),
       ended: (task, outcome) => this.#endings.learn(task, outcome),
       missing: (task, error) => this.#endings.missing(task, error),

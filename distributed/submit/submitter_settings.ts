@@ -7,6 +7,7 @@
 import { type TaskObserver, TaskPriority } from "@specify/async-core/runner";
 import type { ClusterRunnerOptions } from "../cluster_options.ts";
 import type { KeepPolicy } from "../engine.ts";
+import { INTERVALS } from "../intervals.ts";
 
 /** What a submitter is made with. */
 export interface SubmitterSettings {
@@ -15,7 +16,6 @@ export interface SubmitterSettings {
   readonly maxInputBytes: number;
   readonly maxQueue: number;
   readonly sendTimeout: number;
-  readonly checkInterval: number;
   /** Left out, records are removed when their outcome has been read. */
   readonly keep: KeepPolicy | undefined;
   /** Tasks end with their submitter when it was not heard of for so long. */
@@ -35,11 +35,8 @@ export function submitterSettings(
     maxInputBytes: options.maxInputBytes ?? 1_048_576,
     maxQueue: options.maxQueue ?? Infinity,
     sendTimeout: options.sendTimeout ?? Infinity,
-    checkInterval: options.checkInterval ?? 30_000,
     keep: options.keep,
-    aliveFor: options.orphans === "cancel"
-      ? options.orphanAfter ?? 30_000
-      : undefined,
+    aliveFor: options.orphans === "cancel" ? INTERVALS.orphanAfter : undefined,
     observer: options.observer,
     report,
   };

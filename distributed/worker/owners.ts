@@ -4,17 +4,16 @@
  * @module
  */
 import type { Engine } from "../engine.ts";
+import { INTERVALS } from "../intervals.ts";
 
 /** What one worker has heard of submitters. */
 export class Owners {
   readonly #engine: Engine;
-  readonly #orphanAfter: number;
   /** Since when they have not been heard of. */
   readonly #silent = new Map<string, number>();
 
-  constructor(engine: Engine, orphanAfter: number) {
+  constructor(engine: Engine) {
     this.#engine = engine;
-    this.#orphanAfter = orphanAfter;
   }
 
   /** One that is silent for a short time may be reconnecting. */
@@ -26,6 +25,6 @@ export class Owners {
     const now = performance.now();
     const since = this.#silent.get(owner) ?? now;
     this.#silent.set(owner, since);
-    return now - since < this.#orphanAfter / 2 ? "silent" : "dead";
+    return now - since < INTERVALS.orphanAfter / 2 ? "silent" : "dead";
   }
 }

@@ -3,21 +3,20 @@
  *
  * @module
  */
+import { INTERVALS } from "../intervals.ts";
 import type { Encoded } from "../serialize/kinds.ts";
 
-/** Sends at most one value in `interval` milliseconds. */
+/** Sends at most one value in `INTERVALS.progress`. */
 export class Progress {
   // Invariant: #latest is the newest value that was not sent; a timer is set, or a send is under
   // way, exactly while there may be more to do. Sends follow each other, so order is kept.
   readonly #send: (value: Encoded) => Promise<void>;
-  readonly #interval: number;
   #latest: { value: Encoded } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sending: Promise<void> = Promise.resolve();
 
-  constructor(send: (value: Encoded) => Promise<void>, interval: number) {
+  constructor(send: (value: Encoded) => Promise<void>) {
     this.#send = send;
-    this.#interval = interval;
   }
 
   push(value: Encoded): void {
@@ -30,9 +29,9 @@ export class Progress {
         return;
       }
       this.#sendLatest();
-      this.#timer = setTimeout(tick, this.#interval);
+      this.#timer = setTimeout(tick, INTERVALS.progress);
     };
-    this.#timer = setTimeout(tick, this.#interval);
+    this.#timer = setTimeout(tick, INTERVALS.progress);
   }
 
   /** Sends what is left; nothing comes after it. */

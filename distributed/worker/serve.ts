@@ -21,6 +21,7 @@ import type { Span } from "@opentelemetry/api";
 import { deadlineError, storeTimeOffset } from "../clock.ts";
 import { callHandler, ContextWith, type Definition } from "../define_task.ts";
 import type { Engine, EngineWorker, JobEnd, TakenJob } from "../engine.ts";
+import { INTERVALS } from "../intervals.ts";
 import { LOST, writeReason } from "../outcome.ts";
 import { decode } from "../serialize/decode.ts";
 import { encode } from "../serialize/encode.ts";
@@ -56,8 +57,6 @@ export interface ServeSettings {
   readonly unknownAfter: number;
   readonly aging: number | undefined;
   readonly grace: number;
-  readonly progressInterval: number;
-  readonly orphanAfter: number;
   readonly report: (error: Error) => void;
 }
 
@@ -90,9 +89,9 @@ export class Server {
   constructor(engine: Engine, settings: ServeSettings) {
     this.#engine = engine;
     this.#settings = settings;
-    const { lostAfter, orphanAfter } = settings;
+    const { lostAfter } = settings;
     this.#names = new UnknownNames(engine, settings.unknownAfter);
-    this.#owners = new Owners(engine, orphanAfter);
+    this.#owners = new Owners(engine);
     this.#worker = engine.serve({
       concurrency: settings.concurrency,
       lostAfter,
@@ -106,7 +105,7 @@ export class Server {
       setInterval(() => this.#quietly(this.#beat()), lostAfter / 3),
       setInterval(
         () => this.#quietly(this.#watchOwners()),
-        Math.max(10, orphanAfter / 3),
+        INTERVALS.orphanAfter / 3,
       ),
     );
     this.ready = Promise.all([this.#worker.ready, this.#beat()]).then(() => {});
@@ -193,10 +192,7 @@ export class Server {
     if (owner !== undefined) {
       const state = await this.#owners.stateOf(owner);
       if (state === "silent") {
-        return {
-          kind: "handed back",
-          delay: this.#settings.orphanAfter / 4,
-        };
+        return { kind: "handed back", delay: INTERVALS.orphanAfter / 4 };
       }
       if (state === "dead") {
         return endedEarly("orphaned", endingError(job.name, "orphaned"));
@@ -257,10 +253,7 @@ export class Server {
     left: number,
   ): Promise<Answer> {
     const input = decode(envelope.input);
-    const progress = new Progress(
-      (value) => job.progress(value),
-      this.#settings.progressInterval,
-    );
+    const progress = new Progress((value) => job.progress(value));
     let hasStarted = false;
     let thrown: { error: unknown } | undefined;
     let tellEnded = () => {};

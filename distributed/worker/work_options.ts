@@ -56,11 +56,6 @@ export interface WorkOptions {
   signal?: AbortSignal | undefined;
   /** Stops the worker at SIGTERM; a second one ends the process as usual. @default {true} */
   handleSignals?: boolean | undefined;
-  /**
-   * Progress of one task is sent at most once in so many milliseconds; the newest value always
-   * arrives. @default {100}
-   */
-  progressInterval?: number | undefined;
 }
 
 /** The checks of how a worker serves. */
@@ -77,7 +72,6 @@ export const WORK_CHECKS: Checks<WorkOptions> = {
   grace: duration,
   signal: checkSignal,
   handleSignals: boolean,
-  progressInterval: finiteDuration,
 };
 
 /** The definitions of defined tasks, by name. */

@@ -20,6 +20,7 @@ import {
   UnknownTaskError,
 } from "@specify/async-distributed";
 import { abortListeners } from "../support/nothing_left.ts";
+import { withIntervals } from "./support/intervals.ts";
 import { startWorker } from "./support/processes.ts";
 import {
   RedisServer,
@@ -73,10 +74,8 @@ testWithOwnRedis(
   "connections that Redis hangs up on come back, and nothing is lost",
   async () => {
     await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({
-      ...redis.at,
-      checkInterval: 600_000,
-    });
+    using _intervals = withIntervals({ storeCheck: 600_000 });
+    await using cluster = new ClusterRunner(redis.at);
     await using _worker = await startWorker(redis.at, { lostAfter: 5000 });
     const handles = Array.from(
       { length: 60 },
@@ -138,10 +137,10 @@ testWithOwnRedis(
   async () => {
     await using redis = await RedisServer.start();
     const errors: Error[] = [];
+    using _intervals = withIntervals({ storeCheck: 600_000 });
     await using cluster = new ClusterRunner({
       ...redis.at,
       onError: (error) => errors.push(error),
-      checkInterval: 600_000,
     });
     cluster.work(tasks);
     assertEquals(await cluster.submit(square(2)), 4);

@@ -120,10 +120,7 @@ testWithOwnRedis(
     setFlagsFromString("--expose-gc");
     const collect: () => void = runInNewContext("gc");
     await using redis = await RedisServer.start();
-    await using cluster = new ClusterRunner({
-      ...redis.at,
-      maxAhead: 200,
-    });
+    await using cluster = new ClusterRunner(redis.at);
     await using _worker = await startWorker(redis.at, { maxWorkers: 50 });
     function* numbers() {
       for (let n = 0; n < count; n++) yield n;
@@ -132,10 +129,11 @@ testWithOwnRedis(
       Number(
         /used_memory:(\d+)/.exec(await redis.command("INFO", "memory"))?.[1],
       );
+    const ahead = { concurrency: 200 };
     let seen = 0;
     let mostKeys = 0;
     let early = { redis: 0, heap: 0 };
-    for await (const _ of cluster.map(numbers(), square)) {
+    for await (const _ of cluster.map(numbers(), square, ahead)) {
       seen++;
       if (seen % (count / 20) !== 0) continue;
       const keys = Number(/:(\d+)/.exec(await redis.command("DBSIZE"))?.[1]);

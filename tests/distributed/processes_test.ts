@@ -21,6 +21,7 @@ import {
   TaskLostError,
 } from "@specify/async-distributed";
 import { TemporaryDirectory } from "../support/temporary_directory.ts";
+import { withIntervals } from "./support/intervals.ts";
 import { Program, startWorker } from "./support/processes.ts";
 import {
   RedisServer,
@@ -192,10 +193,8 @@ testWithRedis(
   async () => {
     await using redis = await useRedis();
     const orphanAfter = 2_500;
-    await using cluster = new ClusterRunner({
-      ...redis.at,
-      orphanAfter,
-    });
+    using _intervals = withIntervals({ orphanAfter });
+    await using cluster = new ClusterRunner(redis.at);
     const worker = cluster.work([slow]);
     await worker.ready;
     await using submitter = new Program("./submitter.ts", [

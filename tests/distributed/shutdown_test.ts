@@ -70,8 +70,6 @@ Deno.test(
       unknownAfter: 30_000,
       aging: undefined,
       grace: 10_000,
-      progressInterval: 100,
-      orphanAfter: 30_000,
       report: () => {},
     });
     await server.ready;

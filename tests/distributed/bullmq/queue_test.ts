@@ -14,6 +14,7 @@ import {
   TaskNotFoundError,
   UnknownTaskError,
 } from "@specify/async-distributed";
+import { withIntervals } from "../support/intervals.ts";
 import {
   RedisServer,
   testWithOwnRedis,
@@ -259,6 +260,7 @@ testWithRedis(
   async () => {
     await using redis = await useRedis();
     await using cluster = new ClusterRunner({ ...redis.at });
+    using _intervals = withIntervals({ progress: 50 });
     const local: number[] = [];
     const bound = defineTask("bound", async (_: null, context) => {
       for (let n = 1; n <= 300; n++) {
@@ -266,7 +268,7 @@ testWithRedis(
         if (n % 10 === 0) await pause(10);
       }
     });
-    cluster.work([bound], { progressInterval: 50 });
+    cluster.work([bound]);
     const start = performance.now();
     await cluster.submit(bound(null), {
       onProgress: (value) => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { ClusterRunner } from "@specify/async-distributed";
+import { INTERVALS } from "../../../distributed/intervals.ts";
 import { slow } from "./tasks.ts";
 
 const [
@@ -14,10 +15,10 @@ const [
   ms = "60000",
   orphanAfter = "60000",
 ] = Deno.args;
+INTERVALS.orphanAfter = Number(orphanAfter);
 await using cluster = new ClusterRunner({
   ...JSON.parse(place),
   orphans: orphans as "run" | "cancel",
-  orphanAfter: Number(orphanAfter),
 });
 const handle = cluster.submit(slow({ ms: Number(ms), value: "done" }), { id });
 while (handle.state === "queued") {

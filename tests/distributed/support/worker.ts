@@ -9,10 +9,9 @@ import { ClusterRunner } from "@specify/async-distributed";
 import { tasks } from "./tasks.ts";
 
 const [place = "{}", json = "{}"] = Deno.args;
-const { maxWorkers = 10, orphanAfter, ...options } = JSON.parse(json);
+const { maxWorkers = 10, ...options } = JSON.parse(json);
 await using cluster = new ClusterRunner({
   ...JSON.parse(place),
-  orphanAfter,
   onError: () => {},
 });
 await using runner = new AsyncRunner({ maxWorkers });
