@@ -16,6 +16,8 @@ import {
   type LateFailure,
   lateFailure,
   markHandled,
+  type TimerEntry,
+  timers,
 } from "@specify/async-core/host";
 import type {
   TaskHandle,
@@ -53,9 +55,9 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
   /** Listens to the signal of the submit. */
   subscription: AbortSubscription | undefined;
   /** The timer of the deadline. */
-  deadlineTimer: ReturnType<typeof setTimeout> | undefined;
+  deadlineTimer: TimerEntry | undefined;
   /** The timer of `sendTimeout`, until the store has the task. */
-  sendTimer: ReturnType<typeof setTimeout> | undefined;
+  sendTimer: TimerEntry | undefined;
   /** How many slots of its worker it takes. */
   weight = 1;
   /** The key it shares a limit with, if any. */
@@ -116,8 +118,8 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
     this.state = state;
     this.subscription?.unsubscribe();
     this.subscription = undefined;
-    clearTimeout(this.deadlineTimer);
-    clearTimeout(this.sendTimer);
+    if (this.deadlineTimer !== undefined) timers.remove(this.deadlineTimer);
+    if (this.sendTimer !== undefined) timers.remove(this.sendTimer);
     const { batch } = this;
     if (state === "succeeded") this.#resolve(value);
     else {

@@ -252,12 +252,12 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
       worker.stop().catch(this.#report);
     };
     const stopListening = handleSignals ? onTermination(stop) : undefined;
-    signal?.addEventListener("abort", stop, { once: true });
+    const subscription = signal && onAbort(signal, stop);
     const worker = new ClusterWorker(server, {
       stopping: () => {
         // A second signal ends the process as usual.
         stopListening?.();
-        signal?.removeEventListener("abort", stop);
+        subscription?.unsubscribe();
       },
       stopped: async () => {
         this.#workers.delete(worker);
@@ -283,7 +283,6 @@ export class ClusterRunner implements TaskRunner, AsyncDisposable {
 
   /** Resolves when no task of this runner waits or runs; those of other processes do not count. */
   async onIdle(signal?: AbortSignal): Promise<void> {
-    if (signal !== undefined) checkSignal("signal", signal);
     await this.#tasks.when(() => this.#tasks.size === 0, signal);
   }
 

@@ -7,7 +7,11 @@
  *
  * @module
  */
-import type { Admission } from "@specify/async-core/host";
+import {
+  type Admission,
+  type TimerEntry,
+  timers,
+} from "@specify/async-core/host";
 import type {
   ShutdownOptions,
   ShutdownReport,
@@ -15,8 +19,6 @@ import type {
 import { isUnsettled } from "./submit/open_tasks.ts";
 import { infoOf } from "./submit/settler.ts";
 import type { Submitter } from "./submit/submitter.ts";
-
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** What is shut down. */
 export interface ShutdownTarget {
@@ -35,7 +37,7 @@ export class ClusterShutdown {
   readonly #target: ShutdownTarget;
   readonly #hurry = new AbortController();
   readonly #late = new AbortController();
-  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #timers: TimerEntry[] = [];
   #grace = Infinity;
   #isDone = false;
 
@@ -44,7 +46,7 @@ export class ClusterShutdown {
     this.apply(options);
     this.report = this.#run().finally(() => {
       this.#isDone = true;
-      for (const timer of this.#timers) clearTimeout(timer);
+      for (const timer of this.#timers) timers.remove(timer);
     });
   }
 
@@ -59,8 +61,9 @@ export class ClusterShutdown {
   }
 
   #after(milliseconds: number, controller: AbortController): void {
-    if (milliseconds > LONGEST_TIMER) return;
-    this.#timers.push(setTimeout(() => controller.abort(), milliseconds));
+    this.#timers.push(timers.add(performance.now() + milliseconds, {
+      timeUp: () => controller.abort(),
+    }));
   }
 
   async #run(): Promise<ShutdownReport> {

@@ -8,7 +8,7 @@ import type { RedisConnectionOptions } from "../address.ts";
 import { SocketConnector } from "./connector.ts";
 
 /** Longest time between two tries to connect. */
-const LONGEST_PAUSE = 1000;
+const MAX_PAUSE = 1000;
 
 /** A connection that ends when it is told to, and whose copies, which BullMQ makes, are known. */
 class WatchedRedis extends Redis {
@@ -49,7 +49,7 @@ export function connect(
     keepAlive: 10_000,
     Connector: SocketConnector,
     retryStrategy: (times) =>
-      isOver() ? null : Math.min(50 * 2 ** Math.min(times, 5), LONGEST_PAUSE),
+      isOver() ? null : Math.min(50 * 2 ** Math.min(times, 5), MAX_PAUSE),
   };
   const redis = typeof connection === "string"
     ? new WatchedRedis(connection, options)

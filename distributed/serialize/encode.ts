@@ -23,9 +23,9 @@ import {
 import { pathText } from "./path.ts";
 
 /** Levels of nesting: more would be too much for the stack of whoever reads it. */
-const DEEPEST = 200;
+const MAX_DEPTH = 200;
 /** Errors within one value: enough for any real failure, and an end to those that share theirs. */
-const MOST_ERRORS = 1000;
+const MAX_ERRORS = 1000;
 /** Those are sent by themselves. */
 const NOT_FIELDS: ReadonlySet<string> = new Set([
   "cause",
@@ -108,8 +108,8 @@ export class Encoder {
     if (this.#open.includes(value)) {
       throw this.#refuse("part of a circle (it contains itself)");
     }
-    if (this.#open.length >= DEEPEST) {
-      throw this.#refuse(`nested more than ${DEEPEST} levels deep`);
+    if (this.#open.length >= MAX_DEPTH) {
+      throw this.#refuse(`nested more than ${MAX_DEPTH} levels deep`);
     }
     this.#open.push(value);
     const encoded = Array.isArray(value)
@@ -269,7 +269,7 @@ export class Encoder {
   /** A cause, or one of several errors; nothing for one that leads back to where it comes from. */
   #inner(thrown: unknown): PackedThrown | undefined {
     if (
-      this.#errors >= MOST_ERRORS || this.#open.length >= DEEPEST ||
+      this.#errors >= MAX_ERRORS || this.#open.length >= MAX_DEPTH ||
       this.#open.includes(thrown as object)
     ) return undefined;
     return this.#attempt(() => this.thrown(thrown))?.encoded ??

@@ -9,9 +9,13 @@
  *
  * @module
  */
+import { timers } from "@specify/async-core/host";
 import type { Cancels } from "./cancels.ts";
+import { deadlineError } from "../clock.ts";
 import type { ClusterHandle } from "../cluster_handle.ts";
+import type { Engine } from "../engine.ts";
 import type { Endings } from "./task_endings.ts";
+import { ClusterUnreachableError } from "../errors.ts";
 import {
   isGivenUp,
   isUnsettled,
@@ -23,6 +27,7 @@ import type { Settler } from "./settler.ts";
 
 /** What is needed to give up. */
 export interface GivingUpOptions {
+  readonly engine: Engine;
   readonly open: OpenTasks;
   readonly sender: Sender;
   readonly cancels: Cancels;
@@ -32,12 +37,36 @@ export interface GivingUpOptions {
 
 /** Gives up handles and takes tasks back. */
 export class GivingUp {
-  // Invariant: it keeps no state. A task is taken back only when all of its handles are settled,
+  // Invariant: it keeps no state; timers are the handle's, which removes them as it settles. A task is taken back only when all of its handles are settled,
   // and is open until it has ended where it runs.
   readonly #options: GivingUpOptions;
 
   constructor(options: GivingUpOptions) {
     this.#options = options;
+  }
+
+  /** Gives a handle up at `deadline`, a point on the `performance.now()` line. */
+  limitTo(handle: ClusterHandle<unknown>, deadline: number): void {
+    handle.deadlineTimer = timers.add(deadline, {
+      timeUp: () => this.#fail(handle, deadlineError(handle.name)),
+    });
+  }
+
+  /** Gives a handle up when the store does not have its task after `sendTimeout` milliseconds. */
+  limitSending(handle: ClusterHandle<unknown>, sendTimeout: number): void {
+    const { engine } = this.#options;
+    handle.sendTimer = timers.add(performance.now() + sendTimeout, {
+      timeUp: () =>
+        this.#fail(
+          handle,
+          new ClusterUnreachableError(
+            engine.address,
+            `The submit of task ${handle.name}`,
+            engine.trouble ??
+              new Error(`no answer within sendTimeout, ${sendTimeout} ms`),
+          ),
+        ),
+    });
   }
 
   /** Cancels the task of a handle, for all who wait for it here. */
@@ -53,7 +82,7 @@ export class GivingUp {
   }
 
   /** The time of one handle is up. The task goes on while others wait for it. */
-  fail(handle: ClusterHandle<unknown>, error: unknown): void {
+  #fail(handle: ClusterHandle<unknown>, error: unknown): void {
     const { open, settler } = this.#options;
     if (!isUnsettled(handle)) return;
     const task = open.taskOf(handle);

@@ -17,11 +17,6 @@ export interface OpenTask {
   removal: ReturnType<typeof setTimeout> | undefined;
 }
 
-interface Waiter {
-  readonly isDue: () => boolean;
-  readonly wake: () => void;
-}
-
 /** Whether a handle has no outcome yet. */
 export function isUnsettled(handle: ClusterHandle<unknown>): boolean {
   return handle.state === "queued" || handle.state === "running";
@@ -37,12 +32,11 @@ export function ownCopy<T>(value: T, { handles }: OpenTask): T {
   return handles.length === 1 ? value : structuredClone(value);
 }
 
-/** The tasks, and those who wait for there to be fewer. */
+/** The tasks. */
 export class OpenTasks {
   // Invariant: a handle is in the task of its id here exactly until `hasEnded`, settled or not;
   // or its parcel is in that task's `next`.
   readonly #tasks = new Map<string, OpenTask>();
-  readonly #waiters = new Set<Waiter>();
 
   /** How many tasks there are. */
   get size(): number {
@@ -77,7 +71,7 @@ export class OpenTasks {
     }
   }
 
-  /** Takes a task out. Call `changed` when that has had its consequences. */
+  /** Takes a task out. */
   delete(id: string): void {
     this.#tasks.delete(id);
   }
@@ -88,32 +82,5 @@ export class OpenTasks {
       ...handles,
       ...next.map(({ handle }) => handle),
     ]);
-  }
-
-  /** Wakes those whose time has come. */
-  changed(): void {
-    for (const waiter of this.#waiters) if (waiter.isDue()) waiter.wake();
-  }
-
-  /** Resolves when `isDue`; rejects with the reason of `signal`. */
-  when(isDue: () => boolean, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (isDue()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#waiters.delete(waiter);
-        reject(signal?.reason);
-      };
-      const waiter: Waiter = {
-        isDue,
-        wake: () => {
-          this.#waiters.delete(waiter);
-          signal?.removeEventListener("abort", abort);
-          resolve();
-        },
-      };
-      this.#waiters.add(waiter);
-      signal?.addEventListener("abort", abort, { once: true });
-    });
   }
 }

@@ -11,6 +11,15 @@ import type { KeepPolicy, NewJob } from "../engine.ts";
 import { encodeWithin } from "../serialize/limit.ts";
 import type { CheckedSubmit, ClusterSubmitOptions } from "./submit_options.ts";
 
+let counter = 0;
+let prefixOfIds: string | undefined;
+
+/** An id that no other process makes, and short. */
+export function newId(): string {
+  prefixOfIds ??= crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+  return `${prefixOfIds}-${++counter}`;
+}
+
 /** A task that waits to be sent. */
 export interface Parcel {
   readonly handle: ClusterHandle<unknown>;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { timers } from "@specify/async-core/host";
 import type { Cancels } from "./cancels.ts";
 import type { ClusterHandle } from "../cluster_handle.ts";
 import type { Engine, KeepPolicy } from "../engine.ts";
@@ -112,7 +113,7 @@ export class Sender {
     const { open, cancels } = this.#options;
     this.#parcels.delete(handle);
     handle.isStored = true;
-    clearTimeout(handle.sendTimer);
+    if (handle.sendTimer !== undefined) timers.remove(handle.sendTimer);
     const task = open.taskOf(handle);
     if (task !== undefined && isGivenUp(task)) {
       cancels.begin(task, isUncertain);

@@ -18,6 +18,7 @@
  */
 import {
   checkPriority,
+  Conditions,
   type JobOwner,
   Observers,
   onAbort,
@@ -33,10 +34,8 @@ import { ClusterHandle, type HandleOwner } from "../cluster_handle.ts";
 import { Endings } from "./task_endings.ts";
 import type { Engine } from "../engine.ts";
 import { GivingUp } from "./giving_up.ts";
-import { newId } from "./ids.ts";
-import { limitDeadline, limitSending } from "./limits.ts";
 import { isGivenUp, OpenTasks } from "./open_tasks.ts";
-import { contentOf, type Parcel } from "./parcel.ts";
+import { contentOf, newId, type Parcel } from "./parcel.ts";
 import { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
 import { StoreCheck } from "./store_check.ts";
@@ -68,6 +67,7 @@ export class Submitter implements HandleOwner {
   readonly #sender: Sender;
   readonly #givingUp: GivingUp;
   readonly #gate: ReadyGate;
+  readonly #conditions = new Conditions();
   readonly absence: Absence;
   readonly observers: Observers | undefined;
   #isClosed = false;
@@ -116,7 +116,7 @@ export class Submitter implements HandleOwner {
       isKept: keep !== undefined,
       begin: (parcel) => this.#begin(parcel),
       changed: () => {
-        open.changed();
+        this.changed();
         this.#gate.check();
       },
       failed,
@@ -132,7 +132,14 @@ export class Submitter implements HandleOwner {
       forget: (handle) => endings.forget(handle),
       failed,
     });
-    this.#givingUp = new GivingUp({ open, sender, cancels, settler, endings });
+    this.#givingUp = new GivingUp({
+      engine,
+      open,
+      sender,
+      cancels,
+      settler,
+      endings,
+    });
   }
 
   /** Tasks that have not ended. */
@@ -231,10 +238,9 @@ export class Submitter implements HandleOwner {
     const before = this.#open.get(handle.id);
     if (before !== undefined && isGivenUp(before)) before.next.push(parcel);
     else this.#begin(parcel);
-    const giveUp = (error: unknown) => this.#givingUp.fail(handle, error);
-    if (deadline < Infinity) limitDeadline(handle, deadline, giveUp);
+    if (deadline < Infinity) this.#givingUp.limitTo(handle, deadline);
     if (sendTimeout < Infinity) {
-      limitSending(handle, sendTimeout, this.#engine, giveUp);
+      this.#givingUp.limitSending(handle, sendTimeout);
     }
     if (signal !== undefined) {
       handle.subscription = onAbort(
@@ -287,12 +293,12 @@ export class Submitter implements HandleOwner {
 
   /** Resolves when `isDue`, which `changed` asks; rejects with the reason of `signal`. */
   when(isDue: () => boolean, signal?: AbortSignal): Promise<void> {
-    return this.#open.when(isDue, signal);
+    return this.#conditions.wait(isDue, signal);
   }
 
   /** Something that somebody may wait for has changed. */
   changed(): void {
-    this.#open.changed();
+    this.#conditions.check();
   }
 
   /** Resolves when there is room for a further task. */

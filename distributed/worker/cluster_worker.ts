@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { checkOptions, duration } from "@specify/async-core/host";
+import {
+  checkOptions,
+  duration,
+  withResolvers,
+} from "@specify/async-core/host";
 import type { Server } from "./serve.ts";
 import type { WorkerStatistics } from "./statistics.ts";
 
@@ -19,7 +23,7 @@ export interface StopHooks {
 export class ClusterWorker implements AsyncDisposable {
   readonly #server: Server;
   readonly #hooks: StopHooks;
-  readonly #finished = Promise.withResolvers<void>();
+  readonly #finished = withResolvers<void>();
   #stopped: Promise<void> | undefined;
 
   /** @internal */

@@ -11,7 +11,12 @@
  *
  * @module
  */
-import { lateFailure } from "@specify/async-core/host";
+import {
+  lateFailure,
+  type TimerEntry,
+  timers,
+  withResolvers,
+} from "@specify/async-core/host";
 import {
   type AsyncRunner,
   DisposedError,
@@ -45,7 +50,6 @@ import { UnknownNames } from "./unknown_names.ts";
 const END_WITHIN = 1000;
 /** How long the store may take to answer after that. */
 const ANSWER_WITHIN = 2000;
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Everything that serving needs to know, checked and complete. */
 export interface ServeSettings {
@@ -79,12 +83,12 @@ export class Server {
   readonly #running = new Map<string, Running>();
   readonly #lastChances = new Set<string>();
   readonly #timers: ReturnType<typeof setInterval>[] = [];
-  readonly #stopTimers: ReturnType<typeof setTimeout>[] = [];
+  readonly #stopTimers: TimerEntry[] = [];
   /** The store's clock minus `performance.now()`, once it is known. */
   #toStoreTime: number | undefined;
   #stopping: Promise<void> | undefined;
   #hasStopped = false;
-  readonly #abandoned = Promise.withResolvers<void>();
+  readonly #abandoned = withResolvers<void>();
 
   constructor(engine: Engine, settings: ServeSettings) {
     this.#engine = engine;
@@ -121,10 +125,11 @@ export class Server {
    * answer any more. A later call may bring the end of the grace forward.
    */
   stop(grace: number = this.#settings.grace): Promise<void> {
-    const after = (milliseconds: number, then: () => void) => {
+    const after = (milliseconds: number, timeUp: () => void) => {
       // Who joins a stop that is over has nothing to hurry.
-      if (this.#hasStopped || milliseconds > LONGEST_TIMER) return;
-      this.#stopTimers.push(setTimeout(then, milliseconds));
+      if (this.#hasStopped) return;
+      const time = performance.now() + milliseconds;
+      this.#stopTimers.push(timers.add(time, { timeUp }));
     };
     after(grace, () => {
       for (const id of this.#running.keys()) this.#end(id, "stopped");
@@ -139,7 +144,7 @@ export class Server {
       await Promise.race([this.#worker.close(), this.#abandoned.promise]);
     } finally {
       this.#hasStopped = true;
-      for (const timer of this.#stopTimers) clearTimeout(timer);
+      for (const timer of this.#stopTimers) timers.remove(timer);
       for (const timer of this.#timers) clearInterval(timer);
     }
   }

@@ -11,6 +11,8 @@ export { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 export { Conditions } from "../../_internal/conditions.ts";
 export { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
 export { ReadyGate } from "../../_internal/ready_gate.ts";
+export { withResolvers } from "../../_internal/resolvers.ts";
+export { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 export {
   boolean,
   type Check,
