@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { timeoutError } from "@specify/async-core/host";
 import type { Engine } from "./engine.ts";
 
 /** The store's clock minus `performance.now()`. Half of the way there and back is taken off. */
@@ -15,8 +16,5 @@ export async function storeTimeOffset(engine: Engine): Promise<number> {
 
 /** The error of a task whose deadline has passed. */
 export function deadlineError(task: string): DOMException {
-  return new DOMException(
-    `Task ${task} did not end before its deadline`,
-    "TimeoutError",
-  );
+  return timeoutError(`Task ${task} did not end before its deadline`);
 }

@@ -11,6 +11,7 @@
  * @module
  */
 import {
+  abortError,
   type AbortSubscription,
   type JobOwner,
   type LateFailure,
@@ -24,7 +25,7 @@ import type {
   TaskPriority,
   TaskState,
 } from "@specify/async-core/runner";
-import type { Absence } from "./submit/absence.ts";
+import type { Absence } from "./submit/store_link.ts";
 
 /** What a handle asks of its runner. */
 export interface HandleOwner {
@@ -103,10 +104,7 @@ export class ClusterHandle<T> extends Promise<T> implements TaskHandle<T> {
   cancel(reason?: unknown): void {
     this.#owner.cancel(
       this,
-      reason ?? new DOMException(
-        `Task ${this.name} was cancelled`,
-        "AbortError",
-      ),
+      reason ?? abortError(`Task ${this.name} was cancelled`),
     );
   }
 

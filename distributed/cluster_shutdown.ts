@@ -8,6 +8,7 @@
  * @module
  */
 import {
+  abortError,
   type Admission,
   type TimerEntry,
   timers,
@@ -71,9 +72,8 @@ export class ClusterShutdown {
     const report: ShutdownReport = { cancelled: [], unfinished: [] };
     if (!await this.#isOverBefore(this.#hurry.signal)) {
       const handles = tasks.handles().filter(isUnsettled);
-      const reason = new DOMException(
+      const reason = abortError(
         "The runner was shut down before this task had ended",
-        "AbortError",
       );
       this.#after(this.#grace, this.#late);
       admission.cutOff(reason, false);

@@ -1,12 +1,18 @@
 /**
  * How a submitter stays in touch with the store: it listens from before its first task on, knows
- * how the store's clock runs, and says that it lives where its tasks depend on that.
+ * how the store's clock runs, says that it lives where its tasks depend on that, and notices when
+ * the store is away.
  *
  * @module
  */
 import { DisposedError } from "@specify/async-core/runner";
 import { storeTimeOffset } from "../clock.ts";
 import type { Engine, EngineListener } from "../engine.ts";
+
+/** How often a store that is away is looked for. */
+const LOOK_INTERVAL = 500;
+/** Found missing so often one after the other, it is taken for away. */
+const TIMES_MISSING = 4;
 
 /** What a link is made with. */
 export interface StoreLinkOptions {
@@ -94,4 +100,41 @@ export class StoreLink {
 
 function closedError(): DisposedError {
   return new DisposedError("ClusterRunner");
+}
+
+/**
+ * Watches for the store to be away, while somebody wants to know: for so long the ends of tasks are
+ * waited for that nobody wants any more, and of which only the store could tell.
+ */
+export class Absence {
+  // Invariant: the timer runs exactly while there are watchers; #times counts how often in a row
+  // the store was found missing since.
+  readonly #isMissing: () => boolean;
+  readonly #watchers = new Set<() => void>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #times = 0;
+
+  constructor(isMissing: () => boolean) {
+    this.#isMissing = isMissing;
+  }
+
+  /** Whether it has been away for some seconds, as far as somebody watches. */
+  get isLong(): boolean {
+    return this.#times >= TIMES_MISSING;
+  }
+
+  /** Calls `told` again and again while it is away. The function that it gives ends that. */
+  watch(told: () => void): () => void {
+    this.#watchers.add(told);
+    this.#timer ??= setInterval(() => {
+      this.#times = this.#isMissing() ? this.#times + 1 : 0;
+      if (this.isLong) { for (const watcher of this.#watchers) watcher(); }
+    }, LOOK_INTERVAL);
+    return () => {
+      if (!this.#watchers.delete(told) || this.#watchers.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      this.#times = 0;
+    };
+  }
 }

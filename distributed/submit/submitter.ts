@@ -12,7 +12,7 @@
  *        └──given up: never sent           └──given up: cancelled in the store ──▲
  *
  * The way to the store is `sender.ts`, giving up `giving_up.ts`, events `store_events.ts`, checks
- * `store_check.ts`, the end `endings.ts`; all settle handles by `settler.ts`.
+ * `store_check.ts`, the end `task_endings.ts`; all settle handles by `settler.ts`.
  *
  * @module
  */
@@ -27,7 +27,6 @@ import {
   text,
 } from "@specify/async-core/host";
 import { DisposedError, type TaskPriority } from "@specify/async-core/runner";
-import { Absence } from "./absence.ts";
 import { Cancels } from "./cancels.ts";
 import { deadlineError } from "../clock.ts";
 import { ClusterHandle, type HandleOwner } from "../cluster_handle.ts";
@@ -40,7 +39,7 @@ import { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
 import { StoreCheck } from "./store_check.ts";
 import { StoreEvents } from "./store_events.ts";
-import { StoreLink } from "./store_link.ts";
+import { Absence, StoreLink } from "./store_link.ts";
 import {
   checkSubmit,
   checkTask,

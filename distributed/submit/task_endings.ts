@@ -11,11 +11,11 @@
  *
  * @module
  */
+import { abortError } from "@specify/async-core/host";
 import type { TaskState } from "@specify/async-core/runner";
 import type { Cancels } from "./cancels.ts";
 import type { ClusterHandle } from "../cluster_handle.ts";
 import type { Engine, Outcome } from "../engine.ts";
-import { Forgetter } from "./forgetter.ts";
 import {
   isGivenUp,
   isUnsettled,
@@ -31,6 +31,9 @@ import { within } from "./within.ts";
 
 /** How long the store may take to answer at the end. */
 const ANSWER_WITHIN = 2000;
+
+/** How long ended tasks are collected before their records are removed. */
+const FORGET_AFTER = 100;
 
 /** What endings are made with. */
 export interface EndingsOptions {
@@ -102,10 +105,9 @@ export class Endings {
     if (this.#options.open.get(task.id) !== task) return;
     this.#end(task, (handle) => [
       "cancelled",
-      new DOMException(
+      abortError(
         `Task ${handle.name} (${task.id}) was taken out of the queue: by another process that ` +
           `has a handle on it, or by hand`,
-        "AbortError",
       ),
     ]);
   }
@@ -164,5 +166,49 @@ export class Endings {
     for (const task of [...open]) this.#out(task);
     const isThere = engine.trouble === undefined;
     await within(this.#forgetter.close(isThere), ANSWER_WITHIN);
+  }
+}
+
+/** Collects ids and removes their records. */
+export class Forgetter {
+  // Invariant: the timer runs exactly while there are ids, which there are none of after `close`:
+  // the answer to an adding may come later, and the record of what has not ended must stay.
+  readonly #engine: Engine;
+  readonly #failed: (error: unknown) => void;
+  #ids: string[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(engine: Engine, failed: (error: unknown) => void) {
+    this.#engine = engine;
+    this.#failed = failed;
+  }
+
+  add(id: string): void {
+    if (this.#isClosed) return;
+    this.#ids.push(id);
+    this.#timer ??= setTimeout(() => this.flush(), FORGET_AFTER);
+  }
+
+  /** Removes what was collected. Never rejects. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const ids = this.#ids;
+    this.#ids = [];
+    if (ids.length === 0) return;
+    try {
+      await this.#engine.forget(ids);
+    } catch (error) {
+      // Their age removes them in the end.
+      this.#failed(error);
+    }
+  }
+
+  /** Takes no more, and removes what it has if there is somebody to tell. Never rejects. */
+  async close(isThere: boolean): Promise<void> {
+    this.#isClosed = true;
+    if (!isThere) this.#ids = [];
+    await this.flush();
   }
 }

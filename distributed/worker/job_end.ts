@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { abortError } from "@specify/async-core/host";
 import type { Definition } from "../define_task.ts";
 import type { JobEnd, TakenJob } from "../engine.ts";
 import { writeReason } from "../outcome.ts";
@@ -23,7 +24,7 @@ const WHY: Readonly<Record<Ending, string>> = {
 
 /** With what the signal of a task aborts that is ended before its time. */
 export function endingError(task: string, ending: Ending): DOMException {
-  return new DOMException(`Task ${task} ${WHY[ending]}`, "AbortError");
+  return abortError(`Task ${task} ${WHY[ending]}`);
 }
 
 /** What becomes of a job that was ended before its time; `late`: what its function threw then. */

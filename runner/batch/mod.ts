@@ -8,6 +8,7 @@
  * @module
  */
 export { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+export { abortError, timeoutError } from "../../_internal/errors.ts";
 export { Conditions } from "../../_internal/conditions.ts";
 export { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
 export { ReadyGate } from "../../_internal/ready_gate.ts";

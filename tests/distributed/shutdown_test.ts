@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { AsyncRunner } from "@specify/async-core";
 import { ClusterRunner } from "@specify/async-distributed";
 import type { Engine } from "../../distributed/engine.ts";
-import { Forgetter } from "../../distributed/submit/forgetter.ts";
+import { Forgetter } from "../../distributed/submit/task_endings.ts";
 import { Submitter } from "../../distributed/submit/submitter.ts";
 import { submitterSettings } from "../../distributed/submit/submitter_settings.ts";
 import { Server } from "../../distributed/worker/serve.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { Absence } from "../../../distributed/submit/absence.ts";
+import { Absence } from "../../../distributed/submit/store_link.ts";
 import {
   ClusterHandle,
   end,
