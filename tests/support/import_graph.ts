@@ -42,7 +42,8 @@ export async function readImports(): Promise<Import[]> {
   return [...all.values()];
 }
 
-async function importsBehind(face: string): Promise<Import[]> {
+/** The imports between our modules that are reached from one. */
+export async function importsBehind(face: string): Promise<Import[]> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", face],
     cwd: fromFileUrl(root),
