@@ -30,6 +30,7 @@ export class TimerEntry {
   /** Undefined when it has fired or was removed: the entry keeps nothing alive. @internal */
   target: TimerTarget | undefined;
 
+  /** @internal */
   constructor(time: number, target: TimerTarget, sequence: number) {
     this.time = time;
     this.target = target;

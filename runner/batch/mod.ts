@@ -13,7 +13,12 @@ export { Conditions } from "../../_internal/conditions.ts";
 export { type LateFailure, lateFailure } from "../../_internal/late_failure.ts";
 export { ReadyGate } from "../../_internal/ready_gate.ts";
 export { withResolvers } from "../../_internal/resolvers.ts";
-export { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
+export {
+  type TimerEntry,
+  type TimerQueue,
+  timers,
+  type TimerTarget,
+} from "../../_internal/timer_queue.ts";
 export {
   boolean,
   type Check,
