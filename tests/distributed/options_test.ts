@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AsyncRunner } from "@specify/async-core";
 import { ClusterRunner, defineTask } from "@specify/async-distributed";
+import { testWithRedis, useRedis } from "./support/redis.ts";
 import { square } from "./support/tasks.ts";
 
 /** What a call throws, and with which words. */
@@ -181,3 +182,24 @@ Deno.test("defineTask() takes schemas of Standard Schema only, functions among t
     "retry must be a RetryPolicy or an object, got 3",
   );
 });
+
+testWithRedis(
+  "ClusterRunner.work() takes Infinity for aging and concurrency, as AsyncRunner and map do",
+  async () => {
+    await using redis = await useRedis();
+    await using cluster = new ClusterRunner(redis.at);
+    const delays: (number | undefined)[] = [];
+    const { setInterval } = globalThis;
+    globalThis.setInterval = ((callback: () => void, delay?: number) => {
+      delays.push(delay);
+      return setInterval(callback, delay);
+    }) as typeof setInterval;
+    using _restored = {
+      [Symbol.dispose]: () => void (globalThis.setInterval = setInterval),
+    };
+    cluster.work([square], { aging: Infinity, concurrency: Infinity });
+    assertEquals(await cluster.submit(square(3)), 9);
+    // An endless one would fire at once, and again and again.
+    assert(delays.length > 0 && delays.every((delay = 0) => delay < 2 ** 31));
+  },
+);
