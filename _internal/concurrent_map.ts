@@ -17,17 +17,23 @@
  *
  * @module
  */
-import { report } from "./errors.ts";
+import { abortError } from "./errors.ts";
 import {
   type AnyIterator,
   closesWhilePending,
   DONE,
   isAsyncIterable,
 } from "./iterators.ts";
+import { isEcho, reportLate } from "./late_failure.ts";
 import { withResolvers } from "./resolvers.ts";
 import { Ring } from "./ring.ts";
 import { isThenable, isTrustedThenable } from "./thenable.ts";
-import { reportLate, Upstream, type UpstreamReader } from "./upstream.ts";
+import {
+  STOPPED,
+  UNCLOSED,
+  Upstream,
+  type UpstreamReader,
+} from "./upstream.ts";
 
 /** How many at once, and in which order the results come. */
 export interface ConcurrentMapOptions {
@@ -42,8 +48,18 @@ export interface ConcurrentMapOptions {
   ready?: (() => PromiseLike<void> | undefined) | undefined;
   /** Told at once of a failure that belongs to no call, while what is in flight goes on. */
   failed?: ((error: unknown) => void) | undefined;
-  /** Told once, when nothing more will be delivered, with the failure that is the last to be. */
-  finished?: ((failure: unknown) => void) | undefined;
+  /** Told once, when nothing more will be delivered. */
+  finished?: (() => void) | undefined;
+  /**
+   * Ends the calls from this number on, for `reason`: a call has failed, or the consumer has left,
+   * so nobody will see what they give. They are waited for all the same.
+   */
+  cancelFrom?: ((index: number, reason: unknown) => void) | undefined;
+  /**
+   * Tells of a failure that is not delivered, where there is a better place than the console.
+   * `call` is what the function returned.
+   */
+  tellLate?: ((error: unknown, call: PromiseLike<unknown>) => void) | undefined;
 }
 
 const PENDING = 0;
@@ -55,6 +71,10 @@ class Slot<U> {
   state: typeof PENDING | typeof SUCCEEDED | typeof FAILED = PENDING;
   /** The result, or the error when it failed. */
   value: unknown = undefined;
+  /** What the function returned, where that had to be waited for. */
+  call: PromiseLike<unknown> | undefined = undefined;
+  /** The number of the element. */
+  index = 0;
   readonly succeed: (value: U) => void;
   readonly fail: (error: unknown) => void;
 
@@ -76,7 +96,8 @@ interface Waiter<U> {
 //   at most concurrency + 1 reads.
 // - stopped is `source.isOver`: after it nothing is read, and no call is begun.
 // - a failure is delivered only when nothing is in flight and no closing is under way; then comes
-//   `finished`, after which every next() is done.
+//   `finished`, after which every next() is done. Every other failure is told late, once: what has
+//   come before `finished` is in `slots` then, and what comes after it is told as it comes.
 // - while `isPumping`, results wait: who pumps answers the waiting next() calls afterwards, so that
 //   these are answered in their order.
 /** See the module. Lazy: nothing is read before the first `next()`. */
@@ -90,8 +111,7 @@ export class ConcurrentMap<T, U>
   #concurrency: number;
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
-  readonly #tellFailed: ((error: unknown) => void) | undefined;
-  readonly #tellFinished: ((failure: unknown) => void) | undefined;
+  readonly #options: ConcurrentMapOptions;
   readonly #slots = new Ring<Slot<U>>();
   readonly #free: Slot<U>[] = [];
   readonly #waiters = new Ring<Waiter<U>>();
@@ -102,6 +122,8 @@ export class ConcurrentMap<T, U>
   #isBlocked = false;
   #isPumping = false;
   #finished = false;
+  /** What it was finished by: the failure that is delivered, or the reason of `return()`. */
+  #reason: unknown = undefined;
   /** What closing the source has failed with, until somebody is told. */
   #closeError: { error: unknown } | undefined = undefined;
   /** Resolves when nothing is in flight any more; made when somebody waits for that. */
@@ -121,8 +143,7 @@ export class ConcurrentMap<T, U>
     this.#concurrency = options.concurrency;
     this.#ordered = options.ordered;
     this.#ready = options.ready;
-    this.#tellFailed = options.failed;
-    this.#tellFinished = options.finished;
+    this.#options = options;
   }
 
   [Symbol.asyncIterator](): this {
@@ -174,9 +195,10 @@ export class ConcurrentMap<T, U>
   async return(reason?: unknown): Promise<IteratorResult<U>> {
     const isFirst = !this.#finished;
     if (isFirst) {
-      this.#finish();
+      this.#finish(reason);
       this.#answer();
       this.#close(reason);
+      this.#cancelFrom(0, "The consumer of the map left");
     }
     if (this.#inFlight > 0) {
       await (this.#quiet ??= withResolvers<void>()).promise;
@@ -202,11 +224,31 @@ export class ConcurrentMap<T, U>
     slot.state = state;
     slot.value = value;
     this.#inFlight--;
-    if (!this.#ordered) this.#slots.push(slot);
-    if (state === FAILED) this.#close(value);
     if (this.#finished) {
+      if (state === FAILED) this.#tellLate(slot);
       if (this.#inFlight === 0) this.#quiet?.resolve();
-    } else if (!this.#isPumping) this.#answer();
+      return;
+    }
+    if (!this.#ordered) this.#slots.push(slot);
+    if (state === FAILED) this.#callFailed(slot);
+    if (!this.#isPumping) this.#answer();
+  }
+
+  /** In order, what comes before it is still delivered. */
+  #callFailed({ value, index }: Slot<U>): void {
+    this.#close(value);
+    this.#cancelFrom(
+      this.#ordered ? index : 0,
+      "Another task of the same map failed",
+    );
+  }
+
+  #cancelFrom(index: number, why: string): void {
+    if (this.#inFlight === 0 || this.#options.cancelFrom === undefined) return;
+    this.#options.cancelFrom(
+      index,
+      abortError(`${why}, so this one was cancelled`),
+    );
   }
 
   /** An element of the source. @internal */
@@ -234,7 +276,7 @@ export class ConcurrentMap<T, U>
     slot.value = error;
     this.#held++;
     this.#slots.push(slot);
-    this.#tellFailed?.(error);
+    this.#options.failed?.(error);
   }
 
   /** Reads and starts until the bound is reached or the source makes us wait. */
@@ -296,20 +338,22 @@ export class ConcurrentMap<T, U>
   };
 
   readonly #elementFailed = (error: unknown): void => {
-    if (this.#source.isOver) reportLate(error);
+    if (this.#source.isOver) reportLate(STOPPED, error, this.#reason);
     else this.#refused(error);
   };
 
   #begin(value: T): void {
     const slot = this.#free.pop() ?? this.#newSlot();
     slot.state = PENDING;
+    slot.index = this.#index++;
     this.#held++;
     this.#inFlight++;
     if (this.#ordered) this.#slots.push(slot);
     let result;
     try {
-      result = this.#start(value, this.#index++);
+      result = this.#start(value, slot.index);
       if (isThenable(result)) {
+        slot.call = result;
         // A reused slot relies on being called back once.
         callingOnce(result).then(slot.succeed, slot.fail);
         return;
@@ -348,7 +392,7 @@ export class ConcurrentMap<T, U>
       const value = slot.value as U;
       this.#slots.shift();
       this.#held--;
-      slot.value = undefined;
+      slot.value = slot.call = undefined;
       this.#free.push(slot);
       this.#pump();
       return { done: false, value };
@@ -359,17 +403,32 @@ export class ConcurrentMap<T, U>
       closing.then(() => this.#answer());
       return undefined;
     }
+    this.#slots.shift();
     this.#finish(slot.value);
     if (this.#closeError !== undefined) {
-      report("A stream's source failed to close", this.#closeError.error);
+      reportLate(UNCLOSED, this.#closeError.error, slot.value);
       this.#closeError = undefined;
     }
     throw slot.value;
   }
 
-  #finish(failure?: unknown): void {
+  #finish(reason?: unknown): void {
     this.#finished = true;
-    this.#tellFinished?.(failure);
+    this.#reason = reason;
+    while (this.#slots.size > 0) {
+      const slot = this.#slots.shift();
+      if (slot?.state === FAILED) this.#tellLate(slot);
+    }
+    this.#options.finished?.();
+  }
+
+  /** Tells of a failure that is not delivered. */
+  #tellLate({ value, call }: Slot<U>): void {
+    const { tellLate } = this.#options;
+    if (isEcho(value, this.#reason)) return;
+    if (call === undefined || tellLate === undefined) {
+      reportLate(STOPPED, value);
+    } else tellLate(value, call);
   }
 
   /** Answers waiting next() calls with what is there; once finished, all of them. */

@@ -1,9 +1,12 @@
 /**
- * Failures that come too late for the promise of whoever asked: which of them are news, and the
- * line on the console where nobody else is there to be told.
+ * Failures that come too late for the promise of whoever asked, of tasks, streams and sources: which
+ * of them are news, and the line on the console where nobody else is there to be told. What a
+ * callback throws that only watches (an observer, `onProgress`) has nobody to go to in the first
+ * place: that is what `report` in errors.ts is for.
  *
  * @module
  */
+import { isAbortReason } from "./abort.ts";
 import { now } from "./clock.ts";
 import { show } from "./validate.ts";
 
@@ -20,9 +23,17 @@ export function lateFailure(
   error: unknown,
   reason: unknown,
 ): LateFailure | undefined {
-  return error === reason || isAbortError(error)
-    ? undefined
-    : { error, reason };
+  return isEcho(error, reason) ? undefined : { error, reason };
+}
+
+/**
+ * Whether `error` only says that something was stopped: for `reason`, for another signal's, or by
+ * an error that was made of that. Whoever stopped it knows.
+ */
+export function isEcho(error: unknown, reason: unknown): boolean {
+  // Nothing is stopped for `undefined`, and a `throw undefined` is a failure.
+  return (error === reason && error !== undefined) || isAbortError(error) ||
+    isAbortReason(error);
 }
 
 /** What a function throws that was stopped by a signal, if it makes its own error of that. */
@@ -37,10 +48,16 @@ let lastLineAt = -Infinity;
 let leftOut = 0;
 
 /**
- * Reports a late failure on the console: one line, and at most one a second, which says how many
- * were left out since the one before. A server in trouble must not drown in its own reports.
+ * Reports a late failure on the console, unless it is an echo of `reason`: one line, and at most one
+ * a second, which says how many were left out since the one before. A server in trouble must not
+ * drown in its own reports.
  */
-export function reportLate(what: string, error: unknown): void {
+export function reportLate(
+  what: string,
+  error: unknown,
+  reason?: unknown,
+): void {
+  if (isEcho(error, reason)) return;
   const time = now();
   const since = time - lastLineAt;
   // Negative: a test has put its clock back.
@@ -55,4 +72,24 @@ export function reportLate(what: string, error: unknown): void {
   lastLineAt = time;
   leftOut = 0;
   console.error(`${what}: ${text.replaceAll("\n", " ")}${others}`);
+}
+
+/**
+ * Under this key the handle of a task has how to tell of its failure where no promise passes that on.
+ * Its runner knows who has heard of it: an observer, or a scope.
+ */
+export const TELL_FAILURE: unique symbol = Symbol("tellFailure");
+
+/** Tells of the failure of a task, whose handle is looked at by nobody else. */
+export function tellFailure(
+  handle: {
+    readonly name: string;
+    readonly state: string;
+    [TELL_FAILURE]?(error: unknown): void;
+  },
+  error: unknown,
+): void {
+  if (handle.state === "cancelled") return;
+  if (handle[TELL_FAILURE] !== undefined) handle[TELL_FAILURE](error);
+  else reportLate(`Late failure of task ${handle.name}`, error);
 }

@@ -6,13 +6,12 @@
  *
  * @module
  */
-import { isAbortReason } from "./abort.ts";
-import { report } from "./errors.ts";
 import {
   type AnyIterator,
   closesWhilePending,
   type Wait,
 } from "./iterators.ts";
+import { reportLate } from "./late_failure.ts";
 import { isThenable, isTrustedThenable } from "./thenable.ts";
 
 /** A closing that is under way, or has been. */
@@ -174,7 +173,7 @@ export class Upstream<T> {
 
   readonly #rejected = (error: unknown): void => {
     this.#isPending = false;
-    if (this.#isOver) return reportLate(error, this.#reason);
+    if (this.#isOver) return reportLate(STOPPED, error, this.#reason);
     this.#isOver = true;
     this.#iterator.release?.();
     this.#reader.failed(error, this);
@@ -186,15 +185,27 @@ export class Upstream<T> {
   }
 
   #closeQuietly(): void {
-    const closed = closeNow(() => this.#iterator.return?.(this.#reason));
+    const reason = this.#reason;
+    const closed = closeNow(() => this.#iterator.return?.(reason), reason);
     if (closed !== undefined) this.#closing.begin(closed);
   }
 }
 
-/** Closes something for whose closing nobody waits; it is over when the result settles. */
-export function closeNow(close: () => unknown): Promise<void> | undefined {
-  const tell = (error: unknown) =>
-    report("A stream's source failed to close", error);
+/** What is told of a failure that comes after the stop. */
+export const STOPPED = "A stream failed after it had been stopped";
+
+/** What is told of a source that fails to close, where something else is rejected with. */
+export const UNCLOSED = "A stream's source failed to close";
+
+/**
+ * Closes something, for `reason`, for whose closing nobody waits; it is over when the result
+ * settles.
+ */
+export function closeNow(
+  close: () => unknown,
+  reason: unknown,
+): Promise<void> | undefined {
+  const tell = (error: unknown) => reportLate(UNCLOSED, error, reason);
   try {
     const closed = close();
     if (!isThenable(closed)) return undefined;
@@ -205,18 +216,6 @@ export function closeNow(close: () => unknown): Promise<void> | undefined {
   }
 }
 
-/**
- * Reports a failure that comes after the stop. That of what was cancelled, for `reason` or another
- * signal's, is no news.
- */
-export function reportLate(error: unknown, reason?: unknown): void {
-  if (
-    error === reason || isAbortReason(error) ||
-    (error instanceof DOMException && error.name === "AbortError")
-  ) return;
-  report("A stream failed after it had been stopped", error);
-}
-
 /** What can be closed once. */
 export interface Closable {
   /** Closes it; a thenable to wait for. */
@@ -224,44 +223,47 @@ export interface Closable {
 }
 
 /**
- * Closes several sources, all at once. Their errors are in the result. Never rejects.
+ * Closes several sources, all at once, when their consumer stops. Rejects with the first failure, and
+ * tells of the others.
  */
 export async function closeAll(
   upstreams: Iterable<Closable>,
   reason?: unknown,
-): Promise<unknown[]> {
-  const errors: unknown[] = [];
-  const waits: Promise<void>[] = [];
-  for (const upstream of upstreams) {
-    try {
-      const wait = upstream.close(reason);
-      if (wait !== undefined) {
-        waits.push(
-          Promise.resolve(wait).then(
-            () => {},
-            (error) => void errors.push(error),
-          ),
-        );
-      }
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  await Promise.all(waits);
-  return errors;
+): Promise<void> {
+  const first = await closeEach(upstreams, reason);
+  if (first !== undefined) throw first.error;
 }
 
-/** Closes sources after a failure that is already on its way. */
+/** The same after the failure `reason`, which is on its way: tells of all. Never rejects. */
 export async function closeLost(
   upstreams: Iterable<Closable>,
   reason: unknown,
 ): Promise<void> {
-  for (const error of await closeAll(upstreams, reason)) {
-    report("A stream's source failed to close", error);
-  }
+  const first = await closeEach(upstreams, reason);
+  if (first !== undefined) reportLate(UNCLOSED, first.error, reason);
 }
 
-/** One error as it is, several as one. */
-export function combined(errors: readonly unknown[], message: string): unknown {
-  return errors.length === 1 ? errors[0] : new AggregateError(errors, message);
+/** The first failure; the others are told. */
+async function closeEach(
+  upstreams: Iterable<Closable>,
+  reason: unknown,
+): Promise<{ error: unknown } | undefined> {
+  let first: { error: unknown } | undefined;
+  const failed = (error: unknown) => {
+    if (first === undefined) first = { error };
+    else reportLate(UNCLOSED, error, reason);
+  };
+  const waits: PromiseLike<unknown>[] = [];
+  for (const upstream of upstreams) {
+    try {
+      const wait = upstream.close(reason);
+      if (wait !== undefined) {
+        waits.push(Promise.resolve(wait).then(undefined, failed));
+      }
+    } catch (error) {
+      failed(error);
+    }
+  }
+  await Promise.all(waits);
+  return first;
 }

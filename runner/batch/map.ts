@@ -5,7 +5,6 @@
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
 import { contextAccess } from "../../_internal/async_context.ts";
-import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../../_internal/thenable.ts";
 import {
@@ -87,6 +86,8 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
   fail: ((error: unknown) => unknown) | undefined | null = undefined;
   /** Its outcome, kept until its function has ended. */
   early: { state: TaskState; value: unknown } | undefined = undefined;
+  /** Whether it failed, and was not only cancelled. */
+  hasFailed = false;
 
   /** `task`: the function of the map, which gives the job its name, or what is run in its place. */
   constructor(
@@ -151,8 +152,8 @@ class RunnerMap<T, U>
   #started = false;
   /** What stands at this place or behind it was cancelled already. */
   #cancelledFrom = Infinity;
-  /** What calls failed with, their cancelling aside: one is delivered, the first in order. */
-  readonly #failures: { job: MapJob; error: unknown }[] = [];
+  /** What calls failed with, their cancelling aside: one is delivered, the others are told. */
+  readonly #failures: unknown[] = [];
 
   constructor(
     host: BatchHost,
@@ -170,7 +171,12 @@ class RunnerMap<T, U>
       concurrency: settings.concurrency ?? host.limit,
       ordered: settings.ordered,
       ready: () => host.hasRoom ? undefined : host.ready(),
-      finished: (failure) => this.#finished(failure),
+      finished: () => this.#subscription?.unsubscribe(),
+      cancelFrom: (index, reason) => this.#cancelFrom(index, reason),
+      tellLate: (error, call) => {
+        const job = call as PromiseLike<unknown> as MapJob;
+        if (job.hasFailed) host.tellFailure(job, error);
+      },
     });
   }
 
@@ -206,10 +212,6 @@ class RunnerMap<T, U>
 
   async return(): Promise<IteratorResult<U>> {
     this.#started = true;
-    this.#cancelFrom(
-      0,
-      abortError("The consumer of the map stopped, so this task was cancelled"),
-    );
     return await this.#map.return();
   }
 
@@ -232,8 +234,6 @@ class RunnerMap<T, U>
     } catch (error) {
       // A wrong option, or nothing that can be run: nothing was submitted.
       this.#remove(job);
-      this.#failures.push({ job, error });
-      queueMicrotask(() => this.#cancelBehind(job));
       throw error;
     }
     // It gives what fn returned, awaited.
@@ -262,7 +262,7 @@ class RunnerMap<T, U>
     if (state === "succeeded") this.#succeed(job, value);
     else this.#fail(job, state, value);
     // It may be the very error that this fails with.
-    return this.#failures.some(({ error }) => error === late?.error);
+    return late !== undefined && this.#failures.includes(late.error);
   }
 
   #succeed(job: MapJob, value: unknown): void {
@@ -274,34 +274,13 @@ class RunnerMap<T, U>
 
   #fail(job: MapJob, state: TaskState, error: unknown): void {
     this.#remove(job);
-    if (state === "failed") this.#failures.push({ job, error });
-    // The same for a job that was refused.
-    if (job.fail === undefined) queueMicrotask(() => this.#deliver(job, error));
-    else this.#deliver(job, error);
-  }
-
-  /** Nothing more is delivered; `delivered` is the failure that was, if any. */
-  #finished(delivered: unknown): void {
-    this.#subscription?.unsubscribe();
-    for (const { job, error } of this.#failures) {
-      if (error !== delivered) this.#host.tellFailure(job, error);
+    if (state === "failed") {
+      job.hasFailed = true;
+      this.#failures.push(error);
     }
-  }
-
-  #deliver(job: MapJob, error: unknown): void {
-    // Before the others are cancelled: it is their end that must not look like the failure.
-    job.fail?.(error);
-    this.#cancelBehind(job);
-  }
-
-  /** A call has failed. In order, what came before it is still delivered. */
-  #cancelBehind(job: MapJob): void {
-    this.#cancelFrom(
-      this.#settings.ordered ? job.index : 0,
-      abortError(
-        "Another task of the same map failed, so this one was cancelled",
-      ),
-    );
+    // The same for a job that was refused.
+    if (job.fail === undefined) queueMicrotask(() => job.fail?.(error));
+    else job.fail?.(error);
   }
 
   /** The last takes the place of the one that goes: no order is needed here. */

@@ -10,8 +10,9 @@
  * @module
  */
 import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import { reportLate } from "../../_internal/upstream.ts";
+import { STOPPED } from "../../_internal/upstream.ts";
 import { BATCH, closeQuietly, type Frame, PULL } from "./frame.ts";
 import type { PullableIterator } from "./types.ts";
 import { PushLoop } from "./push_loop.ts";
@@ -100,7 +101,7 @@ export abstract class Drive extends PushLoop {
         }
       } catch (error) {
         if (turn !== this.#turn) {
-          reportLate(error, this.reason);
+          reportLate(STOPPED, error, this.reason);
           return false;
         }
         wait = undefined;
@@ -155,7 +156,7 @@ export abstract class Drive extends PushLoop {
     // Set by `read`.
     const frame = this.#readFrame!;
     if (this.#readTurn !== this.#turn) {
-      reportLate(error, this.reason);
+      reportLate(STOPPED, error, this.reason);
       return false;
     }
     this.#failed(frame, error);
@@ -274,7 +275,7 @@ export abstract class Drive extends PushLoop {
         ? result === undefined
         : Boolean(result?.done);
     } catch (error) {
-      reportLate(error, this.reason);
+      reportLate(STOPPED, error, this.reason);
     }
     if (!hasEnded && !frame.closesWhilePending) {
       closeQuietly(frame, this.reason);

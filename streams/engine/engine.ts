@@ -13,7 +13,8 @@
  * @module
  */
 import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
-import { report } from "../../_internal/errors.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
+import { STOPPED } from "../../_internal/upstream.ts";
 import { Drive } from "./drive.ts";
 import type { Operator, Origin, Push, RunAccess } from "./types.ts";
 import type { Wait } from "../../_internal/iterators.ts";
@@ -177,7 +178,7 @@ export class Run extends Drive implements RunAccess {
     return undefined;
   }
 
-  /** The first failure closes everything; a second one is reported. */
+  /** The first failure closes everything; a later one is told. */
   protected override fail(error: unknown): void {
     if (this.failure === undefined) {
       this.failure = { error };
@@ -186,7 +187,7 @@ export class Run extends Drive implements RunAccess {
       this.stopLevel = ALL;
       return;
     }
-    report("A stream failed again while it was closing after a failure", error);
+    reportLate(STOPPED, error, this.reason);
     // In a hook: the others are not told any more.
     if (this.#hasClosed) this.stopLevel = this.#hookLevel = ALL;
   }

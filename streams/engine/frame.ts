@@ -70,5 +70,5 @@ export const NO_ITEMS: readonly unknown[] = [];
 
 /** Closes a frame for which nobody waits any more. */
 export function closeQuietly(frame: Frame, reason: unknown): void {
-  closeNow(() => frame.close(reason));
+  closeNow(() => frame.close(reason), reason);
 }

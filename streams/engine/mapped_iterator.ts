@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { report } from "../../_internal/errors.ts";
 import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import type { Mapper } from "./types.ts";
 import type { PullIterator, Waiter } from "./pull_iterator.ts";
-import { Closing } from "../../_internal/upstream.ts";
+import { Closing, STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
 
 type Answer<T> = Promise<IteratorResult<T>>;
 
@@ -30,6 +30,8 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   #last: Answer<T> | undefined = undefined;
   #outstanding = 0;
   #isOver = false;
+  /** What it was stopped for: a failure, or the reason of return(). */
+  #reason: unknown = undefined;
   readonly #closing = new Closing();
 
   constructor(
@@ -81,6 +83,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     if (this.#isOver) await this.#closing.ended;
     else {
       this.#isOver = true;
+      this.#reason = reason;
       await this.#closing.begin(this.#close(reason));
     }
     return DONE;
@@ -145,7 +148,10 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   async #answer(before: Answer<T> | undefined, mapped: Answer<T>): Answer<T> {
     if (before !== undefined) await before.then(undefined, () => {});
-    if (this.#isOver) return DONE;
+    if (this.#isOver) {
+      mapped.catch((error) => reportLate(STOPPED, error, this.#reason));
+      return DONE;
+    }
     let result;
     try {
       result = await mapped;
@@ -195,8 +201,9 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   /** Closes the source (which knows whether it failed by itself), waits for the rest, and fails. */
   async #fail(error: unknown): Promise<never> {
     this.#isOver = true;
+    this.#reason = error;
     await this.#closing.begin(this.#close(error)).catch((second) =>
-      report("A stream's source failed to close", second)
+      reportLate(UNCLOSED, second, error)
     );
     throw error;
   }

@@ -9,10 +9,11 @@ import {
   DONE,
   type Wait,
 } from "../../_internal/iterators.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { PullableIterator } from "./types.ts";
 import { nextOf } from "./wrapped.ts";
-import { Closing } from "../../_internal/upstream.ts";
+import { Closing, STOPPED } from "../../_internal/upstream.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {
@@ -24,9 +25,32 @@ export interface RelaySource {
   close(reason: unknown): Wait;
 }
 
+/** A failure that each of so many relays is going to pass on. Told late if none of them comes to it. */
+export class SharedFailure {
+  readonly error: unknown;
+  #relays: number;
+
+  constructor(error: unknown, relays: number) {
+    this.error = error;
+    this.#relays = relays;
+    if (relays === 0) reportLate(STOPPED, error);
+  }
+
+  /** One relay has passed it on. */
+  passed(): void {
+    this.#relays = Infinity;
+  }
+
+  /** One relay was left before it came to it. */
+  lost(reason: unknown): void {
+    if (--this.#relays === 0) reportLate(STOPPED, this.error, reason);
+  }
+}
+
 // Invariants: the consumer pulls one at a time (the engine does), so there is at most one waiter,
 // and while it waits `items` is empty. `isOver` is set once, by `end`, `fail` or return(); what
-// was pushed before `end` or `fail` is still given out, then comes the failure, once.
+// was pushed before `end` or `fail` is still given out, then comes the failure, once. A failure for
+// which the consumer has not stayed, or that comes after it has left, is told.
 /** See the module. */
 export class Relay<T> implements PullableIterator<T> {
   readonly [closesWhilePending] = true;
@@ -35,7 +59,8 @@ export class Relay<T> implements PullableIterator<T> {
   #resolve: ((result: IteratorResult<T>) => void) | undefined = undefined;
   #reject: ((error: unknown) => void) | undefined = undefined;
   #isOver = false;
-  #failure: { error: unknown } | undefined = undefined;
+  #reason: unknown = undefined;
+  #failure: SharedFailure | undefined = undefined;
   readonly #closing = new Closing();
 
   constructor(source: RelaySource) {
@@ -80,13 +105,20 @@ export class Relay<T> implements PullableIterator<T> {
     this.#settle();
   }
 
-  /** A failure, after the elements that were pushed before. False: nobody will hear of it. */
-  fail(error: unknown): boolean {
-    if (this.#isOver) return false;
+  /** A failure, after the elements that were pushed before. */
+  fail(error: unknown): void {
+    this.failAlso(new SharedFailure(error, 1));
+  }
+
+  /** The same of one that other relays have, too. */
+  failAlso(failure: SharedFailure): void {
+    if (this.#isOver) {
+      failure.lost(this.#reason);
+      return;
+    }
     this.#isOver = true;
-    this.#failure = { error };
+    this.#failure = failure;
     this.#settle();
-    return true;
   }
 
   next(): Promise<IteratorResult<T>> {
@@ -110,11 +142,13 @@ export class Relay<T> implements PullableIterator<T> {
   async return(reason?: unknown): Promise<IteratorResult<T>> {
     this.#items.clear();
     if (this.#isOver) {
+      this.#failure?.lost(reason);
       this.#failure = undefined;
       await this.#closing.ended;
       return DONE;
     }
     this.#isOver = true;
+    this.#reason = reason;
     this.#settle();
     await this.#closing.begin(this.#close(reason));
     return DONE;
@@ -127,8 +161,9 @@ export class Relay<T> implements PullableIterator<T> {
   #ending(): IteratorResult<T> {
     const failure = this.#failure;
     this.#failure = undefined;
-    if (failure !== undefined) throw failure.error;
-    return DONE;
+    if (failure === undefined) return DONE;
+    failure.passed();
+    throw failure.error;
   }
 
   #settle(): void {

@@ -24,45 +24,62 @@ import {
   type StreamSource,
 } from "../engine/source.ts";
 import {
-  type Closable,
   closeAll,
   closeLost,
-  combined,
-  reportLate,
   Upstream,
   type UpstreamReader,
 } from "../../_internal/upstream.ts";
 
-/** Opens all sources; when one cannot be opened the others are closed. */
-function openAll<T>(
-  sources: readonly StreamSource<T>[],
-  reader: UpstreamReader<T>,
-): Upstream<T>[] {
-  const upstreams: Upstream<T>[] = [];
-  try {
-    for (const source of sources) {
-      upstreams.push(new Upstream(openIterator(source), reader));
-    }
-  } catch (error) {
-    closeLost(upstreams, error);
-    throw error;
+/** Several sources that are read side by side, from the first pull on. */
+abstract class Combined<T, U> implements RelaySource, UpstreamReader<T> {
+  readonly relay = new Relay<U>(this);
+  readonly #sources: readonly StreamSource<T>[];
+  protected upstreams: readonly Upstream<T>[] | undefined = undefined;
+
+  constructor(sources: readonly StreamSource<T>[]) {
+    this.#sources = sources;
   }
-  return upstreams;
-}
 
-/** Fails the relay; if its consumer has left in the meantime the failure is reported. */
-function tell(relay: { fail(error: unknown): boolean }, error: unknown): void {
-  if (!relay.fail(error)) reportLate(error);
-}
+  abstract arrived(value: T, upstream: Upstream<T>): void;
+  abstract ended(): void;
+  /** Asks those that have nothing on its way. */
+  protected abstract readNext(upstreams: readonly Upstream<T>[]): void;
 
-/** Closes sources when the consumer stops. */
-async function closeStopped(
-  upstreams: readonly Closable[],
-  reason: unknown,
-): Promise<void> {
-  const errors = await closeAll(upstreams, reason);
-  if (errors.length > 0) {
-    throw combined(errors, "Several sources failed to close");
+  demand(): void {
+    try {
+      this.upstreams ??= this.#open();
+    } catch (error) {
+      this.relay.fail(error);
+      return;
+    }
+    this.readNext(this.upstreams);
+  }
+
+  /** Opens all; when one cannot be opened the others are closed. */
+  #open(): readonly Upstream<T>[] {
+    const upstreams: Upstream<T>[] = [];
+    try {
+      for (const source of this.#sources) {
+        upstreams.push(new Upstream(openIterator(source), this));
+      }
+    } catch (error) {
+      closeLost(upstreams, error);
+      throw error;
+    }
+    if (upstreams.length === 0) this.relay.end();
+    return upstreams;
+  }
+
+  /** The first one: from here on the others are closed, and tell of their failures themselves. */
+  async failed(error: unknown): Promise<void> {
+    await closeLost(this.upstreams ?? [], error);
+    this.relay.fail(error);
+  }
+
+  close(reason: unknown): Wait {
+    return this.upstreams === undefined
+      ? discardAll(this.#sources, reason)
+      : closeAll(this.upstreams, reason);
   }
 }
 
@@ -71,87 +88,42 @@ async function closeStopped(
 // the relay is empty: so no more than one element a source is ever held, the order in the relay
 // is the order of arrival, and none is read twice before another that has something is heard.
 /** Elements of several sources as they come. */
-class Merge<T> implements RelaySource, UpstreamReader<T> {
-  readonly relay = new Relay<T>(this);
-  readonly #sources: readonly StreamSource<T>[];
-  #upstreams: Upstream<T>[] | undefined = undefined;
-  #delivered: Upstream<T>[] = [];
+class Merge<T> extends Combined<T, T> {
+  #delivered: Upstream<T>[] | undefined = undefined;
   /** The other array of the two that take turns. */
   #spare: Upstream<T>[] = [];
-  #active = 0;
-  #errors: unknown[] = [];
+  #ended = 0;
 
-  constructor(sources: readonly StreamSource<T>[]) {
-    this.#sources = sources;
-  }
-
-  demand(): void {
-    if (this.#upstreams === undefined) this.#open();
-    if (this.relay.size > 0 || this.#errors.length > 0) return;
-    const delivered = this.#delivered;
+  protected override readNext(upstreams: readonly Upstream<T>[]): void {
+    if (this.relay.size > 0) return;
+    const delivered = this.#delivered ?? upstreams.slice();
     this.#delivered = this.#spare;
     for (const upstream of delivered) upstream.read();
     delivered.length = 0;
     this.#spare = delivered;
   }
 
-  #open(): void {
-    try {
-      this.#upstreams = openAll(this.#sources, this);
-    } catch (error) {
-      this.relay.fail(error);
-      return;
-    }
-    this.#active = this.#upstreams.length;
-    this.#delivered = this.#upstreams.slice();
-    if (this.#active === 0) this.relay.end();
-  }
-
-  arrived(value: T, upstream: Upstream<T>): void {
-    this.#delivered.push(upstream);
+  override arrived(value: T, upstream: Upstream<T>): void {
+    this.#delivered!.push(upstream); // Set: it was read.
     this.relay.push(value);
   }
 
-  ended(): void {
-    if (--this.#active === 0 && this.#errors.length === 0) this.relay.end();
-  }
-
-  failed(error: unknown): void {
-    this.#errors.push(error);
-    if (this.#errors.length > 1) return;
-    this.#fail(error);
-  }
-
-  close(reason: unknown): Wait {
-    if (this.#upstreams !== undefined) {
-      return closeStopped(this.#upstreams ?? [], reason);
-    }
-    return discardAll(this.#sources, reason);
-  }
-
-  async #fail(error: unknown): Promise<void> {
-    const upstreams = this.#upstreams ?? [];
-    this.#errors.push(...await closeAll(upstreams, error));
-    tell(this.relay, combined(this.#errors, "Several merged sources failed"));
+  override ended(): void {
+    if (++this.#ended === this.upstreams?.length) this.relay.end();
   }
 }
 
-/** Closes sources that were never opened. */
-async function discardAll(
+/** Closes sources that were never opened. Rejects with the first failure, and tells of the others. */
+function discardAll(
   sources: readonly StreamSource<unknown>[],
   reason: unknown,
 ): Promise<void> {
-  const errors: unknown[] = [];
-  for (const source of sources) {
-    try {
-      await discardSource(source, reason);
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) {
-    throw combined(errors, "Several sources failed to close");
-  }
+  return closeAll(
+    sources.map((source) => ({
+      close: (reason) => discardSource(source, reason),
+    })),
+    reason,
+  );
 }
 
 /**
@@ -257,58 +229,32 @@ export function merge<T>(
 }
 
 /** One element of each source at a time. */
-class Zip implements RelaySource, UpstreamReader<unknown> {
-  readonly relay = new Relay<unknown[]>(this);
-  readonly #sources: readonly StreamSource<unknown>[];
-  #upstreams: Upstream<unknown>[] | undefined = undefined;
+class Zip extends Combined<unknown, unknown[]> {
   #row: unknown[] = [];
   #missing = 0;
 
-  constructor(sources: readonly StreamSource<unknown>[]) {
-    this.#sources = sources;
-  }
-
-  demand(): void {
-    if (this.#upstreams === undefined) {
-      try {
-        this.#upstreams = openAll(this.#sources, this);
-      } catch (error) {
-        this.relay.fail(error);
-        return;
-      }
-      if (this.#upstreams.length === 0) this.relay.end();
-    }
+  protected override readNext(upstreams: readonly Upstream<unknown>[]): void {
     if (this.#missing > 0 || this.relay.size > 0) return;
-    this.#row = new Array(this.#upstreams.length);
-    this.#missing = this.#upstreams.length;
-    for (const upstream of this.#upstreams) {
+    this.#row = new Array(upstreams.length);
+    this.#missing = upstreams.length;
+    for (const upstream of upstreams) {
       upstream.read();
       // One that has ended at once: the rest need not be read.
       if (this.relay.isOver || upstream.isOver) return;
     }
   }
 
-  arrived(value: unknown, upstream: Upstream<unknown>): void {
+  override arrived(value: unknown, upstream: Upstream<unknown>): void {
     // Set: one of them arrived.
-    this.#row[this.#upstreams!.indexOf(upstream)] = value;
+    this.#row[this.upstreams!.indexOf(upstream)] = value;
     if (--this.#missing === 0) this.relay.push(this.#row);
   }
 
-  async ended(): Promise<void> {
-    const errors = await closeAll(this.#upstreams ?? []);
-    if (errors.length === 0) this.relay.end();
-    else tell(this.relay, combined(errors, "Several sources failed to close"));
-  }
-
-  async failed(error: unknown): Promise<void> {
-    await closeLost(this.#upstreams ?? [], error);
-    tell(this.relay, error);
-  }
-
-  close(reason: unknown): Wait {
-    return this.#upstreams === undefined
-      ? discardAll(this.#sources, reason)
-      : closeStopped(this.#upstreams ?? [], reason);
+  override ended(): void {
+    closeAll(this.upstreams ?? []).then(
+      () => this.relay.end(),
+      (error) => this.relay.fail(error),
+    );
   }
 }
 

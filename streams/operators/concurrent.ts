@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { abortError } from "../../_internal/errors.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
+import { tellFailure } from "../../_internal/late_failure.ts";
 import {
   boolean,
   checkOptions,
@@ -85,22 +85,25 @@ export function concurrentMap<T, U>(
       concurrency,
       ordered,
       ready: () => runner.isFull ? runner.ready(signal) : undefined,
-      finished: () => queue.cancel(),
+      cancelFrom: queue.cancelFrom,
+      tellLate: (error, handle) =>
+        tellFailure(handle as PromiseLike<unknown> as TaskHandle<U>, error),
     });
   };
 }
 
 /**
  * The calls of `fn` that wait in a runner's queue: one that others keep busy may start them late or
- * never, so whoever leaves the stream takes them back and waits only for those that run.
+ * never, so those whose results nobody will see are taken back, and only those that run are waited
+ * for.
  */
 class QueuedCalls<T, U> {
   // Invariant: #handles holds the handles of the calls that were submitted and have neither begun
-  // nor been settled by the one who cancelled them.
+  // nor been cancelled here, by their number.
   readonly #runner: TaskRunner;
   readonly #fn: Mapper<T, U>;
   readonly #options: SubmitOptions;
-  readonly #handles = new Set<TaskHandle<U>>();
+  readonly #handles = new Map<number, TaskHandle<U>>();
 
   constructor(runner: TaskRunner, fn: Mapper<T, U>, options: SubmitOptions) {
     this.#runner = runner;
@@ -109,21 +112,20 @@ class QueuedCalls<T, U> {
   }
 
   readonly submit = (value: T, index: number): TaskHandle<U> => {
-    const handle: TaskHandle<U> = this.#runner.submit(() => {
+    const handle = this.#runner.submit(() => {
       // No runner starts a task before `submit` has returned its handle.
-      this.#handles.delete(handle);
+      this.#handles.delete(index);
       return this.#fn(value, index);
     }, this.#options);
-    this.#handles.add(handle);
+    this.#handles.set(index, handle);
     return handle;
   };
 
-  cancel(): void {
-    if (this.#handles.size === 0) return;
-    const reason = abortError(
-      "The stream was left, so this task was cancelled",
-    );
-    for (const handle of this.#handles) handle.cancel(reason);
-    this.#handles.clear();
-  }
+  readonly cancelFrom = (from: number, reason: unknown): void => {
+    for (const [index, handle] of this.#handles) {
+      if (index < from) continue;
+      this.#handles.delete(index);
+      handle.cancel(reason);
+    }
+  };
 }

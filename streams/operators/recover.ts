@@ -5,8 +5,9 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { report, timeoutError } from "../../_internal/errors.ts";
+import { timeoutError } from "../../_internal/errors.ts";
 import { type AnyIterator, DONE } from "../../_internal/iterators.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
 import { sleep } from "../../_internal/sleep.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import {
@@ -23,7 +24,7 @@ import type { ReadingOperator } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../engine/source.ts";
 import { Timer } from "./timer.ts";
-import { closeNow } from "../../_internal/upstream.ts";
+import { closeNow, STOPPED } from "../../_internal/upstream.ts";
 import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
 
 // Invariant: `inner` is the iterator that is being read; `replace` is pending only after it has
@@ -61,12 +62,16 @@ class Replacing<T> extends Wrapped<T> {
       try {
         replacement = await this.#replace(error, this.#stopping.signal);
       } catch (error) {
-        if (this.isOver) return DONE;
+        if (this.isOver) {
+          reportLate(STOPPED, error, this.#stopping.signal.reason);
+          return DONE;
+        }
         this.isOver = true;
         throw error;
       }
       if (this.isOver) {
-        closeNow(() => replacement.return?.());
+        const { reason } = this.#stopping.signal;
+        closeNow(() => replacement.return?.(reason), reason);
         return DONE;
       }
       this.inner = replacement;
@@ -194,7 +199,11 @@ class Finalizing<T> extends Wrapped<T> {
     try {
       await this.#fn();
     } catch (second) {
-      report("finally() failed after a failure of its stream", second);
+      reportLate(
+        "finally() failed after a failure of its stream",
+        second,
+        error,
+      );
     }
     throw error;
   }

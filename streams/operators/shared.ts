@@ -15,7 +15,7 @@ import {
 import { StreamConsumedError } from "../errors.ts";
 import type { PullableIterator, Wait } from "../engine/engine.ts";
 import type { Plan } from "../engine/plan.ts";
-import { Relay, type RelaySource } from "../engine/relay.ts";
+import { Relay, type RelaySource, SharedFailure } from "../engine/relay.ts";
 import {
   closeLost,
   Upstream,
@@ -206,7 +206,7 @@ export abstract class Shared<T> implements UpstreamReader<T>, TimerTarget {
   }
 
   failed(error: unknown): void {
-    for (const branch of this.#settle()) branch.relay.fail(error);
+    this.#fail(this.#settle(), error);
   }
 
   /** A branch was left: the others go on; the last one closes the source. */
@@ -233,7 +233,12 @@ export abstract class Shared<T> implements UpstreamReader<T>, TimerTarget {
   protected async failAll(error: unknown): Promise<void> {
     const branches = this.#settle();
     if (this.#upstream !== undefined) await closeLost([this.#upstream], error);
-    for (const branch of branches) branch.relay.fail(error);
+    this.#fail(branches, error);
+  }
+
+  #fail(branches: readonly Branch<never>[], error: unknown): void {
+    const failure = new SharedFailure(error, branches.length);
+    for (const branch of branches) branch.relay.failAlso(failure);
   }
 
   /** Whether the reading has ended, failed or been closed. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { report } from "../../_internal/errors.ts";
 import { DONE } from "../../_internal/iterators.ts";
+import { reportLate } from "../../_internal/late_failure.ts";
+import { UNCLOSED } from "../../_internal/upstream.ts";
 import type {
   Origin,
   PullableIterator,
@@ -99,7 +100,7 @@ class Piped<U> extends Wrapped<U> {
     this.isOver = true;
     this.inner.release?.();
     await this.closing.begin(this.#closeSource(error)).catch((second) =>
-      report("A stream's source failed to close", second)
+      reportLate(UNCLOSED, second, error)
     );
     throw error;
   }
@@ -176,7 +177,7 @@ async function refuse(plan: Plan<unknown>, error: unknown): Promise<never> {
   try {
     await plan.origin.discard(error);
   } catch (second) {
-    report("A stream's source failed to close", second);
+    reportLate(UNCLOSED, second, error);
   }
   throw error;
 }

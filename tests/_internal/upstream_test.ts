@@ -5,6 +5,8 @@ import {
   asyncProbe,
   captureReports,
   settle,
+  stopped,
+  unclosed,
 } from "../streams/support/probe.ts";
 
 /** Notes what an upstream tells. */
@@ -115,7 +117,7 @@ Deno.test("Upstream reports what fails after close(), unless it is the reason or
     await settle();
     assertEquals([source.returns, reader.heard], [0, []]);
   }
-  assertEquals(reports.errors, [news]);
+  assertEquals(reports.lines, [stopped("Error: news")]);
 });
 
 Deno.test("Upstream reports that a source failed to close when it woke", async () => {
@@ -127,5 +129,5 @@ Deno.test("Upstream reports that a source failed to close when it woke", async (
   upstream.close();
   source.wake();
   await settle();
-  assertEquals(reports.errors, [closeError]);
+  assertEquals(reports.lines, [unclosed("Error: close")]);
 });

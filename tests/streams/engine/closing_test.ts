@@ -3,11 +3,13 @@ import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
 import { AsyncPipeline, AsyncStream } from "../../../streams/mod.ts";
 import {
   asyncProbe,
+  captureReports,
   failureOf,
   never,
   type Probe,
   type ProbeOptions,
   settle,
+  stopped,
   syncProbe,
 } from "../support/probe.ts";
 import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
@@ -201,23 +203,17 @@ for (const [kind, probe] of kinds) {
       })()),
       closeError,
     );
-    const reported: unknown[] = [];
-    const { error: consoleError } = console;
-    console.error = (...values: unknown[]) => reported.push(values.at(-1));
-    try {
-      const mapperError = new Error("mapper");
-      assertStrictEquals(
-        await failureOf(
-          AsyncStream.from<number>(probe({ closeError })).map(() => {
-            throw mapperError;
-          }).collect(),
-        ),
-        mapperError,
-      );
-    } finally {
-      console.error = consoleError;
-    }
-    assertEquals(reported, [closeError]);
+    using reports = captureReports();
+    const mapperError = new Error("mapper");
+    assertStrictEquals(
+      await failureOf(
+        AsyncStream.from<number>(probe({ closeError })).map(() => {
+          throw mapperError;
+        }).collect(),
+      ),
+      mapperError,
+    );
+    assertEquals(reports.lines, [stopped("Error: close")]);
   });
 }
 
@@ -533,35 +529,29 @@ for (const [name, operate] of Object.entries(endings)) {
 
 Deno.test("AsyncStream.merge() that is left while a failure closes its sources waits for that, and reports the failure", async () => {
   await using _ = nothingLeft();
-  const reported: unknown[] = [];
-  const { error: consoleError } = console;
-  console.error = (...values: unknown[]) => reported.push(values.at(-1));
-  try {
-    const source = slowToClose();
-    const breaking = Promise.withResolvers<void>();
-    const failing = async function* () {
-      yield -1;
-      await breaking.promise;
-      throw "broken";
-    };
-    const iterator = AsyncStream.from(source).merge(failing())
-      [Symbol.asyncIterator]();
-    for (let read = 0; read < 3; read++) await iterator.next();
-    breaking.resolve();
-    await settle();
-    assertEquals(source.closings, 1);
-    const answers: string[] = [];
-    const returned = iterator.return?.().then(() => answers.push("returned"));
-    await settle();
-    assertEquals(answers, []);
-    source.release();
-    await returned;
-    await settle();
-    assertEquals([answers, source.closings], [["returned"], 1]);
-  } finally {
-    console.error = consoleError;
-  }
-  assertEquals(reported, ["broken"]);
+  using reports = captureReports();
+  const source = slowToClose();
+  const breaking = Promise.withResolvers<void>();
+  const failing = async function* () {
+    yield -1;
+    await breaking.promise;
+    throw "broken";
+  };
+  const iterator = AsyncStream.from(source).merge(failing())
+    [Symbol.asyncIterator]();
+  for (let read = 0; read < 3; read++) await iterator.next();
+  breaking.resolve();
+  await settle();
+  assertEquals(source.closings, 1);
+  const answers: string[] = [];
+  const returned = iterator.return?.().then(() => answers.push("returned"));
+  await settle();
+  assertEquals(answers, []);
+  source.release();
+  await returned;
+  await settle();
+  assertEquals([answers, source.closings], [["returned"], 1]);
+  assertEquals(reports.lines, [stopped('"broken"')]);
 });
 
 Deno.test("return() of a concurrent map waits for the calls in flight, the second time too", async () => {

@@ -6,7 +6,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AsyncRunner, AsyncStream } from "../../../mod.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
-import { captureReports, settle } from "../support/probe.ts";
+import { captureReports, settle, stopped } from "../support/probe.ts";
 
 /** An element, then one that fails with `error` when `signal` aborts. */
 async function* failing(signal: AbortSignal, error: unknown) {
@@ -28,10 +28,8 @@ for (const isNews of [false, true]) {
       await using _ = nothingLeft({ signals: [controller.signal] });
       const reason = new Error("enough");
       const error = isNews ? new Error("news") : reason;
-      const reported: unknown[] = [];
-      const { error: consoleError } = console;
-      console.error = (...values: unknown[]) => reported.push(values.at(-1));
-      try {
+      using reports = captureReports();
+      {
         await using runner = new AsyncRunner({ signal: controller.signal });
         await using _ = nothingLeft({ runner });
         let isRunning = false;
@@ -46,10 +44,8 @@ for (const isNews of [false, true]) {
         controller.abort(reason);
         assertStrictEquals(await failed, reason);
         await new Promise((resolve) => setTimeout(resolve));
-      } finally {
-        console.error = consoleError;
       }
-      assertEquals(reported, isNews ? [error] : []);
+      assertEquals(reports.lines, isNews ? [stopped("Error: news")] : []);
     },
   );
 }
@@ -77,6 +73,6 @@ for (const [name, operate] of Object.entries(operators)) {
     call.reject("late");
     await returned;
     assertEquals((await first).done, true);
-    assertEquals(reports.errors, ["late"]);
+    assertEquals(reports.lines, [stopped('"late"')]);
   });
 }

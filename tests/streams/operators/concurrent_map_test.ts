@@ -6,6 +6,7 @@ import {
   captureReports,
   failureOf,
   settle,
+  stopped,
   syncProbe,
 } from "../support/probe.ts";
 
@@ -99,6 +100,7 @@ Deno.test("ConcurrentMap emits as they end when unordered", async () => {
 
 Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest and closes the source", async () => {
   await using _ = nothingLeft();
+  using reports = captureReports();
   const source = counted(10);
   const { calls, start } = controlled();
   const map = new ConcurrentMap(source, start, {
@@ -119,6 +121,7 @@ Deno.test("ConcurrentMap delivers what came before a failure, awaits the rest an
   calls[2]?.reject(new Error("third"));
   await second;
   assertEquals((failed as Error).message, "second");
+  assertEquals(reports.lines, [stopped("Error: third")]);
   assertEquals((await map.next()).done, true);
   assertEquals(source.pulls, 3);
   assertEquals(source.returns, 1);
@@ -156,8 +159,9 @@ Deno.test("ConcurrentMap delivers a failure only when a slow return() of the sou
   }
 });
 
-Deno.test("ConcurrentMap lets the earliest element's error win", async () => {
+Deno.test("ConcurrentMap lets the earliest element's error win, and tells of the others", async () => {
   await using _ = nothingLeft();
+  using reports = captureReports();
   const { calls, start } = controlled();
   const map = new ConcurrentMap([0, 1, 2], start, {
     concurrency: 3,
@@ -171,6 +175,7 @@ Deno.test("ConcurrentMap lets the earliest element's error win", async () => {
   let failure: { error: unknown } | undefined;
   await first.catch((error) => failure = { error });
   assertEquals(failure, { error: undefined });
+  assertEquals(reports.lines, [stopped("Error: third")]);
 });
 
 Deno.test("ConcurrentMap gives earlier results before the source's error and does not close it", async () => {
@@ -187,8 +192,9 @@ Deno.test("ConcurrentMap gives earlier results before the source's error and doe
   assertEquals(source.returns, 0);
 });
 
-Deno.test("ConcurrentMap.return() waits for what is in flight and closes the source once", async () => {
+Deno.test("ConcurrentMap.return() waits for what is in flight, tells of what fails then, and closes the source once", async () => {
   await using _ = nothingLeft();
+  using reports = captureReports();
   const source = counted(10);
   const { calls, start } = controlled();
   const map = new ConcurrentMap(source, start, {
@@ -203,8 +209,9 @@ Deno.test("ConcurrentMap.return() waits for what is in flight and closes the sou
   await settle();
   assertEquals(returned, false);
   calls[0]?.resolve("a");
-  calls[1]?.reject(new Error("ignored: nobody waits for it"));
+  calls[1]?.reject(new Error("nobody waits for it"));
   await end;
+  assertEquals(reports.lines, [stopped("Error: nobody waits for it")]);
   await map.return();
   assertEquals(source.returns, 1);
 });
@@ -345,7 +352,7 @@ Deno.test("ConcurrentMap closes a synchronous source that stops it within its ow
   );
   assertEquals(await map.next(), { done: false, value: 0 });
   assertEquals(await failureOf(map.next()), "enough");
-  assertEquals([isClosed, reports.errors], [true, []]);
+  assertEquals([isClosed, reports.lines], [true, []]);
 });
 
 Deno.test("ConcurrentMap closes a source of promises at once when it is stopped while it awaits one", async () => {
@@ -367,7 +374,7 @@ Deno.test("ConcurrentMap closes a source of promises at once when it is stopped 
   assertEquals((await first).done, true);
   element.reject("late");
   await settle();
-  assertEquals(reports.errors, ["late"]);
+  assertEquals(reports.lines, [stopped('"late"')]);
 });
 
 Deno.test("ConcurrentMap gives promises of an asynchronous source to the function as they are", async () => {
