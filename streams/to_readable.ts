@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { report } from "../_internal/errors.ts";
+import { reportLate } from "../_internal/late_failure.ts";
 import { isThenable } from "../_internal/thenable.ts";
+import { STOPPED, UNCLOSED } from "../_internal/upstream.ts";
 import {
   checkOptions,
   type Checks,
@@ -12,7 +13,6 @@ import {
   word,
 } from "../_internal/validate.ts";
 import type { Plan } from "./engine/plan.ts";
-import type { PullIterator } from "./engine/pull_iterator.ts";
 
 /** How a stream becomes a ReadableStream. */
 export interface ReadableOptions {
@@ -33,27 +33,19 @@ export function toReadable<T>(
   options: ReadableOptions = {},
 ): ReadableStream<T> {
   checkOptions("toReadableStream()", options, CHECKS);
-  return readableOf(plan.iterate(), options);
-}
-
-/**
- * The same of a run that has begun; `options` are checked. `failedToClose` hears of a source that fails to close, for a
- * caller to whom the cancel's own result is lost.
- */
-export function readableOf<T>(
-  iterator: PullIterator<T>,
-  options: ReadableOptions,
-  failedToClose?: (error: unknown) => void,
-): ReadableStream<T> {
+  const iterator = plan.iterate();
   const { highWaterMark = 0, type } = options;
   type Controller =
     | ReadableStreamDefaultController<unknown>
     | ReadableByteStreamController;
+  /** Set when the reader has left. */
+  let left: { reason: unknown } | undefined;
   /** Enqueues one element; true when the reader still waits. */
   const deliver = (
     controller: Controller,
     { done, value }: IteratorResult<T>,
   ): boolean => {
+    if (left !== undefined) return false;
     if (done) {
       controller.close();
       // A BYOB reader that waits is answered by this only.
@@ -75,8 +67,9 @@ export function readableOf<T>(
     return false;
   };
   const fail = async (error: unknown): Promise<never> => {
+    if (left !== undefined) reportLate(STOPPED, error, left.reason);
     await iterator.return(error).catch((second) =>
-      report("A stream's source failed to close", second)
+      reportLate(UNCLOSED, second, error)
     );
     throw error;
   };
@@ -102,12 +95,8 @@ export function readableOf<T>(
     }
   };
   const cancel = async (reason: unknown): Promise<void> => {
-    try {
-      await iterator.return(reason);
-    } catch (error) {
-      failedToClose?.(error);
-      throw error;
-    }
+    left = { reason };
+    await iterator.return(reason);
   };
   return type === "bytes"
     ? new ReadableStream(

@@ -5,7 +5,7 @@
  */
 import { DONE } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
-import { UNCLOSED } from "../../_internal/upstream.ts";
+import { STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
 import type {
   Origin,
   PullableIterator,
@@ -20,7 +20,6 @@ import {
   openIterator,
   type StreamSource,
 } from "../engine/source.ts";
-import { readableOf } from "../to_readable.ts";
 import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
 
 /** A TransformStream, or anything with its two sides. */
@@ -40,19 +39,22 @@ export function isTransform(
 }
 
 // Errors and cancels pass both ways by the rules of pipeTo. What is added here: whatever ends the
-// far side (its end, a failure, a consumer that leaves) closes the source and waits for that. The
-// piping itself is not waited for: the two sides need not belong together as those of a
-// TransformStream do, and a write that hangs would keep it for ever.
+// far side (its end, a failure, a consumer that leaves) closes the source and waits for that, and
+// what fails after that, a function of the source or a write in progress, is told. The piping itself
+// is not waited for: the two sides need not belong together as those of a TransformStream do, and a
+// write that hangs would keep it for ever.
 /** The far side of a transform that the plan is piped into, from the first read on. */
 class Piped<U> extends Wrapped<U> {
   readonly #plan: Plan<unknown>;
   readonly #transform: TransformPair<unknown, U>;
-  /** Set by the first read, and with it `inner`. */
+  /** Set by the first read, and with them `inner`. */
   #source: PullIterator<unknown> | undefined = undefined;
-  /** Ends a piping that does not end by itself. */
-  readonly #stopping = new AbortController();
-  /** What the source's closing failed with when the piping cancelled it. */
-  #closeError: { error: unknown } | undefined = undefined;
+  #writer: WritableStreamDefaultWriter<unknown> | undefined = undefined;
+  #sourceClosing: Promise<unknown> | undefined = undefined;
+  /** What the source has failed with, until it is known who hears of it. */
+  #sourceFailure: { error: unknown } | undefined = undefined;
+  /** Why the consumer has left. */
+  #left: { reason: unknown } | undefined = undefined;
 
   constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
     super(NOTHING);
@@ -79,48 +81,94 @@ class Piped<U> extends Wrapped<U> {
       );
     }
     this.inner = openIterator<U>(readable);
+    this.#writer = writable.getWriter();
     this.#source = this.#plan.iterate();
-    readableOf(
-      this.#source,
-      {},
-      (error) => void (this.#closeError = { error }),
-    )
-      .pipeTo(writable, { signal: this.#stopping.signal })
-      // A failure of the piping is also one of the readable side, which is read.
-      .catch(() => {});
+    this.#pipe(this.#source, this.#writer);
+  }
+
+  async #pipe(
+    source: PullIterator<unknown>,
+    writer: WritableStreamDefaultWriter<unknown>,
+  ): Promise<void> {
+    // Nothing is read for what can be written no more.
+    const end = (reason?: unknown) =>
+      void this.#closeSource(reason).catch(() => {});
+    const { closed } = writer;
+    closed.then(end, end);
+    const writeFailed = (error: unknown) => {
+      // Before the consumer has left, the readable side has it.
+      if (this.#left === undefined) return;
+      // What is not written any more has what closed the writer as its error.
+      closed.catch((reason) => error !== reason && reportLate(STOPPED, error));
+    };
+    let written: Promise<void> | undefined;
+    let isReading = false;
+    try {
+      for (;;) {
+        await writer.ready;
+        isReading = true;
+        const { done, value } = await source.pull();
+        isReading = false;
+        if (done) break;
+        written = writer.write(value);
+        written.catch(writeFailed);
+      }
+      await writer.close();
+    } catch (error) {
+      if (isReading) this.#sourceFailed(error);
+      await written?.catch(() => {});
+      await writer.abort(error).catch(() => {});
+    }
+    writer.releaseLock();
+  }
+
+  #sourceFailed(error: unknown): void {
+    if (this.isOver) reportLate(STOPPED, error, this.#left?.reason);
+    else this.#sourceFailure = { error };
+  }
+
+  /** The far side has ended or failed, with `known`. */
+  #tellSourceFailure(known?: unknown): void {
+    if (this.#sourceFailure === undefined) return;
+    reportLate(STOPPED, this.#sourceFailure.error, known);
   }
 
   protected override async ended(): Promise<IteratorResult<U>> {
     this.inner.release?.();
-    await this.closing.begin(this.#closeSource(undefined));
+    this.#tellSourceFailure();
+    await this.closing.begin(this.#stop(undefined));
     return DONE;
   }
 
   protected override async failed(error: unknown): Promise<never> {
     this.isOver = true;
     this.inner.release?.();
-    await this.closing.begin(this.#closeSource(error)).catch((second) =>
+    this.#tellSourceFailure(error);
+    await this.closing.begin(this.#stop(error)).catch((second) =>
       reportLate(UNCLOSED, second, error)
     );
     throw error;
   }
 
-  /** Does nothing to a source that is over, as it is when it was piped to its end. */
-  async #closeSource(reason: unknown): Promise<void> {
-    this.#stopping.abort(reason);
-    await this.#source?.return(reason);
-    const failure = this.#closeError;
-    this.#closeError = undefined;
-    if (failure !== undefined) throw failure.error;
+  /** Does nothing to two sides that are over, as they are when all was piped to its end. */
+  async #stop(reason: unknown): Promise<void> {
+    this.#writer?.abort(reason).catch(() => {});
+    await this.#closeSource(reason);
+  }
+
+  #closeSource(reason: unknown): Promise<unknown> {
+    return this.#sourceClosing ??= this.#source?.return(reason) ??
+      Promise.resolve();
   }
 
   protected override async close(reason: unknown): Promise<void> {
     const { readable } = this.#transform;
+    this.#left = { reason };
     try {
       if (this.#source !== undefined) await super.close(reason);
       else if (!readable.locked) await readable.cancel(reason);
     } finally {
-      if (this.#source !== undefined) await this.#closeSource(reason);
+      if (this.#source !== undefined) await this.#stop(reason);
       else await this.#plan.origin.discard(reason);
     }
   }
