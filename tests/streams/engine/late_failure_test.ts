@@ -6,7 +6,15 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AsyncRunner, AsyncStream } from "../../../mod.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
-import { captureReports, settle, stopped } from "../support/probe.ts";
+import {
+  asyncProbe,
+  captureReports,
+  failureOf,
+  settle,
+  stopped,
+  syncProbe,
+  unclosed,
+} from "../support/probe.ts";
 
 /** An element, then one that fails with `error` when `signal` aborts. */
 async function* failing(signal: AbortSignal, error: unknown) {
@@ -76,3 +84,203 @@ for (const [name, operate] of Object.entries(operators)) {
     assertEquals(reports.lines, [stopped('"late"')]);
   });
 }
+
+const combinations: Record<
+  string,
+  (...sources: AsyncIterable<number>[]) => AsyncStream<unknown>
+> = {
+  merge: (...sources) => AsyncStream.merge(...sources),
+  zip: (...sources) => {
+    const [first, ...others] = sources.map((source) =>
+      AsyncStream.from(source)
+    );
+    return first!.zip(...others); // There are at least two.
+  },
+};
+for (const [name, combine] of Object.entries(combinations)) {
+  Deno.test(`AsyncStream.${name}() rejects with the first of two failures of one turn, and tells of the other`, async () => {
+    using reports = captureReports();
+    const broken = Promise.withResolvers<number>();
+    const failing = (error: unknown) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: (): Promise<IteratorResult<number>> =>
+          broken.promise.then(() => Promise.reject(error)),
+      }),
+    });
+    const result = failureOf(combine(failing("one"), failing("two")).collect());
+    await settle();
+    broken.resolve(0);
+    assertEquals(await result, "one");
+    await settle();
+    assertEquals(reports.lines, [stopped('"two"')]);
+  });
+
+  Deno.test(`AsyncStream.${name}() lets no source that fails to close take the place of a failure`, async () => {
+    using reports = captureReports();
+    const sources = [
+      asyncProbe({ closeError: "close" }),
+      asyncProbe({ failAt: 1, error: "failure" }),
+      asyncProbe({ closeError: "close too" }),
+      // The same failure again is no other one.
+      asyncProbe({ closeError: "failure" }),
+    ];
+    assertEquals(await failureOf(combine(...sources).collect()), "failure");
+    assertEquals(
+      reports.lines.toSorted(),
+      [
+        unclosed('"close too"'),
+        unclosed('"close"'),
+      ].toSorted(),
+    );
+  });
+
+  Deno.test(`AsyncStream.${name}() that is left rejects with the first source that fails to close, and tells of the others`, async () => {
+    using reports = captureReports();
+    const sources = ["one", "two", "three"]
+      .map((closeError) => asyncProbe({ closeError }));
+    assertEquals(await failureOf(combine(...sources).take(1).collect()), "one");
+    assertEquals(reports.lines, [unclosed('"two"'), unclosed('"three"')]);
+  });
+}
+
+Deno.test("AsyncStream.concat() that is left rejects with the first source that fails to close, and tells of the others", async () => {
+  using reports = captureReports();
+  const [one, two, three] = ["one", "two", "three"]
+    .map((closeError) => syncProbe({ closeError }));
+  const stream = AsyncStream.from(one!).concat(two!, three!); // Three are made.
+  assertEquals(await failureOf(stream.take(0).collect()), "one");
+  assertEquals(reports.lines, [unclosed('"two"'), unclosed('"three"')]);
+});
+
+Deno.test("AsyncStream.tee() tells of a failure that no reader has come to, and of no other", async () => {
+  using reports = captureReports();
+  for (const isHeard of [true, false]) {
+    const source = asyncProbe({ hangAt: 1, failAt: 1, error: "late" });
+    const [asking, other] = AsyncStream.from(source).tee(2)
+      .map((stream) => stream[Symbol.asyncIterator]());
+    // There are two.
+    await asking!.next();
+    const asked = asking!.next().catch((error) => error);
+    await settle();
+    if (!isHeard) await asking!.return?.();
+    source.wake();
+    assertEquals(
+      await asked,
+      isHeard ? "late" : { done: true, value: undefined },
+    );
+    await settle();
+    assertEquals(reports.lines, []);
+    await other!.return?.();
+  }
+  assertEquals(reports.lines, [stopped('"late"')]);
+});
+
+Deno.test("AsyncStream.catch() and finally() tell of their function when it fails after the stream was left or had failed", async () => {
+  using reports = captureReports();
+  const recovering = Promise.withResolvers<number[]>();
+  const iterator = AsyncStream.from(syncProbe({ failAt: 0, error: "first" }))
+    .catch(() => recovering.promise)[Symbol.asyncIterator]();
+  const pending = iterator.next();
+  await settle();
+  await iterator.return?.();
+  recovering.reject("recovery");
+  assertEquals((await pending).done, true);
+  await settle();
+  assertEquals(reports.lines, [stopped('"recovery"')]);
+
+  const failing = AsyncStream.from(syncProbe({ failAt: 0, error: "first" }))
+    .finally(() => {
+      throw "clean-up";
+    });
+  assertEquals(await failureOf(failing.collect()), "first");
+  assertEquals(reports.lines.slice(1), [
+    'finally() failed after a failure of its stream: "clean-up"',
+  ]);
+});
+
+Deno.test("AsyncStream.map() that is asked for several at once rejects with the first failure, and tells of the next", async () => {
+  using reports = captureReports();
+  const calls = [0, 1, 2].map(() => Promise.withResolvers<number>());
+  const iterator = AsyncStream.from([0, 1, 2])
+    .map((n) => calls[n]!.promise)[Symbol.asyncIterator](); // One for each.
+  const answers = Promise.allSettled(calls.map(() => iterator.next()));
+  await settle();
+  calls[2]!.reject("third");
+  calls[1]!.reject("second");
+  calls[0]!.reject("first");
+  assertEquals((await answers).map(({ status }) => status), [
+    "rejected",
+    "fulfilled",
+    "fulfilled",
+  ]);
+  await settle();
+  assertEquals(reports.lines, [stopped('"second"'), stopped('"third"')]);
+});
+
+Deno.test("AsyncStream.through() tells of the source's function and of the transform when they fail after the stream was left", async () => {
+  for (const where of ["source", "transform"]) {
+    using reports = captureReports();
+    const call = Promise.withResolvers<number>();
+    const slowly = (n: number) => n === 1 ? n : call.promise;
+    const iterator = AsyncStream.from([1, 2])
+      .map((n) => where === "source" ? slowly(n) : n)
+      .through(
+        new TransformStream<number, number>({
+          transform: async (n, controller) =>
+            controller.enqueue(where === "transform" ? await slowly(n) : n),
+        }),
+      )[Symbol.asyncIterator]();
+    assertEquals(await iterator.next(), { done: false, value: 1 });
+    const pending = iterator.next();
+    await settle();
+    const left = iterator.return?.();
+    await settle();
+    call.reject(where);
+    await left;
+    assertEquals((await pending).done, true);
+    await settle();
+    assertEquals(reports.lines, [stopped(`"${where}"`)]);
+  }
+});
+
+Deno.test("AsyncStream.through() tells of a source that fails where the other side ends all the same", async () => {
+  using reports = captureReports();
+  const aborted: unknown[] = [];
+  const ending = Promise.withResolvers<void>();
+  const pair = {
+    writable: new WritableStream<number>({
+      abort(reason) {
+        aborted.push(reason);
+        ending.resolve();
+      },
+    }),
+    readable: new ReadableStream<string>({
+      start(controller) {
+        controller.enqueue("a");
+        ending.promise.then(() => controller.close());
+      },
+    }),
+  };
+  const source = asyncProbe({ failAt: 1, error: "source" });
+  assertEquals(await AsyncStream.from(source).through(pair).collect(), ["a"]);
+  assertEquals([aborted, reports.lines], [["source"], [stopped('"source"')]]);
+});
+
+Deno.test("toReadableStream() that is cancelled tells of a function that fails afterwards, and of nothing else", async () => {
+  using reports = captureReports();
+  for (const fails of [true, false]) {
+    const call = Promise.withResolvers<number>();
+    const reader = AsyncStream.from([call.promise]).toReadableStream()
+      .getReader();
+    const reading = reader.read();
+    await settle();
+    const cancelled = reader.cancel("enough");
+    await settle();
+    if (fails) call.reject("late");
+    else call.resolve(1);
+    await cancelled;
+    assertEquals((await reading).done, true);
+    await settle();
+  }
+  assertEquals(reports.lines, [stopped('"late"')]);
+});
