@@ -1,8 +1,13 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { AsyncRunner } from "../../runner/mod.ts";
+import {
+  AsyncRunner,
+  TaskPriority,
+  type TaskRunner,
+} from "../../runner/mod.ts";
 import { AsyncStream } from "../../streams/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
 import { nothingLeft } from "../support/nothing_left.ts";
+import { captureReports, failureOf } from "./support/probe.ts";
 
 for (const ordered of [true, false]) {
   Deno.test(`map() with a runner takes its queued calls back when it is left while others keep the runner busy, ${ordered ? "ordered" : "unordered"}`, async () => {
@@ -56,4 +61,90 @@ Deno.test("map() with a runner waits for the call that runs, and takes back the 
   await microtasks();
   assertEquals(started, [1, 2]);
   assertEquals(runner.stats().queued, 0);
+});
+
+for (const ordered of [true, false]) {
+  Deno.test(
+    `map() with a runner takes its queued calls back when one fails, ${
+      ordered ? "but for those before it in order" : "unordered all of them"
+    }`,
+    async () => {
+      await using runner = new AsyncRunner({ maxWorkers: 1 });
+      await using _ = nothingLeft({ runner });
+      // The third call is the first to run.
+      const urgent: TaskRunner = {
+        isFull: false,
+        ready: () => Promise.resolve(),
+        submit(task, options) {
+          const handle = runner.submit(task, options);
+          if (++submitted === 3) handle.setPriority(TaskPriority.HIGH);
+          return handle;
+        },
+      };
+      let submitted = 0;
+      const started: number[] = [];
+      const results: number[] = [];
+      const held = new HeldTask();
+      const other = runner.submit(held.run);
+      const failed = failureOf(
+        AsyncStream.from([1, 2, 3, 4, 5]).map((n) => {
+          started.push(n);
+          if (n === 3) throw "third";
+          return n;
+        }, { runner: urgent, ordered }).forEach((n) => void results.push(n)),
+      );
+      await microtasks();
+      held.end();
+      await other;
+      assertStrictEquals(await failed, "third");
+      assertEquals(started, ordered ? [3, 1, 2] : [3]);
+      assertEquals(results, ordered ? [1, 2] : []);
+      assertEquals(runner.stats().queued, 0);
+    },
+  );
+}
+
+Deno.test("map() with a runner tells the observer of a later failure, or the console, and a scope's failures belong to the scope", async () => {
+  /** Two calls that fail in one turn. */
+  const failing = (runner: TaskRunner) => {
+    const calls = ["first", "second"].map((error) => ({
+      error,
+      ...Promise.withResolvers(),
+    }));
+    const failed = failureOf(
+      AsyncStream.from(calls).map(({ promise }) => promise, { runner }).drain(),
+    );
+    return {
+      failed,
+      fail: () => calls.map(({ reject, error }) => reject(error)),
+    };
+  };
+  for (const where of ["observer", "console", "scope"]) {
+    using reports = captureReports();
+    const observed: unknown[] = [];
+    await using runner = new AsyncRunner({
+      observer: where === "observer"
+        ? { settled: (_, reason) => void observed.push(reason) }
+        : undefined,
+    });
+    if (where === "scope") {
+      const failure = await failureOf(runner.scope(async (scope) => {
+        const { failed, fail } = failing(scope);
+        await microtasks();
+        fail();
+        await failed;
+      }));
+      assertEquals((failure as AggregateError).errors, ["first", "second"]);
+    } else {
+      const { failed, fail } = failing(runner);
+      await microtasks();
+      fail();
+      assertStrictEquals(await failed, "first");
+    }
+    assertEquals(observed, where === "observer" ? ["first", "second"] : []);
+    assertEquals(
+      reports.lines.map((line) => line.replace(/task-\d+/, "task")),
+      where === "console" ? ['Late failure of task task: "second"'] : [],
+    );
+  }
 });
