@@ -23,6 +23,7 @@ import {
   closesWhilePending,
   DONE,
   isAsyncIterable,
+  nextOf,
 } from "./iterators.ts";
 import { isEcho, reportLate } from "./late_failure.ts";
 import { withResolvers } from "./resolvers.ts";
@@ -163,12 +164,7 @@ export class ConcurrentMap<T, U>
   }
 
   next(): Promise<IteratorResult<U>> {
-    try {
-      const result = this.pull();
-      return result instanceof Promise ? result : Promise.resolve(result);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return nextOf(this);
   }
 
   /** `next()` that costs no promise when a result is there already. Throws a failure. */

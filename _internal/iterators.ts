@@ -30,6 +30,18 @@ export interface AnyIterator<T> {
 /** What is waited for before the next element, or nothing. */
 export type Wait = PromiseLike<unknown> | undefined;
 
+/** `iterator.next()`, made of its `pull()`. */
+export function nextOf<T>(iterator: {
+  pull(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
+}): Promise<IteratorResult<T>> {
+  try {
+    const result = iterator.pull();
+    return result instanceof Promise ? result : Promise.resolve(result);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** The end of every iteration. One object: nobody may change what an iterator returned. */
 export const DONE: IteratorReturnResult<undefined> = Object.freeze({
   done: true,

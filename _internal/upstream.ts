@@ -222,36 +222,17 @@ export interface Closable {
   close(reason?: unknown): Wait;
 }
 
-/**
- * Closes several sources, all at once, when their consumer stops. Rejects with the first failure, and
- * tells of the others.
- */
+/** Closes several sources, all at once. Rejects with the first failure, and tells of the others. */
 export async function closeAll(
   upstreams: Iterable<Closable>,
   reason?: unknown,
 ): Promise<void> {
-  const first = await closeEach(upstreams, reason);
-  if (first !== undefined) throw first.error;
-}
-
-/** The same after the failure `reason`, which is on its way: tells of all. Never rejects. */
-export async function closeLost(
-  upstreams: Iterable<Closable>,
-  reason: unknown,
-): Promise<void> {
-  const first = await closeEach(upstreams, reason);
-  if (first !== undefined) reportLate(UNCLOSED, first.error, reason);
-}
-
-/** The first failure; the others are told. */
-async function closeEach(
-  upstreams: Iterable<Closable>,
-  reason: unknown,
-): Promise<{ error: unknown } | undefined> {
-  let first: { error: unknown } | undefined;
+  let hasFailed = false;
+  let first: unknown;
   const failed = (error: unknown) => {
-    if (first === undefined) first = { error };
-    else reportLate(UNCLOSED, error, reason);
+    if (hasFailed) return reportLate(UNCLOSED, error, reason);
+    hasFailed = true;
+    first = error;
   };
   const waits: PromiseLike<unknown>[] = [];
   for (const upstream of upstreams) {
@@ -265,5 +246,14 @@ async function closeEach(
     }
   }
   await Promise.all(waits);
-  return first;
+  if (hasFailed) throw first;
+}
+
+/** The same after the failure `reason`, which is on its way: tells of all. Never rejects. */
+export function closeLost(
+  upstreams: Iterable<Closable>,
+  reason: unknown,
+): Promise<void> {
+  return closeAll(upstreams, reason)
+    .catch((error) => reportLate(UNCLOSED, error, reason));
 }

@@ -29,8 +29,8 @@ import { buffer } from "./operators/buffer.ts";
 import {
   areRepeatable,
   flatMap,
+  inTurn,
   merge,
-  SourcesOrigin,
   zip,
 } from "./operators/combine.ts";
 import {
@@ -652,7 +652,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   concat<U>(...others: StreamSource<U>[]): AsyncStream<T | U> {
-    return ofPlan(Plan.of(new SourcesOrigin<T | U>([this, ...others])))
+    const sources: StreamSource<T | U>[] = [this, ...others];
+    return ofIterator(() => inTurn(sources), areRepeatable(sources))
       .flatMap((source) => source);
   }
 

@@ -13,9 +13,9 @@ import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { STOPPED } from "../../_internal/upstream.ts";
-import { BATCH, closeQuietly, type Frame, PULL } from "./frame.ts";
-import type { PullableIterator } from "./types.ts";
+import { closeQuietly, type Frame } from "./frame.ts";
 import { PushLoop } from "./push_loop.ts";
+import { BATCH, PULL, type PullableIterator } from "./types.ts";
 
 /** What the driving function waits for. */
 const NOTHING = 0;

@@ -9,19 +9,8 @@ import {
   type Wait,
 } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
-import type { BatchSource, Push } from "./types.ts";
+import { ARRAY, BATCH, type BatchSource, type Push } from "./types.ts";
 import { closeNow } from "../../_internal/upstream.ts";
-
-/** An array, its promises awaited. */
-export const ARRAY = 0;
-/** A synchronous iterator, its promises awaited. */
-export const SYNC = 1;
-/** An asynchronous iterator. */
-export const ASYNC = 2;
-/** An iterator of ours. */
-export const PULL = 3;
-/** A source of batches. */
-export const BATCH = 4;
 
 /** A source that is being read. One class for all kinds keeps the loops monomorphic. */
 export class Frame {

@@ -8,7 +8,7 @@ import type { RunAccess } from "./types.ts";
 
 /** Goes on with `then` when `thenable` settles, unless the stream was stopped in the meantime. */
 export function later<T>(
-  run: RunAccess,
+  run: Pick<RunAccess, "isStopped">,
   level: number,
   thenable: PromiseLike<T>,
   then: (value: T) => Wait,

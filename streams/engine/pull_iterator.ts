@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import { closesWhilePending, DONE, nextOf } from "../../_internal/iterators.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
 import type { Frame } from "./frame.ts";
-import { nextOf } from "./wrapped.ts";
 
 /** Somebody who waits for an element: told once, later. */
 export interface Waiter<T> {
@@ -39,6 +38,8 @@ export class PullIterator<T>
   readonly #run: Run;
   #waiting: Waiter<T> | undefined = undefined;
   #queue: Ring<Waiter<T>> | undefined = undefined;
+  /** What the step of an `#answer` has returned. */
+  #wait: Wait = undefined;
   #hasToldFailure = false;
 
   /** `run` must have been made with `outputSink`. */
@@ -63,20 +64,8 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    if (this.#waiting !== undefined || this.#run.isBusy) {
-      return new Promise((resolve, reject) => {
-        (this.#queue ??= new Ring()).push({ resolve, reject });
-      });
-    }
-    const run = this.#run;
-    if (run.finished) return this.#end();
-    const wait = run.step();
-    if (run.hasOutput) return this.#give();
-    if (run.finished) return this.#end();
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#go(wait);
-    });
+    return this.#answer() ??
+      new Promise((resolve, reject) => this.#await({ resolve, reject }));
   }
 
   /** See Run.direct. */
@@ -86,18 +75,31 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    if (this.#waiting !== undefined || this.#run.isBusy) {
-      (this.#queue ??= new Ring()).push(waiter);
-      return undefined;
-    }
+    const answer = this.#answer();
+    if (answer === undefined) this.#await(waiter);
+    return answer;
+  }
+
+  get #isTaken(): boolean {
+    return this.#waiting !== undefined || this.#run.isBusy;
+  }
+
+  /** What one who asks now can be told at once. Otherwise `#await` follows. */
+  #answer(): IteratorResult<T> | undefined {
+    if (this.#isTaken) return undefined;
     const run = this.#run;
     if (run.finished) return this.#end();
-    const wait = run.step();
+    this.#wait = run.step();
     if (run.hasOutput) return this.#give();
-    if (run.finished) return this.#end();
-    this.#waiting = waiter;
-    this.#go(wait);
-    return undefined;
+    return run.finished ? this.#end() : undefined;
+  }
+
+  #await(waiter: Waiter<T>): void {
+    if (this.#isTaken) (this.#queue ??= new Ring()).push(waiter);
+    else {
+      this.#waiting = waiter;
+      this.#go(this.#wait);
+    }
   }
 
   /** The output of a step. A next() that was called within that step comes after it. */

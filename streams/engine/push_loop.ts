@@ -4,21 +4,23 @@
  *
  * @module
  */
-import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
+import type { Wait } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { show } from "../../_internal/validate.ts";
+import { closeQuietly, Frame, NO_ITEMS } from "./frame.ts";
+import { later } from "./later.ts";
+import { Pace } from "./pace.ts";
 import {
   ARRAY,
   ASYNC,
   BATCH,
-  closeQuietly,
-  Frame,
-  NO_ITEMS,
+  type BatchSource,
   PULL,
+  type PullableIterator,
+  type Push,
+  type SourceOfKind,
   SYNC,
-} from "./frame.ts";
-import { Pace } from "./pace.ts";
-import type { BatchSource, PullableIterator, Push } from "./types.ts";
+} from "./types.ts";
 
 // Invariants:
 // - `top` is the innermost frame; levels rise strictly from the bottom to the top, since only an
@@ -68,58 +70,14 @@ export abstract class PushLoop {
     return level < this.stopLevel;
   }
 
-  /** Pushes what an array has, its promises awaited, before anything else is taken from above. */
-  enterArray(
+  /** Pushes what a source has before anything else is taken from above. */
+  enter<K extends keyof SourceOfKind>(
+    kind: K,
     level: number,
     push: Push<never>,
-    items: readonly unknown[],
+    source: SourceOfKind[K],
   ): void {
-    this.#enter(ARRAY, level, push, items, items);
-  }
-
-  /** The same for a synchronous iterator, its promises awaited. */
-  enterSync(
-    level: number,
-    push: Push<never>,
-    iterator: Iterator<unknown>,
-  ): void {
-    this.#enter(SYNC, level, push, iterator);
-  }
-
-  /** The same for an asynchronous iterator. */
-  enterAsync(
-    level: number,
-    push: Push<never>,
-    iterator: AnyIterator<unknown>,
-  ): void {
-    this.#enter(ASYNC, level, push, iterator);
-  }
-
-  /** The same for an iterator of ours. */
-  enterPullable(
-    level: number,
-    push: Push<never>,
-    iterator: PullableIterator<unknown>,
-  ): void {
-    this.#enter(PULL, level, push, iterator);
-  }
-
-  /** The same for a source of batches. */
-  enterBatches(
-    level: number,
-    push: Push<never>,
-    source: BatchSource<unknown>,
-  ): void {
-    this.#enter(BATCH, level, push, source);
-  }
-
-  #enter(
-    kind: number,
-    level: number,
-    push: Push<never>,
-    source: unknown,
-    items = NO_ITEMS,
-  ): void {
+    const items = kind === ARRAY ? source as readonly unknown[] : NO_ITEMS;
     const frame = new Frame(kind, level, push as Push<unknown>, source, items);
     this.interrupt = true;
     if (this.finished) {
@@ -254,9 +212,7 @@ export abstract class PushLoop {
 
   /** An element that is a promise, unless the stream is stopped before it is there. */
   #pushLater(frame: Frame, thenable: PromiseLike<unknown>): Wait {
-    return Promise.resolve(thenable).then((value) =>
-      this.isStopped(frame.level) ? undefined : frame.push(value)
-    );
+    return later(this, frame.level, thenable, frame.push);
   }
 
   /** The top frame's next() is pending. */

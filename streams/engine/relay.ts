@@ -7,12 +7,12 @@
 import {
   closesWhilePending,
   DONE,
+  nextOf,
   type Wait,
 } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { PullableIterator } from "./types.ts";
-import { nextOf } from "./wrapped.ts";
 import { Closing, STOPPED } from "../../_internal/upstream.ts";
 
 /** What the operator does for its relay. */

@@ -9,17 +9,22 @@ import {
   DONE,
   isAsyncIterable,
   isIterable,
+  type Wait,
 } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { show } from "../../_internal/validate.ts";
-import type {
-  BatchSource,
-  Origin,
-  PullableIterator,
-  Push,
-  RunAccess,
-  Wait,
-} from "./engine.ts";
+import {
+  ARRAY,
+  ASYNC,
+  BATCH,
+  type BatchSource,
+  type Origin,
+  PULL,
+  type PullableIterator,
+  type Push,
+  type RunAccess,
+  SYNC,
+} from "./types.ts";
 import { StreamConsumedError } from "../errors.ts";
 import { numberNamed } from "../options.ts";
 import { Plan, planOf } from "./plan.ts";
@@ -44,6 +49,10 @@ export interface Pullable<T> {
   [OPEN](): PullableIterator<T>;
 }
 
+type PullableSource<T> = StreamSource<T> & Pullable<T>;
+
+const ONE_SHOT = "one-shot iterator";
+
 /** The one-shot sources that have been read, so that no other stream reads them again. */
 const consumed = new WeakSet<object>();
 
@@ -61,64 +70,59 @@ export function enterSource<T>(
   source: StreamSource<T>,
 ): Wait {
   if (Array.isArray(source)) {
-    run.enterArray(level, push, source);
+    run.enter(ARRAY, level, push, source);
     return undefined;
   }
   const plan = planOf<T>(source);
   if (plan !== undefined) {
     if (plan.isBare) return (plan.origin as Origin<T>).open(run, level, push);
-    run.enterPullable(level, push, plan.iterate());
-    return undefined;
-  }
-  if (source instanceof ReadableStream) {
-    run.enterAsync(level, push, new ReaderIterator(source));
-  } else if (
-    typeof (source as Partial<Pullable<T>> | null | undefined)?.[OPEN] ===
-      "function"
-  ) {
-    run.enterPullable(level, push, (source as unknown as Pullable<T>)[OPEN]());
+    run.enter(PULL, level, push, plan.iterate());
+  } else if (isPullable(source)) {
+    run.enter(PULL, level, push, source[OPEN]());
   } else if (isAsyncIterable(source)) {
-    const iterator = source[Symbol.asyncIterator]();
-    if (iterator as unknown === source) claim(source, "one-shot iterator");
-    run.enterAsync(level, push, iterator as AnyIterator<T>);
+    run.enter(ASYNC, level, push, iteratorOf(source));
   } else if (isIterable(source)) {
     const iterator = source[Symbol.iterator]();
-    if (iterator as unknown === source) claim(source, "one-shot iterator");
-    run.enterSync(level, push, iterator);
+    if (iterator as unknown === source) claim(source, ONE_SHOT);
+    run.enter(SYNC, level, push, iterator);
   } else if (typeof source === "function") {
     const made = source();
     if (!isThenable(made)) return enterSource(run, level, push, made);
     return Promise.resolve(made as PromiseLike<StreamSource<T>>)
       .then((made) => enterSource(run, level, push, made));
-  } else {
-    throw noSource(source);
-  }
+  } else throw noSource(source);
   return undefined;
-}
-
-function noSource(given: unknown): TypeError {
-  return new TypeError(
-    `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
-      show(given)
-    }`,
-  );
 }
 
 /** An iterator over `source` for an operator that reads by itself. */
 export function openIterator<T>(source: StreamSource<T>): AnyIterator<T> {
   const plan = planOf<T>(source);
   if (plan !== undefined) return plan.iterate();
-  if (source instanceof ReadableStream) return new ReaderIterator(source);
-  if (typeof (source as Partial<Pullable<T>>)[OPEN] === "function") {
-    return (source as unknown as Pullable<T>)[OPEN]();
-  }
-  if (isAsyncIterable(source)) {
-    const iterator = source[Symbol.asyncIterator]();
-    if (iterator as unknown === source) claim(source, "one-shot iterator");
-    return iterator as AnyIterator<T>;
-  }
+  if (isPullable(source)) return source[OPEN]();
+  if (isAsyncIterable(source)) return iteratorOf(source);
   // The engine knows how to await promises in an iterable, and how to call a function.
   return iterateSource(source);
+}
+
+function isPullable<T>(source: StreamSource<T>): source is PullableSource<T> {
+  return typeof (source as Partial<Pullable<T>> | null | undefined)?.[OPEN] ===
+    "function";
+}
+
+/** The iterator of a source that is asynchronous. */
+function iteratorOf<T>(source: AsyncIterable<T>): AnyIterator<T> {
+  if (source instanceof ReadableStream) return new ReaderIterator<T>(source);
+  const iterator = source[Symbol.asyncIterator]();
+  if (iterator as unknown === source) claim(source, ONE_SHOT);
+  return iterator as AnyIterator<T>;
+}
+
+function noSource(source: unknown): TypeError {
+  return new TypeError(
+    `A stream's source must be an iterable, an async iterable, a ReadableStream or a function that returns one, got ${
+      show(source)
+    }`,
+  );
 }
 
 /** The same, read by the engine: an iterator that can be closed while a read is pending. */
@@ -134,9 +138,7 @@ export function discardSource(
   if (Array.isArray(source) || typeof source === "function") return undefined;
   const plan = planOf(source);
   if (plan !== undefined) return plan.origin.discard(reason);
-  if (typeof (source as Partial<Pullable<unknown>>)[OPEN] === "function") {
-    return undefined;
-  }
+  if (isPullable(source)) return undefined;
   if (source instanceof ReadableStream) {
     if (source.locked || consumed.has(source)) return undefined;
     consumed.add(source);
@@ -162,9 +164,7 @@ export class SourceOrigin<T> implements Origin<T> {
     if (
       typeof source !== "function" && !isAsyncIterable(source) &&
       !isIterable(source) && !((source as unknown) instanceof ReadableStream)
-    ) {
-      throw noSource(source);
-    }
+    ) throw noSource(source);
     this.#source = source;
   }
 
@@ -197,7 +197,7 @@ export class IteratorOrigin<T> implements Origin<T> {
   }
 
   open(run: RunAccess, level: number, push: Push<T>): Wait {
-    run.enterPullable(level, push, this.#make());
+    run.enter(PULL, level, push, this.#make());
     return undefined;
   }
 
@@ -220,9 +220,9 @@ export class BatchOrigin<T> implements Origin<T> {
     const source = this.#open();
     if (isThenable(source)) {
       return Promise.resolve(source as PromiseLike<BatchSource<T>>)
-        .then((source) => run.enterBatches(level, push, checkBatches(source)));
+        .then((source) => run.enter(BATCH, level, push, checkBatches(source)));
     }
-    run.enterBatches(level, push, checkBatches(source));
+    run.enter(BATCH, level, push, checkBatches(source));
     return undefined;
   }
 

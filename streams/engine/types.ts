@@ -29,36 +29,33 @@ export interface RunAccess {
   onFailure(level: number, hook: () => Wait): void;
   /** The run fails with the signal's reason as soon as it aborts. */
   abortOn(signal: AbortSignal): void;
-  /** Pushes what an array has, its promises awaited, before anything else is taken from above. */
-  enterArray(
+  /** Pushes what a source has before anything else is taken from above. */
+  enter<K extends keyof SourceOfKind>(
+    kind: K,
     level: number,
     push: Push<never>,
-    items: readonly unknown[],
+    source: SourceOfKind[K],
   ): void;
-  /** The same for a synchronous iterator, its promises awaited. */
-  enterSync(
-    level: number,
-    push: Push<never>,
-    iterator: Iterator<unknown>,
-  ): void;
-  /** The same for an asynchronous iterator. */
-  enterAsync(
-    level: number,
-    push: Push<never>,
-    iterator: AnyIterator<unknown>,
-  ): void;
-  /** The same for an iterator of ours. */
-  enterPullable(
-    level: number,
-    push: Push<never>,
-    iterator: PullableIterator<unknown>,
-  ): void;
-  /** The same for a source of batches. */
-  enterBatches(
-    level: number,
-    push: Push<never>,
-    source: BatchSource<unknown>,
-  ): void;
+}
+
+/** An array, its promises awaited. */
+export const ARRAY = 0;
+/** A synchronous iterator, its promises awaited. */
+export const SYNC = 1;
+/** An asynchronous iterator. */
+export const ASYNC = 2;
+/** An iterator of ours. */
+export const PULL = 3;
+/** A source of batches. */
+export const BATCH = 4;
+
+/** What a run can enter, by its kind. */
+export interface SourceOfKind {
+  [ARRAY]: readonly unknown[];
+  [SYNC]: Iterator<unknown>;
+  [ASYNC]: AnyIterator<unknown>;
+  [PULL]: PullableIterator<unknown>;
+  [BATCH]: BatchSource<unknown>;
 }
 
 /** An operator: from the next one's push to its own. `level` is its place in the chain. */

@@ -9,6 +9,7 @@ import {
   type AnyIterator,
   closesWhilePending,
   DONE,
+  nextOf,
 } from "../../_internal/iterators.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { Closing } from "../../_internal/upstream.ts";
@@ -16,18 +17,6 @@ import type { PullableIterator } from "./types.ts";
 
 /** What `pull` answers: an element or the end, or a promise of them. */
 export type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
-
-/** `iterator.next()`, made of its `pull()`. */
-export function nextOf<T>(
-  iterator: PullableIterator<T>,
-): Promise<IteratorResult<T>> {
-  try {
-    const result = iterator.pull();
-    return result instanceof Promise ? result : Promise.resolve(result);
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
 
 /** Nothing to read, and nothing to close. */
 export const NOTHING: AnyIterator<never> = { next: () => DONE };

@@ -9,10 +9,7 @@ import { functionNamed } from "../../_internal/validate.ts";
 import type {
   Mapper,
   Operator,
-  Origin,
   PullableIterator,
-  Push,
-  RunAccess,
   Wait,
 } from "../engine/engine.ts";
 import { Relay, type RelaySource } from "../engine/relay.ts";
@@ -193,24 +190,11 @@ class Sources<T> implements PullableIterator<() => StreamSource<T>> {
   }
 }
 
-/** The sources of a concat(). */
-export class SourcesOrigin<T> implements Origin<() => StreamSource<T>> {
-  readonly isRepeatable: boolean;
-  readonly #sources: readonly StreamSource<T>[];
-
-  constructor(sources: readonly StreamSource<T>[]) {
-    this.#sources = sources;
-    this.isRepeatable = areRepeatable(sources);
-  }
-
-  open(run: RunAccess, level: number, push: Push<() => StreamSource<T>>): Wait {
-    run.enterPullable(level, push, new Sources(this.#sources));
-    return undefined;
-  }
-
-  discard(reason: unknown): Wait {
-    return discardAll(this.#sources, reason);
-  }
+/** See AsyncStream.concat. */
+export function inTurn<T>(
+  sources: readonly StreamSource<T>[],
+): PullableIterator<() => StreamSource<T>> {
+  return new Sources(sources);
 }
 
 /** Whether all of them can be read again. Checks their types. */

@@ -16,6 +16,7 @@ import {
 } from "../../_internal/validate.ts";
 import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
 import { later } from "../engine/later.ts";
+import { ARRAY } from "../engine/types.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";
@@ -205,7 +206,7 @@ export function window<T>(
       run.onFlush(level, () => {
         const windows: T[][] = [];
         for (; items.length > 0; items = items.slice(step)) windows.push(items);
-        if (windows.length > 0) run.enterArray(level + 1, next, windows);
+        if (windows.length > 0) run.enter(ARRAY, level + 1, next, windows);
         return undefined;
       });
     }

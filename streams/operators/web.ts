@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { DONE } from "../../_internal/iterators.ts";
+import { DONE, type Wait } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
-import type {
-  Origin,
-  PullableIterator,
-  Push,
-  RunAccess,
-  Wait,
-} from "../engine/engine.ts";
+import {
+  type Origin,
+  PULL,
+  type PullableIterator,
+  type Push,
+  type RunAccess,
+} from "../engine/types.ts";
 import type { Plan } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import {
@@ -211,7 +211,7 @@ export class StageOrigin<T, U> implements Origin<U> {
       return refuse(this.#plan as Plan<unknown>, error);
     }
     if (!isTransform(made)) return enterSource(run, level, push, made);
-    run.enterPullable(level, push, through(this.#plan, made));
+    run.enter(PULL, level, push, through(this.#plan, made));
     return undefined;
   }
 

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import { closesWhilePending, DONE, nextOf } from "../../_internal/iterators.ts";
 import type { PullableIterator } from "../engine/types.ts";
 import { Waiter } from "../../_internal/waiting_line.ts";
-import { nextOf } from "../engine/wrapped.ts";
 
 /** What an iterator may do with its queue. */
 export interface QueueReader<T> {
