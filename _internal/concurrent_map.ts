@@ -72,7 +72,7 @@ class Slot<U> {
   state: typeof PENDING | typeof SUCCEEDED | typeof FAILED = PENDING;
   /** The result, or the error when it failed. */
   value: unknown = undefined;
-  /** What the function returned, where that had to be waited for. */
+  /** What the function returned, where `tellLate` may ask for it. */
   call: PromiseLike<unknown> | undefined = undefined;
   /** The number of the element. */
   index = 0;
@@ -113,6 +113,7 @@ export class ConcurrentMap<T, U>
   readonly #ordered: boolean;
   readonly #ready: (() => PromiseLike<void> | undefined) | undefined;
   readonly #options: ConcurrentMapOptions;
+  readonly #tellsCalls: boolean;
   readonly #slots = new Ring<Slot<U>>();
   readonly #free: Slot<U>[] = [];
   readonly #waiters = new Ring<Waiter<U>>();
@@ -145,6 +146,7 @@ export class ConcurrentMap<T, U>
     this.#ordered = options.ordered;
     this.#ready = options.ready;
     this.#options = options;
+    this.#tellsCalls = options.tellLate !== undefined;
   }
 
   [Symbol.asyncIterator](): this {
@@ -349,7 +351,7 @@ export class ConcurrentMap<T, U>
     try {
       result = this.#start(value, slot.index);
       if (isThenable(result)) {
-        slot.call = result;
+        if (this.#tellsCalls) slot.call = result;
         // A reused slot relies on being called back once.
         callingOnce(result).then(slot.succeed, slot.fail);
         return;

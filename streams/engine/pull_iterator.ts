@@ -38,8 +38,6 @@ export class PullIterator<T>
   readonly #run: Run;
   #waiting: Waiter<T> | undefined = undefined;
   #queue: Ring<Waiter<T>> | undefined = undefined;
-  /** What the step of an `#answer` has returned. */
-  #wait: Wait = undefined;
   #hasToldFailure = false;
 
   /** `run` must have been made with `outputSink`. */
@@ -64,8 +62,20 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    return this.#answer() ??
-      new Promise((resolve, reject) => this.#await({ resolve, reject }));
+    if (this.#waiting !== undefined || this.#run.isBusy) {
+      return new Promise((resolve, reject) => {
+        (this.#queue ??= new Ring()).push({ resolve, reject });
+      });
+    }
+    const run = this.#run;
+    if (run.finished) return this.#end();
+    const wait = run.step();
+    if (run.hasOutput) return this.#give();
+    if (run.finished) return this.#end();
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#go(wait);
+    });
   }
 
   /** See Run.direct. */
@@ -75,31 +85,18 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    const answer = this.#answer();
-    if (answer === undefined) this.#await(waiter);
-    return answer;
-  }
-
-  get #isTaken(): boolean {
-    return this.#waiting !== undefined || this.#run.isBusy;
-  }
-
-  /** What one who asks now can be told at once. Otherwise `#await` follows. */
-  #answer(): IteratorResult<T> | undefined {
-    if (this.#isTaken) return undefined;
+    if (this.#waiting !== undefined || this.#run.isBusy) {
+      (this.#queue ??= new Ring()).push(waiter);
+      return undefined;
+    }
     const run = this.#run;
     if (run.finished) return this.#end();
-    this.#wait = run.step();
+    const wait = run.step();
     if (run.hasOutput) return this.#give();
-    return run.finished ? this.#end() : undefined;
-  }
-
-  #await(waiter: Waiter<T>): void {
-    if (this.#isTaken) (this.#queue ??= new Ring()).push(waiter);
-    else {
-      this.#waiting = waiter;
-      this.#go(this.#wait);
-    }
+    if (run.finished) return this.#end();
+    this.#waiting = waiter;
+    this.#go(wait);
+    return undefined;
   }
 
   /** The output of a step. A next() that was called within that step comes after it. */

@@ -43,17 +43,12 @@ abstract class Combined<T, U> implements RelaySource, UpstreamReader<T> {
   protected abstract readNext(upstreams: readonly Upstream<T>[]): void;
 
   demand(): void {
-    try {
-      this.upstreams ??= this.#open();
-    } catch (error) {
-      this.relay.fail(error);
-      return;
-    }
-    this.readNext(this.upstreams);
+    if (this.upstreams === undefined) this.#open();
+    if (this.upstreams !== undefined) this.readNext(this.upstreams);
   }
 
   /** Opens all; when one cannot be opened the others are closed. */
-  #open(): readonly Upstream<T>[] {
+  #open(): void {
     const upstreams: Upstream<T>[] = [];
     try {
       for (const source of this.#sources) {
@@ -61,10 +56,10 @@ abstract class Combined<T, U> implements RelaySource, UpstreamReader<T> {
       }
     } catch (error) {
       closeLost(upstreams, error);
-      throw error;
+      return this.relay.fail(error);
     }
+    this.upstreams = upstreams;
     if (upstreams.length === 0) this.relay.end();
-    return upstreams;
   }
 
   /** The first one: from here on the others are closed, and tell of their failures themselves. */
