@@ -660,7 +660,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   /**
    * The values of this stream and of the others as they come. Each source has one read pending
    * or one value waiting, so that none is starved and none runs ahead. One that fails closes the
-   * others; when several fail, their errors are in an AggregateError.
+   * others; what fails after it is told on the console.
    *
    * ```text
    * a      1 ------ 2 |

@@ -63,46 +63,46 @@ Deno.test("map() with a runner waits for the call that runs, and takes back the 
   assertEquals(runner.stats().queued, 0);
 });
 
-for (const ordered of [true, false]) {
-  Deno.test(
-    `map() with a runner takes its queued calls back when one fails, ${
-      ordered ? "but for those before it in order" : "unordered all of them"
-    }`,
-    async () => {
-      await using runner = new AsyncRunner({ maxWorkers: 1 });
-      await using _ = nothingLeft({ runner });
-      // The third call is the first to run.
-      const urgent: TaskRunner = {
-        isFull: false,
-        ready: () => Promise.resolve(),
-        submit(task, options) {
-          const handle = runner.submit(task, options);
-          if (++submitted === 3) handle.setPriority(TaskPriority.HIGH);
-          return handle;
-        },
-      };
-      let submitted = 0;
-      const started: number[] = [];
-      const results: number[] = [];
-      const held = new HeldTask();
-      const other = runner.submit(held.run);
-      const failed = failureOf(
-        AsyncStream.from([1, 2, 3, 4, 5]).map((n) => {
-          started.push(n);
-          if (n === 3) throw "third";
-          return n;
-        }, { runner: urgent, ordered }).forEach((n) => void results.push(n)),
-      );
-      await microtasks();
-      held.end();
-      await other;
-      assertStrictEquals(await failed, "third");
-      assertEquals(started, ordered ? [3, 1, 2] : [3]);
-      assertEquals(results, ordered ? [1, 2] : []);
-      assertEquals(runner.stats().queued, 0);
-    },
-  );
-}
+Deno.test("map() with a runner takes its queued calls back when one fails", async (test) => {
+  for (const ordered of [true, false]) {
+    await test.step(
+      ordered ? "but for those before it, in order" : "all, unordered",
+      async () => {
+        await using runner = new AsyncRunner({ maxWorkers: 1 });
+        await using _ = nothingLeft({ runner });
+        // The third call is the first to run.
+        const urgent: TaskRunner = {
+          isFull: false,
+          ready: () => Promise.resolve(),
+          submit(task, options) {
+            const handle = runner.submit(task, options);
+            if (++submitted === 3) handle.setPriority(TaskPriority.HIGH);
+            return handle;
+          },
+        };
+        let submitted = 0;
+        const started: number[] = [];
+        const results: number[] = [];
+        const held = new HeldTask();
+        const other = runner.submit(held.run);
+        const failed = failureOf(
+          AsyncStream.from([1, 2, 3, 4, 5]).map((n) => {
+            started.push(n);
+            if (n === 3) throw "third";
+            return n;
+          }, { runner: urgent, ordered }).forEach((n) => void results.push(n)),
+        );
+        await microtasks();
+        held.end();
+        await other;
+        assertStrictEquals(await failed, "third");
+        assertEquals(started, ordered ? [3, 1, 2] : [3]);
+        assertEquals(results, ordered ? [1, 2] : []);
+        assertEquals(runner.stats().queued, 0);
+      },
+    );
+  }
+});
 
 Deno.test("map() with a runner tells the observer of a later failure, or the console, and a scope's failures belong to the scope", async () => {
   /** Two calls that fail in one turn. */

@@ -115,14 +115,15 @@ const program: fc.Arbitrary<Program> = fc.record({
   isObserved: fc.boolean(),
 });
 
-for (const [name, way] of Object.entries(ways)) {
-  Deno.test(`${name} rejects with its first failure itself, and each other one is told once, an echo never`, async () => {
-    await fc.assert(
-      fc.asyncProperty(program, (program) => check(way, name, program)),
-      { numRuns: 300 },
-    );
-  });
-}
+Deno.test("maps and gathers of calls that fail at any moment reject with the first failure itself, and each other one is told once, an echo never", async (test) => {
+  for (const [name, way] of Object.entries(ways)) {
+    await test.step(name, () =>
+      fc.assert(
+        fc.asyncProperty(program, (program) => check(way, name, program)),
+        { numRuns: 300 },
+      ));
+  }
+});
 
 async function check(
   way: (run: Run) => Promise<unknown>,
