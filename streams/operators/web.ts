@@ -50,8 +50,9 @@ class Piped<U> extends Wrapped<U> {
   /** Set by the first read, and with them `inner`. */
   #source: PullIterator<unknown> | undefined = undefined;
   #writer: WritableStreamDefaultWriter<unknown> | undefined = undefined;
+  #aborting: Promise<unknown> | undefined = undefined;
   #sourceClosing: Promise<unknown> | undefined = undefined;
-  /** What the source has failed with, until it is known who hears of it. */
+  /** What the source has failed with. */
   #sourceFailure: { error: unknown } | undefined = undefined;
   /** Why the consumer has left. */
   #left: { reason: unknown } | undefined = undefined;
@@ -93,14 +94,10 @@ class Piped<U> extends Wrapped<U> {
     // Nothing is read for what can be written no more.
     const end = (reason?: unknown) =>
       void this.#closeSource(reason).catch(() => {});
-    const { closed } = writer;
-    closed.then(end, end);
-    const writeFailed = (error: unknown) => {
-      // Before the consumer has left, the readable side has it.
-      if (this.#left === undefined) return;
-      // What is not written any more has what closed the writer as its error.
-      closed.catch((reason) => error !== reason && reportLate(STOPPED, error));
-    };
+    writer.closed.then(end, end);
+    // Before the consumer has left, the readable side has it.
+    const writeFailed = (error: unknown) =>
+      this.#left && this.#tellSink(writer.closed, error);
     let written: Promise<void> | undefined;
     let isReading = false;
     try {
@@ -115,27 +112,35 @@ class Piped<U> extends Wrapped<U> {
       }
       await writer.close();
     } catch (error) {
-      if (isReading) this.#sourceFailed(error);
+      if (isReading) {
+        if (this.isOver) reportLate(STOPPED, error, this.#left?.reason);
+        else this.#sourceFailure = { error };
+      }
       await written?.catch(() => {});
-      await writer.abort(error).catch(() => {});
+      await this.#abort(error);
     }
+    this.#writer = undefined;
     writer.releaseLock();
   }
 
-  #sourceFailed(error: unknown): void {
-    if (this.isOver) reportLate(STOPPED, error, this.#left?.reason);
-    else this.#sourceFailure = { error };
+  /** Does nothing to one that is closed or has failed. */
+  #abort(reason: unknown): Promise<unknown> | undefined {
+    const writer = this.#writer;
+    return this.#aborting ??= writer?.abort(reason)
+      .catch((error) => this.#tellSink(writer.closed, error));
   }
 
-  /** The far side has ended or failed, with `known`. */
-  #tellSourceFailure(known?: unknown): void {
-    if (this.#sourceFailure === undefined) return;
-    reportLate(STOPPED, this.#sourceFailure.error, known);
+  /** Tells of a failure of a write or an abort. What was not even begun has what closed the writer. */
+  #tellSink(closed: Promise<void>, error: unknown): void {
+    closed.catch((reason) => error !== reason && reportLate(STOPPED, error));
   }
 
   protected override async ended(): Promise<IteratorResult<U>> {
+    // Of two sides that do not know each other the far one may end all the same.
+    if (this.#sourceFailure !== undefined) {
+      return await this.failed(this.#sourceFailure.error);
+    }
     this.inner.release?.();
-    this.#tellSourceFailure();
     await this.closing.begin(this.#stop(undefined));
     return DONE;
   }
@@ -143,16 +148,18 @@ class Piped<U> extends Wrapped<U> {
   protected override async failed(error: unknown): Promise<never> {
     this.isOver = true;
     this.inner.release?.();
-    this.#tellSourceFailure(error);
-    await this.closing.begin(this.#stop(error)).catch((second) =>
-      reportLate(UNCLOSED, second, error)
+    // What the far side has made of that comes after it.
+    const first = this.#sourceFailure ?? { error };
+    if (error !== first.error) reportLate(STOPPED, error);
+    await this.closing.begin(this.#stop(first.error)).catch((second) =>
+      reportLate(UNCLOSED, second, first.error)
     );
-    throw error;
+    throw first.error;
   }
 
   /** Does nothing to two sides that are over, as they are when all was piped to its end. */
   async #stop(reason: unknown): Promise<void> {
-    this.#writer?.abort(reason).catch(() => {});
+    this.#abort(reason);
     await this.#closeSource(reason);
   }
 

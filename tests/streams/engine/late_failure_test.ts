@@ -243,27 +243,48 @@ Deno.test("AsyncStream.through() tells of the source's function and of the trans
   }
 });
 
-Deno.test("AsyncStream.through() tells of a source that fails where the other side ends all the same", async () => {
-  using reports = captureReports();
-  const aborted: unknown[] = [];
-  const ending = Promise.withResolvers<void>();
-  const pair = {
-    writable: new WritableStream<number>({
-      abort(reason) {
-        aborted.push(reason);
-        ending.resolve();
-      },
-    }),
-    readable: new ReadableStream<string>({
-      start(controller) {
-        controller.enqueue("a");
-        ending.promise.then(() => controller.close());
-      },
-    }),
-  };
-  const source = asyncProbe({ failAt: 1, error: "source" });
-  assertEquals(await AsyncStream.from(source).through(pair).collect(), ["a"]);
-  assertEquals([aborted, reports.lines], [["source"], [stopped('"source"')]]);
+Deno.test("AsyncStream.through() rejects with the failure of its source, whatever the other side makes of it", async () => {
+  const endings: ((far: ReadableStreamDefaultController<string>) => void)[] = [
+    (far) => far.close(),
+    (far) => far.error("made of it"),
+    (far) => {
+      far.error("source");
+      throw "clean-up";
+    },
+  ];
+  const told = [[], ["made of it"], ["clean-up"]];
+  for (const [place, end] of endings.entries()) {
+    using reports = captureReports();
+    const aborted: unknown[] = [];
+    let far!: ReadableStreamDefaultController<string>; // Set by start().
+    const pair = {
+      writable: new WritableStream<number>({
+        abort(reason) {
+          aborted.push(reason);
+          end(far);
+        },
+      }),
+      readable: new ReadableStream<string>({
+        start(controller) {
+          far = controller;
+          controller.enqueue("a");
+        },
+      }),
+    };
+    const source = asyncProbe({ failAt: 1, error: "source" });
+    const seen: string[] = [];
+    const stream = AsyncStream.from(source).through(pair);
+    assertEquals(
+      await failureOf(stream.forEach((text) => void seen.push(text))),
+      "source",
+    );
+    await settle();
+    assertEquals([seen, aborted], [["a"], ["source"]]);
+    assertEquals(
+      reports.lines,
+      told[place]?.map((text) => stopped(`"${text}"`)),
+    );
+  }
 });
 
 Deno.test("toReadableStream() that is cancelled tells of a function that fails afterwards, and of nothing else", async () => {
