@@ -23,7 +23,7 @@ import { Pace } from "../engine/pace.ts";
 import type { ReadingOperator } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import { iterateSource, type StreamSource } from "../engine/source.ts";
-import { Timer } from "./timer.ts";
+import { Timer } from "./time.ts";
 import { closeNow, STOPPED } from "../../_internal/upstream.ts";
 import { NOTHING, type Pulled, Wrapped } from "../engine/wrapped.ts";
 
