@@ -28,7 +28,7 @@ import {
 import { isEcho, reportLate } from "./late_failure.ts";
 import { withResolvers } from "./resolvers.ts";
 import { Ring } from "./ring.ts";
-import { isThenable, isTrustedThenable } from "./thenable.ts";
+import { callingOnce, isThenable } from "./thenable.ts";
 import {
   STOPPED,
   UNCLOSED,
@@ -124,6 +124,8 @@ export class ConcurrentMap<T, U>
   #isBlocked = false;
   #isPumping = false;
   #finished = false;
+  /** Calls of this number and above were cancelled already. */
+  #cancelledFrom = Infinity;
   /** What it was finished by: the failure that is delivered, or the reason of `return()`. */
   #reason: unknown = undefined;
   /** What closing the source has failed with, until somebody is told. */
@@ -242,7 +244,11 @@ export class ConcurrentMap<T, U>
   }
 
   #cancelFrom(index: number, why: string): void {
-    if (this.#inFlight === 0 || this.#options.cancelFrom === undefined) return;
+    if (
+      this.#inFlight === 0 || index >= this.#cancelledFrom ||
+      this.#options.cancelFrom === undefined
+    ) return;
+    this.#cancelledFrom = index;
     this.#options.cancelFrom(
       index,
       abortError(`${why}, so this one was cancelled`),
@@ -443,9 +449,4 @@ export class ConcurrentMap<T, U>
       this.#waiters.shift()?.resolve(result);
     }
   }
-}
-
-/** A thenable that calls back once, which a foreign one may not do. */
-function callingOnce<T>(thenable: PromiseLike<T>): PromiseLike<T> {
-  return isTrustedThenable(thenable) ? thenable : Promise.resolve(thenable);
 }

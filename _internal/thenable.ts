@@ -17,8 +17,13 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
  */
 export const callsBackOnce: unique symbol = Symbol("callsBackOnce");
 
-/** True for a native promise, and for a thenable with the mark above. */
-export function isTrustedThenable(value: PromiseLike<unknown>): boolean {
-  return value instanceof Promise ||
-    (value as { [callsBackOnce]?: true })[callsBackOnce] === true;
+/**
+ * A thenable that calls back once, which a foreign one may not do: it is wrapped in a promise. A
+ * native promise, and a thenable with the mark above, are used as they are.
+ */
+export function callingOnce<T>(thenable: PromiseLike<T>): PromiseLike<T> {
+  return thenable instanceof Promise ||
+      (thenable as { [callsBackOnce]?: true })[callsBackOnce]
+    ? thenable
+    : Promise.resolve(thenable);
 }

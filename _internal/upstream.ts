@@ -12,7 +12,7 @@ import {
   type Wait,
 } from "./iterators.ts";
 import { reportLate } from "./late_failure.ts";
-import { isThenable, isTrustedThenable } from "./thenable.ts";
+import { callingOnce, isThenable } from "./thenable.ts";
 
 /** A closing that is under way, or has been. */
 export class Closing {
@@ -87,7 +87,10 @@ export class Upstream<T> {
       result = this.#iterator.pull === undefined
         ? this.#iterator.next()
         : this.#iterator.pull();
-      if (isThenable(result)) return this.#await(result);
+      if (isThenable(result)) {
+        callingOnce(result).then(this.#settled, this.#rejected);
+        return;
+      }
     } catch (error) {
       return this.#rejected(error);
     }
@@ -154,12 +157,6 @@ export class Upstream<T> {
     this.#isOver = true;
     this.#iterator.release?.();
     this.#reader.ended(this);
-  }
-
-  #await(result: PromiseLike<IteratorResult<T>>): void {
-    // A foreign thenable may call back twice, or throw.
-    (isTrustedThenable(result) ? result : Promise.resolve(result))
-      .then(this.#settled, this.#rejected);
   }
 
   /** What came is no iterator result: a failure of a source that is closed all the same. */

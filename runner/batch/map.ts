@@ -150,8 +150,6 @@ class RunnerMap<T, U>
   readonly #context = this.#contexts.capture();
   #subscription: AbortSubscription | undefined;
   #started = false;
-  /** What stands at this place or behind it was cancelled already. */
-  #cancelledFrom = Infinity;
   /** What calls failed with, their cancelling aside: one is delivered, the others are told. */
   readonly #failures: unknown[] = [];
 
@@ -295,8 +293,6 @@ class RunnerMap<T, U>
   }
 
   #cancelFrom(index: number, reason: unknown): void {
-    if (index >= this.#cancelledFrom) return;
-    this.#cancelledFrom = index;
     for (const job of [...this.#inFlight]) {
       if (job.index >= index) this.#host.cancelJob(job, reason);
     }

@@ -96,7 +96,6 @@ export class Run extends Drive implements RunAccess {
 
   /** Runs to the end. Rejects with the failure. */
   complete(): Promise<void> {
-    if (this.#signals.length === 0) return this.#completeAlone();
     return new Promise((resolve, reject) => {
       // A cancel does not wait for the first driving function, so neither may this promise.
       this.onFinish(() => {
@@ -105,11 +104,6 @@ export class Run extends Drive implements RunAccess {
       });
       this.drive();
     });
-  }
-
-  async #completeAlone(): Promise<void> {
-    await this.drive();
-    if (this.failure !== undefined) throw this.failure.error;
   }
 
   /**
