@@ -25,7 +25,10 @@ export interface RelaySource {
   close(reason: unknown): Wait;
 }
 
-/** A failure that each of so many relays is going to pass on. Told late if none of them comes to it. */
+/**
+ * A failure that each of so many relays passes on, unless it is left before it comes to that. Told
+ * when all of them were.
+ */
 export class SharedFailure {
   readonly error: unknown;
   #relays: number;
@@ -34,11 +37,6 @@ export class SharedFailure {
     this.error = error;
     this.#relays = relays;
     if (relays === 0) reportLate(STOPPED, error);
-  }
-
-  /** One relay has passed it on. */
-  passed(): void {
-    this.#relays = Infinity;
   }
 
   /** One relay was left before it came to it. */
@@ -161,9 +159,8 @@ export class Relay<T> implements PullableIterator<T> {
   #ending(): IteratorResult<T> {
     const failure = this.#failure;
     this.#failure = undefined;
-    if (failure === undefined) return DONE;
-    failure.passed();
-    throw failure.error;
+    if (failure !== undefined) throw failure.error;
+    return DONE;
   }
 
   #settle(): void {

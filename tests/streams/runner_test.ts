@@ -116,7 +116,11 @@ Deno.test("map() with a runner tells the observer of a later failure, or the con
     );
     return {
       failed,
-      fail: () => calls.map(({ reject, error }) => reject(error)),
+      fail: (order: string[]) => {
+        for (const which of order) {
+          calls.find(({ error }) => error === which)?.reject(which);
+        }
+      },
     };
   };
   for (const where of ["observer", "console", "scope"]) {
@@ -131,14 +135,15 @@ Deno.test("map() with a runner tells the observer of a later failure, or the con
       const failure = await failureOf(runner.scope(async (scope) => {
         const { failed, fail } = failing(scope);
         await microtasks();
-        fail();
-        await failed;
+        // The one before it in order is cancelled for it, and is what the map rejects with.
+        fail(["second", "first"]);
+        assertStrictEquals((await failed as Error).name, "AbortError");
       }));
-      assertEquals((failure as AggregateError).errors, ["first", "second"]);
+      assertEquals((failure as AggregateError).errors, ["second", "first"]);
     } else {
       const { failed, fail } = failing(runner);
       await microtasks();
-      fail();
+      fail(["first", "second"]);
       assertStrictEquals(await failed, "first");
     }
     assertEquals(observed, where === "observer" ? ["first", "second"] : []);
