@@ -29,8 +29,8 @@ import { buffer } from "./operators/buffer.ts";
 import {
   areRepeatable,
   flatMap,
-  inTurn,
   merge,
+  Sources,
   zip,
 } from "./operators/combine.ts";
 import {
@@ -653,7 +653,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    */
   concat<U>(...others: StreamSource<U>[]): AsyncStream<T | U> {
     const sources: StreamSource<T | U>[] = [this, ...others];
-    return ofIterator(() => inTurn(sources), areRepeatable(sources))
+    return ofIterator(() => new Sources(sources), areRepeatable(sources))
       .flatMap((source) => source);
   }
 

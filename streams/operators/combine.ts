@@ -159,8 +159,8 @@ export function flatMap<T, U>(
   };
 }
 
-/** Sources one after the other, each opened in its turn; the ones never reached are closed. */
-class Sources<T> implements PullableIterator<() => StreamSource<T>> {
+/** What concat() flattens: each source is opened in its turn, the ones never reached are closed. */
+export class Sources<T> implements PullableIterator<() => StreamSource<T>> {
   readonly [closesWhilePending] = true;
   readonly #sources: readonly StreamSource<T>[];
   #next = 0;
@@ -183,13 +183,6 @@ class Sources<T> implements PullableIterator<() => StreamSource<T>> {
   return(reason?: unknown): Wait {
     return discardAll(this.#sources.slice(this.#next), reason);
   }
-}
-
-/** See AsyncStream.concat. */
-export function inTurn<T>(
-  sources: readonly StreamSource<T>[],
-): PullableIterator<() => StreamSource<T>> {
-  return new Sources(sources);
 }
 
 /** Whether all of them can be read again. Checks their types. */
