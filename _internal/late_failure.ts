@@ -47,17 +47,25 @@ const LINE_INTERVAL = 1000;
 let lastLineAt = -Infinity;
 let leftOut = 0;
 
+/** What a user's observer or a scope has been told of: each failure goes to one place only. */
+const told = new WeakSet<object>();
+
+/** Notes that a failure has reached its place. Something thrown that is no object is not kept. */
+export function markTold(error: unknown): void {
+  if (typeof error === "object" && error !== null) told.add(error);
+}
+
 /**
- * Reports a late failure on the console, unless it is an echo of `reason`: one line, and at most one
- * a second, which says how many were left out since the one before. A server in trouble must not
- * drown in its own reports.
+ * Reports a late failure on the console, unless it is an echo of `reason` or was told elsewhere: one
+ * line, and at most one a second, which says how many were left out since the one before. A server
+ * in trouble must not drown in its own reports.
  */
 export function reportLate(
   what: string,
   error: unknown,
   reason?: unknown,
 ): void {
-  if (isEcho(error, reason)) return;
+  if (isEcho(error, reason) || told.has(error as object)) return;
   const time = now();
   const since = time - lastLineAt;
   // Negative: a test has put its clock back.
@@ -74,22 +82,7 @@ export function reportLate(
   console.error(`${what}: ${text.replaceAll("\n", " ")}${others}`);
 }
 
-/**
- * Under this key the handle of a task has how to tell of its failure where no promise passes that on.
- * Its runner knows who has heard of it: an observer, or a scope.
- */
-export const TELL_FAILURE: unique symbol = Symbol("tellFailure");
-
-/** Tells of the failure of a task, whose handle is looked at by nobody else. */
-export function tellFailure(
-  handle: {
-    readonly name: string;
-    readonly state: string;
-    [TELL_FAILURE]?(error: unknown): void;
-  },
-  error: unknown,
-): void {
-  if (handle.state === "cancelled") return;
-  if (handle[TELL_FAILURE] !== undefined) handle[TELL_FAILURE](error);
-  else reportLate(`Late failure of task ${handle.name}`, error);
+/** The same of the task `name`. */
+export function reportLateTask(name: string, error: unknown): void {
+  reportLate(`Late failure of task ${name}`, error);
 }

@@ -15,6 +15,7 @@ import { abortError, DisposedError } from "../../_internal/errors.ts";
 import {
   isAbortError,
   type LateFailure,
+  markTold,
 } from "../../_internal/late_failure.ts";
 import {
   checkOptions,
@@ -300,7 +301,9 @@ class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
       this.signal.aborted &&
       (error === this.signal.reason || isAbortError(error))
     ) return;
-    if (!this.#errors.includes(error)) this.#errors.push(error);
+    if (this.#errors.includes(error)) return;
+    this.#errors.push(error);
+    markTold(error);
   }
 
   #end(reason: unknown): void {

@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { TELL_FAILURE } from "../../_internal/late_failure.ts";
 import type { SchedulerCore } from "./core.ts";
 import {
   idOf,
@@ -90,11 +89,6 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
 
   setPriority(priority: TaskPriority): void {
     this.core.setPriority(this, priority);
-  }
-
-  /** Tells of its failure, which no promise passes on. */
-  [TELL_FAILURE](error: unknown): void {
-    this.core.tellFailure(this, error);
   }
 
   run(context: TaskContext): unknown {

@@ -4,7 +4,7 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { reportLate } from "../../_internal/late_failure.ts";
+import { markTold, reportLateTask } from "../../_internal/late_failure.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** What an observer is told of. */
@@ -23,6 +23,7 @@ export class Observers {
 
   /** Something has happened to `task`; `reason` goes with `settled` and `ended`. */
   tell(event: TaskEvent, task: TaskInfo, reason?: unknown): void {
+    if (reason !== undefined && this.reachesUser(event)) markTold(reason);
     for (const observer of this.#observers) {
       try {
         observer[event]?.(task, reason);
@@ -49,6 +50,6 @@ export function tellLate(
   error: unknown,
   observers: Observers | undefined,
 ): void {
-  if (observers?.reachesUser(event)) return;
-  reportLate(`Late failure of task ${name}`, error);
+  // What is no object could not be marked as told.
+  if (!observers?.reachesUser(event)) reportLateTask(name, error);
 }

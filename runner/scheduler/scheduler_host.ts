@@ -3,10 +3,7 @@
  *
  * @module
  */
-import {
-  type LateFailure,
-  TELL_FAILURE,
-} from "../../_internal/late_failure.ts";
+import type { LateFailure } from "../../_internal/late_failure.ts";
 import type { AcceptedWork, Refusal } from "./admission.ts";
 import type { BatchHost, JobOwner, LimitFollower } from "../batch/host.ts";
 import type { SchedulerCore } from "./core.ts";
@@ -111,9 +108,6 @@ class OwnedHandle<T> extends JobHandle<T> {
     if (state === "failed") markHandled(this);
     this.#owner.settled(this, state, value, !isActive(this));
   }
-
-  /** Its owner has heard of it. */
-  override [TELL_FAILURE](): void {}
 
   [ended](late: LateFailure | undefined): boolean {
     return this.#owner.ended(this, late);

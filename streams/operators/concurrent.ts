@@ -4,7 +4,7 @@
  * @module
  */
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
-import { tellFailure } from "../../_internal/late_failure.ts";
+import { reportLateTask } from "../../_internal/late_failure.ts";
 import {
   boolean,
   checkOptions,
@@ -86,8 +86,10 @@ export function concurrentMap<T, U>(
       ordered,
       ready: () => runner.isFull ? runner.ready(signal) : undefined,
       cancelFrom: queue.cancelFrom,
-      tellLate: (error, handle) =>
-        tellFailure(handle as PromiseLike<unknown> as TaskHandle<U>, error),
+      tellLate: (error, call) => {
+        const { name, state } = call as PromiseLike<unknown> as TaskHandle<U>;
+        if (state === "failed") reportLateTask(name, error);
+      },
     });
   };
 }

@@ -3,11 +3,11 @@ import type { AnyIterator } from "../../_internal/iterators.ts";
 import { Upstream } from "../../_internal/upstream.ts";
 import {
   asyncProbe,
-  captureReports,
   settle,
   stopped,
   unclosed,
 } from "../streams/support/probe.ts";
+import { captureReports } from "../support/captured_console.ts";
 
 /** Notes what an upstream tells. */
 function noting() {

@@ -7,7 +7,8 @@ import {
 import { AsyncStream } from "../../streams/mod.ts";
 import { HeldTask, microtasks } from "../support/held_task.ts";
 import { nothingLeft } from "../support/nothing_left.ts";
-import { captureReports, failureOf } from "./support/probe.ts";
+import { failureOf } from "./support/probe.ts";
+import { captureReports } from "../support/captured_console.ts";
 
 for (const ordered of [true, false]) {
   Deno.test(`map() with a runner takes its queued calls back when it is left while others keep the runner busy, ${ordered ? "ordered" : "unordered"}`, async () => {
@@ -106,7 +107,7 @@ Deno.test("map() with a runner takes its queued calls back when one fails", asyn
 
 Deno.test("map() with a runner tells the observer of a later failure, or the console, and a scope's failures belong to the scope", async () => {
   /** Two calls that fail in one turn. */
-  const failing = (runner: TaskRunner) => {
+  const failing = (runner: TaskRunner, errors: Record<string, Error>) => {
     const calls = ["first", "second"].map((error) => ({
       error,
       ...Promise.withResolvers(),
@@ -118,12 +119,16 @@ Deno.test("map() with a runner tells the observer of a later failure, or the con
       failed,
       fail: (order: string[]) => {
         for (const which of order) {
-          calls.find(({ error }) => error === which)?.reject(which);
+          calls.find(({ error }) => error === which)?.reject(errors[which]);
         }
       },
     };
   };
   for (const where of ["observer", "console", "scope"]) {
+    const errors = {
+      first: new RangeError("first"),
+      second: new RangeError("second"),
+    };
     using reports = captureReports();
     const observed: unknown[] = [];
     await using runner = new AsyncRunner({
@@ -133,23 +138,31 @@ Deno.test("map() with a runner tells the observer of a later failure, or the con
     });
     if (where === "scope") {
       const failure = await failureOf(runner.scope(async (scope) => {
-        const { failed, fail } = failing(scope);
+        const { failed, fail } = failing(scope, errors);
         await microtasks();
         // The one before it in order is cancelled for it, and is what the map rejects with.
         fail(["second", "first"]);
         assertStrictEquals((await failed as Error).name, "AbortError");
       }));
-      assertEquals((failure as AggregateError).errors, ["second", "first"]);
+      assertEquals(
+        (failure as AggregateError).errors,
+        [errors.second, errors.first],
+      );
     } else {
-      const { failed, fail } = failing(runner);
+      const { failed, fail } = failing(runner, errors);
       await microtasks();
       fail(["first", "second"]);
-      assertStrictEquals(await failed, "first");
+      assertStrictEquals(await failed, errors.first);
     }
-    assertEquals(observed, where === "observer" ? ["first", "second"] : []);
+    assertEquals(
+      observed,
+      where === "observer" ? [errors.first, errors.second] : [],
+    );
     assertEquals(
       reports.lines.map((line) => line.replace(/task-\d+/, "task")),
-      where === "console" ? ['Late failure of task task: "second"'] : [],
+      where === "console"
+        ? ["Late failure of task task: RangeError: second"]
+        : [],
     );
   }
 });

@@ -20,6 +20,7 @@ import { heapUsed } from "../../support/heap.ts";
 import { serve } from "../../support/http_servers.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
 import { testWith } from "../../support/permissions.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 /** A client without a network: answers with the address, after as many turns as its number says. */
 function fakeClient(
@@ -378,40 +379,38 @@ Deno.test("asyncBatchRequests() waits for no source that hangs, and closes it wh
 Deno.test("asyncBatchRequests() rejects with the first failure, whatever fails after it, and tells the rest on the console", async () => {
   const failure = new Error("first");
   await using client = fakeClient();
-  const lines: string[] = [];
-  const { error } = console;
-  console.error = (...line: unknown[]) => void lines.push(line.join(" "));
-  try {
-    for (const ordered of [true, false]) {
-      let given = 0;
-      let closed = 0;
-      const source = {
-        [Symbol.iterator]: () => ({
-          next: () => ({ done: false, value: `http://h/${given++}` }),
-          return: () => {
-            closed++;
-            throw new Error("of the source");
-          },
-        }),
-      };
-      const batch = asyncBatchRequests(source, {
-        client,
-        ordered,
-        map: async (_, index) => {
-          if (index === 1) throw failure;
-          await new Promise((resolve) => setTimeout(resolve, 5));
-          throw new Error("of a later one");
+  using reports = captureReports();
+  for (const ordered of [true, false]) {
+    let given = 0;
+    let closed = 0;
+    const source = {
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false, value: `http://h/${given++}` }),
+        return: () => {
+          closed++;
+          throw new Error("of the source");
         },
-      });
-      assertStrictEquals(await assertRejects(async () => await batch), failure);
-      assertEquals(closed, 1);
-    }
-  } finally {
-    console.error = error;
+      }),
+    };
+    const batch = asyncBatchRequests(source, {
+      client,
+      ordered,
+      map: async (_, index) => {
+        if (index === 1) throw failure;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        throw new Error("of a later one");
+      },
+    });
+    assertStrictEquals(await assertRejects(async () => await batch), failure);
+    assertEquals(closed, 1);
   }
-  for (const late of ["of the source", "of a later one"]) {
-    assert(lines.some((line) => line.includes(late)), lines.join("\n"));
-  }
+  assertEquals(
+    new Set(reports.lines),
+    new Set([
+      "A request failed after its batch had ended: Error: of a later one",
+      "A stream's source failed to close: Error: of the source",
+    ]),
+  );
 });
 
 Deno.test("a CRITICAL request goes before 10,000 queued BACKGROUND ones of the same runner", async () => {

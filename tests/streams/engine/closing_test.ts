@@ -3,7 +3,6 @@ import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
 import { AsyncPipeline, AsyncStream } from "../../../streams/mod.ts";
 import {
   asyncProbe,
-  captureReports,
   failureOf,
   never,
   type Probe,
@@ -13,6 +12,7 @@ import {
   syncProbe,
 } from "../support/probe.ts";
 import { abortListeners, nothingLeft } from "../../support/nothing_left.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 type Made = (AsyncIterable<number> | Iterable<number>) & Probe;
 const kinds: [string, (options?: ProbeOptions) => Made][] = [

@@ -8,7 +8,8 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { AsyncRunner, AsyncStream } from "../../../mod.ts";
 import { macrotask } from "../../../_internal/macrotask.ts";
-import { captureReports, settle } from "../support/probe.ts";
+import { settle } from "../support/probe.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 /** One call: when it ends (-1: within itself), and how. */
 interface Call {

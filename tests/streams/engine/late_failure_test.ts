@@ -8,13 +8,13 @@ import { AsyncRunner, AsyncStream } from "../../../mod.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   asyncProbe,
-  captureReports,
   failureOf,
   settle,
   stopped,
   syncProbe,
   unclosed,
 } from "../support/probe.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 /** An element, then one that fails with `error` when `signal` aborts. */
 async function* failing(signal: AbortSignal, error: unknown) {

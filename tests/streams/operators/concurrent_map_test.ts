@@ -3,12 +3,12 @@ import { ConcurrentMap } from "../../../_internal/concurrent_map.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
 import {
   asyncProbe,
-  captureReports,
   failureOf,
   settle,
   stopped,
   syncProbe,
 } from "../support/probe.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 /** A source that counts what is done to it. */
 function counted(

@@ -12,7 +12,6 @@ import {
 } from "../../../streams/mod.ts";
 import {
   asyncProbe,
-  captureReports,
   failureOf,
   never,
   settle,
@@ -20,6 +19,7 @@ import {
   unclosed,
 } from "../support/probe.ts";
 import { nothingLeft } from "../../support/nothing_left.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 Deno.test("AsyncStream runs the pipelines of the source document", async () => {
   const stream = new AsyncStream([1, 2, 3, 4, 5]);

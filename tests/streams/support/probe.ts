@@ -107,32 +107,6 @@ export async function failureOf(
   throw new Error("It was expected to reject.");
 }
 
-/** How far the clock of `captureReports` is ahead. It never goes back to before an earlier line. */
-let ahead = 0;
-
-/**
- * The lines that are reported on the console, while it is in use, instead of being printed. Its clock
- * jumps on by a second after each, so that none is held back for the sake of another.
- */
-export function captureReports(): Disposable & { readonly lines: string[] } {
-  const lines: string[] = [];
-  const { error: consoleError } = console;
-  const { now } = performance;
-  ahead += 1000;
-  performance.now = () => now.call(performance) + ahead;
-  console.error = (...values: unknown[]) => {
-    lines.push(values.join(" "));
-    ahead += 1000;
-  };
-  return {
-    lines,
-    [Symbol.dispose]: () => {
-      console.error = consoleError;
-      performance.now = now;
-    },
-  };
-}
-
 /** The line of a failure that comes after the stop. */
 export const stopped = (error: string): string =>
   `A stream failed after it had been stopped: ${error}`;
