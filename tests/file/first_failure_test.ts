@@ -213,11 +213,13 @@ testWith(
     for (let i = 0; i < 5; i++) await directory.write(`from/b${i}/file`);
     let making = 0;
     let begun = 0;
+    const failing = Promise.withResolvers<void>();
     using _mkdir = stub(Deno, "mkdir", (original) => async (...args) => {
       begun++;
       making++;
       if (begun > 1) {
-        for (let turn = 0; turn < 50; turn++) await macrotask();
+        await failing.promise;
+        for (let turn = 0; turn < 200; turn++) await macrotask();
       }
       await original(...args);
       making--;
@@ -225,6 +227,7 @@ testWith(
     const failure = new Error("mine");
     const copy = asyncCopyFile(directory.path("from"), directory.path("to"), {
       onProgress: () => {
+        failing.resolve();
         throw failure;
       },
     });
