@@ -32,6 +32,7 @@ export class ClusterHost implements BatchHost {
   readonly defaults = undefined;
   /** Nobody knows how many workers there are: enough for many, and a bounded part of the store. */
   readonly limit = 1000;
+  readonly isAdaptive = false;
   /** Never told: the limit does not change. */
   readonly followers = new Set<LimitFollower>();
   readonly #tasks: Submitter;

@@ -56,6 +56,8 @@ export interface BatchHost {
   readonly defaults: SubmitOptions | undefined;
   /** How many tasks of one batch may be open at once, if it says nothing else. */
   readonly limit: number;
+  /** Whether `limit` also changes by itself, of which nobody is told. */
+  readonly isAdaptive: boolean;
   /** Told when `limit` has changed. */
   readonly followers: Set<LimitFollower>;
   /** Whether the queue is full: of interest to who submits one by one. */

@@ -221,11 +221,7 @@ class RunnerMap<T, U>
     const task = this.#taskOf === undefined ? this.#fn : this.#taskOf(value);
     const job = new MapJob(task, this, index, value);
     job.place = this.#inFlight.push(job) - 1;
-    if (this.#followsLimit) {
-      if (job.place === 0) this.#host.followers.add(this);
-      // While nothing was in flight, nobody was told.
-      this.#map.concurrency = this.#host.limit;
-    }
+    if (this.#followsLimit) this.#followLimit(job.place === 0);
     try {
       // An element may be read while any task ends, but belongs to whoever called map.
       this.#contexts.run(this.#context, this.#submit, job);
@@ -237,6 +233,15 @@ class RunnerMap<T, U>
     // It gives what fn returned, awaited.
     return job as PromiseLike<unknown> as PromiseLike<U>;
   };
+
+  /** An element is started, with or without others in flight. */
+  #followLimit(isOnly: boolean): void {
+    if (isOnly) this.#host.followers.add(this);
+    // While nothing was in flight, nobody was told.
+    if (isOnly || this.#host.isAdaptive) {
+      this.#map.concurrency = this.#host.limit;
+    }
+  }
 
   readonly #submit = {
     run: (job: MapJob): void =>

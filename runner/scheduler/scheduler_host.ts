@@ -33,6 +33,10 @@ export class SchedulerHost implements BatchHost {
     return this.#core.maxConcurrent;
   }
 
+  get isAdaptive(): boolean {
+    return this.#core.isAdaptive;
+  }
+
   get followers(): Set<LimitFollower> {
     return this.#core.followers;
   }
