@@ -12,7 +12,7 @@
  */
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import { onAbort } from "../../_internal/abort.ts";
+import { heedAbort } from "../../_internal/abort.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { closesWhilePending } from "../../_internal/iterators.ts";
 import type { CopyFileOptions, CopyProgress, CopyResult } from "./options.ts";
@@ -35,7 +35,7 @@ export async function copyTree(
 ): Promise<CopyResult> {
   const { concurrency = DEFAULT_CONCURRENCY, signal } = options;
   const run = new TreeRun(from, to, options);
-  const subscription = signal && onAbort(signal, (reason) => run.stop(reason));
+  const subscription = heedAbort(signal, (reason) => run.stop(reason));
   try {
     await checkTree(from, to, info);
     await run.directory(from, to, info);

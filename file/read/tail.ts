@@ -9,7 +9,7 @@
  * @module
  */
 import { dirname } from "@std/path/dirname";
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { DisposedError } from "../../_internal/errors.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
@@ -92,10 +92,7 @@ export class TailSource implements BatchSource<string> {
     this.#text = text;
     this.#signal = signal;
     this.#onEnd = onEnd;
-    if (signal?.aborted) this.#failure = { error: signal.reason };
-    else if (signal !== undefined) {
-      this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
-    }
+    this.#subscription = heedAbort(signal, (reason) => this.#fail(reason));
   }
 
   async pull(): Promise<readonly string[] | undefined> {

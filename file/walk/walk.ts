@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import { toPath } from "../paths.ts";
@@ -105,7 +105,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     | undefined;
   #idle: (() => void) | undefined;
   readonly #tasks: AbortController | undefined;
-  #subscription: AbortSubscription | undefined;
+  readonly #subscription: AbortSubscription | undefined;
 
   constructor(
     root: Directory,
@@ -117,11 +117,10 @@ class WalkSource implements BatchSource<WalkEntry> {
     this.#device = device;
     this.#tasks = taskCanceller(plan);
     this.#pending.push(root);
-    const { signal } = plan;
-    if (signal?.aborted) this.#failure = { error: signal.reason };
-    else if (signal !== undefined) {
-      this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
-    }
+    this.#subscription = heedAbort(
+      plan.signal,
+      (reason) => this.#fail(reason),
+    );
   }
 
   pull():

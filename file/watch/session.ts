@@ -13,7 +13,7 @@
  */
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
@@ -79,14 +79,11 @@ export class WatchSession implements BatchSource<WatchEvent>, NativeSubscriber {
     this.ready = this.#started.promise;
     // Whoever does not ask for `ready` hears of a failure by the stream.
     this.ready.catch(() => {});
-    const { signal } = plan;
-    if (signal?.aborted) this.#fail(signal.reason);
-    else {
-      if (signal !== undefined) {
-        this.#subscription = onAbort(signal, (reason) => this.#fail(reason));
-      }
-      this.#working = this.#start();
-    }
+    this.#subscription = heedAbort(
+      plan.signal,
+      (reason) => this.#fail(reason),
+    );
+    if (!this.#isEnded()) this.#working = this.#start();
   }
 
   /** Whether it polls, as asked or because there is no native watcher. */

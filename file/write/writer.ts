@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
 import { isAsyncIterable, isIterable } from "../../_internal/iterators.ts";
 import { untilAbort } from "../../_internal/until_abort.ts";
@@ -61,7 +61,7 @@ export class AsyncFileWriter implements AsyncDisposable {
   readonly #lockWait: AbortController | undefined;
   /** Ends the waiting for a FIFO's other end. */
   #opening: AbortController | undefined;
-  #subscription: AbortSubscription | undefined;
+  readonly #subscription: AbortSubscription | undefined;
   #file: Deno.FsFile | undefined;
   #atomicFile: AtomicFile | undefined;
   #closing: Promise<void> | undefined;
@@ -84,17 +84,10 @@ export class AsyncFileWriter implements AsyncDisposable {
       () => this.#open(),
       (error) => withPath(error, "write", this.path),
     );
-    const { signal } = plan;
-    if (signal?.aborted) {
-      this.#state = "aborted";
-      this.#queue.fail(signal.reason);
-    } else if (signal !== undefined) {
-      this.#subscription = onAbort(signal, (reason) => {
-        this.#subscription = undefined;
-        // Should the temporary file not be removable, abort() and the disposal tell.
-        this.#beginAbort(reason).catch(() => {});
-      });
-    }
+    this.#subscription = heedAbort(plan.signal, (reason) => {
+      // Should the temporary file not be removable, abort() and the disposal tell.
+      this.#beginAbort(reason).catch(() => {});
+    });
   }
 
   /**
@@ -353,7 +346,6 @@ export class AsyncFileWriter implements AsyncDisposable {
   async #release(): Promise<void> {
     if (this.#state !== "aborted") this.#state = "ended";
     this.#subscription?.unsubscribe();
-    this.#subscription = undefined;
     const file = this.#file;
     const atomicFile = this.#atomicFile;
     const trace = this.#trace;
