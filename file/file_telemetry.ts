@@ -76,35 +76,28 @@ export class WriterTrace {
   }
 }
 
-/** What the span of a run says. */
-export interface RunDescription {
-  /** The span's name. */
-  readonly name: `file.${string}`;
-  /** What is worked on. */
-  readonly path: string;
-  /** An end by its abort is no failure. */
-  readonly signal: AbortSignal | undefined;
-  /** What is known when it is over; `count` elements have come out. */
-  readonly measure: (count: number) => Attributes;
-}
-
-/** `source` itself while nobody listens, and otherwise within a span. */
+/**
+ * `source` itself while nobody listens, and otherwise within a span.
+ *
+ * @param signal An end by its abort is no failure.
+ * @param measure What is known when it is over; `count` elements have come out.
+ */
 export function traced<T>(
   source: BatchSource<T>,
-  describe: () => RunDescription,
+  name: `file.${string}`,
+  path: string,
+  signal: AbortSignal | undefined,
+  measure: (count: number) => Attributes,
 ): BatchSource<T> {
   const tracer = fileTracer();
   if (tracer === undefined) return source;
   let count = 0;
-  const reading = new ReadingSpan(tracer, () => {
-    const { name, path, signal, measure } = describe();
-    return {
-      name,
-      attributes: { "file.path": path },
-      signal,
-      finish: (span) => span.setAttributes(measure(count)),
-    };
-  });
+  const reading = new ReadingSpan(tracer, () => ({
+    name,
+    attributes: { "file.path": path },
+    signal,
+    finish: (span) => span.setAttributes(measure(count)),
+  }));
   const isEnd = (batch: readonly T[] | undefined): boolean => {
     if (batch === undefined) return true;
     count += batch.length;

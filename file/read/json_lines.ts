@@ -10,6 +10,7 @@ import {
 } from "../../_internal/validate.ts";
 import { JsonLineError } from "../errors.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { LineSource } from "./sources.ts";
 
 /** Options for {@linkcode AsyncFileReader.streamJson}. */
 export interface JsonLineOptions {
@@ -27,7 +28,7 @@ export interface JsonLineOptions {
 /** Parses each line of `lines`; blank lines are left out. */
 export class JsonLineSource<T> implements BatchSource<T> {
   readonly closesWhilePending = true;
-  readonly #lines: BatchSource<string>;
+  readonly #lines: LineSource;
   readonly #path: string;
   readonly #onError: JsonLineOptions["onError"];
   #count = 0;
@@ -35,7 +36,7 @@ export class JsonLineSource<T> implements BatchSource<T> {
   #failure: JsonLineError | undefined;
 
   constructor(
-    lines: BatchSource<string>,
+    lines: LineSource,
     path: string,
     onError: JsonLineOptions["onError"],
   ) {
@@ -45,57 +46,49 @@ export class JsonLineSource<T> implements BatchSource<T> {
   }
 
   async pull(): Promise<readonly T[] | undefined> {
-    if (this.#failure !== undefined) return await this.#fail(this.#failure);
-    const lines = await this.#lines.pull();
-    if (lines === undefined) return undefined;
-    const values: T[] = [];
-    for (const line of lines) {
-      this.#count++;
-      if (line === "") continue;
-      let value: T;
-      try {
-        value = JSON.parse(line);
-      } catch (cause) {
-        if (isBlank(line)) continue;
-        const error = new JsonLineError(
-          this.#path,
-          this.#count,
-          jsonErrorIndex(line) + 1,
-          { cause },
-        );
-        if (this.#onError === "skip") continue;
-        if (typeof this.#onError === "function") {
-          await this.#tell(this.#onError, error);
-          continue;
-        }
-        if (values.length === 0) return await this.#fail(error);
-        this.#failure = error;
-        return values;
-      }
-      values.push(value);
-    }
-    return values;
-  }
-
-  close(): unknown {
-    return this.#lines.close?.();
-  }
-
-  async #fail(error: unknown): Promise<never> {
-    await this.close();
-    throw error;
-  }
-
-  async #tell(
-    tell: (error: JsonLineError) => unknown,
-    error: JsonLineError,
-  ): Promise<void> {
     try {
-      // An async function is one that returns void too: its rejection must not be lost.
-      await tell(error);
-    } catch (thrown) {
-      await this.#fail(thrown);
+      if (this.#failure !== undefined) throw this.#failure;
+      const lines = await this.#lines.pull();
+      if (lines === undefined) return undefined;
+      const values: T[] = [];
+      for (const line of lines) {
+        this.#count++;
+        if (line === "") continue;
+        let value: T;
+        try {
+          value = JSON.parse(line);
+        } catch (cause) {
+          if (isBlank(line)) continue;
+          const column = jsonErrorIndex(line) + 1;
+          const error = new JsonLineError(this.#path, this.#count, column, {
+            cause,
+          });
+          if (this.#onError === "skip") continue;
+          if (typeof this.#onError === "function") {
+            // An async function is one that returns void too: its rejection must not be lost.
+            await this.#onError(error);
+            continue;
+          }
+          if (values.length === 0) throw error;
+          this.#failure = error;
+          return values;
+        }
+        values.push(value);
+      }
+      return values;
+    } catch (error) {
+      await this.close();
+      throw error;
     }
+  }
+
+  close(): Promise<void> {
+    return this.#lines.close();
+  }
+
+  /** Bytes of the file, so far. */
+  get bytesRead(): number {
+    return this.#lines.bytesRead;
   }
 }
 

@@ -29,7 +29,6 @@ import { toPath } from "../paths.ts";
 import { decodeAll, readBytes } from "./read_file.ts";
 import {
   ByteSource,
-  type ChunkSource,
   LineSource,
   type OpenSources,
   type TextOptions,
@@ -168,13 +167,13 @@ export class AsyncFileReader implements AsyncDisposable {
     this.#checkOpen("streamJson");
     checkOptions("streamJson()", options, JSON_LINE_CHECKS);
     const { onError, maxLineLength } = options;
-    return AsyncStream.fromBatches(() => {
-      const lines = this.#lineSource({ maxLineLength });
-      return this.#traced(
-        new JsonLineSource<T>(lines, this.path, onError),
-        lines,
-      );
-    });
+    return this.#run(() =>
+      new JsonLineSource<T>(
+        this.#lineSource({ maxLineLength }),
+        this.path,
+        onError,
+      )
+    );
   }
 
   /**
@@ -197,11 +196,8 @@ export class AsyncFileReader implements AsyncDisposable {
         (ended) => this.#sources.delete(ended),
       );
       this.#sources.add(source);
-      return traced(source, () => ({
-        name: "file.tail",
-        path: this.path,
-        signal: this.#signal,
-        measure: (count) => ({ "async_core.tail.lines": count }),
+      return traced(source, "file.tail", this.path, this.#signal, (count) => ({
+        "async_core.tail.lines": count,
       }));
     });
   }
@@ -221,24 +217,16 @@ export class AsyncFileReader implements AsyncDisposable {
     }
   }
 
-  #run<T>(open: () => ChunkSource<T>): AsyncStream<T> {
+  /** Each run within its span. */
+  #run<T>(
+    open: () => BatchSource<T> & { readonly bytesRead: number },
+  ): AsyncStream<T> {
     return AsyncStream.fromBatches(() => {
       const source = open();
-      return this.#traced(source, source);
+      return traced(source, "file.read", this.path, this.#signal, () => ({
+        "file.size": source.bytesRead,
+      }));
     });
-  }
-
-  /** One run within its span, which says how much `reading` has read. */
-  #traced<T>(
-    source: BatchSource<T>,
-    reading: { readonly bytesRead: number },
-  ): BatchSource<T> {
-    return traced(source, () => ({
-      name: "file.read",
-      path: this.path,
-      signal: this.#signal,
-      measure: () => ({ "file.size": reading.bytesRead }),
-    }));
   }
 
   #lineSource(options: LineOptions): LineSource {

@@ -75,11 +75,8 @@ export function walkAsync(
     const source = options.sort
       ? new SortedWalkSource(directory, plan, device)
       : new WalkSource(directory, plan, device);
-    return traced(source, () => ({
-      name: "file.walk",
-      path,
-      signal: plan.signal,
-      measure: (count) => ({ "async_core.walk.entries": count }),
+    return traced(source, "file.walk", path, plan.signal, (count) => ({
+      "async_core.walk.entries": count,
     }));
   });
 }
