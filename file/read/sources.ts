@@ -39,7 +39,6 @@ export abstract class ChunkSource<T> {
   #isOpen = false;
   /** Ends the pull that waits for a FIFO's other end. */
   #giveUpOpening: ((reader: undefined) => void) | undefined;
-  #isAtEnd = false;
   #isClosed = false;
   #isDisposed = false;
 
@@ -61,9 +60,9 @@ export abstract class ChunkSource<T> {
   /** The next batch; `undefined` at the end. */
   async pull(): Promise<readonly T[] | undefined> {
     if (this.#isDisposed) throw disposed(this.path);
-    if (this.#isClosed || this.#isAtEnd) return undefined;
+    const failure = this.failure();
+    if (this.#isClosed && failure === undefined) return undefined;
     try {
-      const failure = this.failure();
       if (failure !== undefined) throw failure;
       if (this.#opening === undefined) {
         this.#owners.add(this);
@@ -112,17 +111,14 @@ export abstract class ChunkSource<T> {
 
   async #end(): Promise<readonly T[] | undefined> {
     const items = this.finish();
-    const failure = this.failure();
-    if (failure !== undefined && items.length === 0) throw failure;
-    // With a failure, the next pull throws it.
-    if (failure === undefined) this.#isAtEnd = true;
-    await this.close(failure === undefined);
-    return items.length === 0 ? undefined : items;
+    await this.close();
+    // The next pull throws a failure, or tells the end.
+    return items.length === 0 ? await this.pull() : items;
   }
 
   /** Closes the file; waits for a read that is under way. */
-  async close(isFinal: unknown = true): Promise<void> {
-    if (isFinal !== false) this.#isClosed = true;
+  async close(): Promise<void> {
+    this.#isClosed = true;
     this.#owners.delete(this);
     const opening = this.#opening;
     if (opening === undefined) return;
@@ -150,7 +146,8 @@ export abstract class ChunkSource<T> {
   }
 }
 
-function disposed(path: string): DisposedError {
+/** What a read rejects with whose reader has been disposed. */
+export function disposed(path: string): DisposedError {
   return new DisposedError(
     `AsyncFileReader for ${path}`,
     "Create a new reader.",
@@ -182,18 +179,19 @@ export class TextSource extends ChunkSource<string> {
   }
 
   protected override convert(chunk: Uint8Array): readonly string[] {
-    const text = this.#decoder.decode(chunk);
-    return text === "" ? [] : [text];
+    return this.piecesOf(this.#decoder.decode(chunk));
   }
   protected override finish(): readonly string[] {
-    const text = this.#decoder.end();
+    return this.piecesOf(this.#decoder.end());
+  }
+  /** What `text` completes. */
+  protected piecesOf(text: string): readonly string[] {
     return text === "" ? [] : [text];
   }
 }
 
 /** Lines. */
-export class LineSource extends ChunkSource<string> {
-  readonly #decoder: ChunkDecoder;
+export class LineSource extends TextSource {
   readonly #splitter: LineSplitter;
 
   constructor(
@@ -203,16 +201,15 @@ export class LineSource extends ChunkSource<string> {
     text: TextOptions,
     lines: LineOptions,
   ) {
-    super(path, { ...options, reuse: true }, owners);
-    this.#decoder = new ChunkDecoder(path, text.encoding, text.fatal);
+    super(path, options, owners, text);
     this.#splitter = new LineSplitter(path, lines);
   }
 
-  protected override convert(chunk: Uint8Array): readonly string[] {
-    return this.#splitter.push(this.#decoder.decode(chunk));
+  protected override piecesOf(text: string): readonly string[] {
+    return this.#splitter.push(text);
   }
   protected override finish(): readonly string[] {
-    const lines = this.#splitter.push(this.#decoder.end());
+    const lines = super.finish();
     const last = this.#splitter.end();
     return lines.length === 0 ? last : [...lines, ...last];
   }

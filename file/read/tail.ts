@@ -11,14 +11,13 @@
 import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
-import { DisposedError } from "../../_internal/errors.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { openForReading, readInto } from "./chunks.ts";
 import { ChunkDecoder, explainDecoding } from "./decode.ts";
 import { ifThere } from "../errors.ts";
 import { LineSplitter } from "./lines.ts";
-import type { TextOptions } from "./sources.ts";
+import { disposed, type TextOptions } from "./sources.ts";
 import { Wakeable } from "../wakeable.ts";
 import {
   type NativeSubscriber,
@@ -123,12 +122,7 @@ export class TailSource implements BatchSource<string> {
 
   /** The reader was disposed. */
   async dispose(): Promise<void> {
-    this.#fail(
-      new DisposedError(
-        `AsyncFileReader for ${this.#path}`,
-        "Create a new reader.",
-      ),
-    );
+    this.#fail(disposed(this.#path));
     if (!this.#isPulling) await this.#release();
   }
 
