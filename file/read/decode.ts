@@ -39,13 +39,15 @@ export class ChunkDecoder {
     this.#decoder = new TextDecoder(encoding, { fatal, ignoreBOM: start > 0 });
   }
 
-  /** The text of the next chunk, without a character that is not complete yet. */
-  decode(chunk: Uint8Array): string {
-    if (!this.#decoder.fatal) {
-      return this.#decoder.decode(chunk, STREAM);
-    }
+  /**
+   * The text of the next chunk, without a character that is not complete yet; `isLast`: nothing
+   * will complete it.
+   */
+  decode(chunk: Uint8Array, isLast = false): string {
+    const options = isLast ? undefined : STREAM;
+    if (!this.#decoder.fatal) return this.#decoder.decode(chunk, options);
     try {
-      const text = this.#decoder.decode(chunk, STREAM);
+      const text = this.#decoder.decode(chunk, options);
       this.#position += chunk.byteLength;
       this.#tail = joined(this.#tail, chunk.subarray(-3)).slice(-3);
       return text;
@@ -56,64 +58,42 @@ export class ChunkDecoder {
 
   /** What is left at the end of the file. */
   end(): string {
-    try {
-      return this.#decoder.decode();
-    } catch (cause) {
-      throw this.#invalid(new Uint8Array(0), cause);
-    }
+    return this.decode(new Uint8Array(0), true);
   }
 
   #invalid(chunk: Uint8Array, cause: unknown): InvalidChunk {
     const { encoding } = this.#decoder;
+    const path = this.#path;
     const position = this.#position;
-    return new InvalidChunk(
-      position,
-      this.#tail,
-      chunk,
-      encoding,
-      this.#path,
-      cause,
-    );
+    const tail = this.#tail;
+    return new InvalidChunk(async () => {
+      const offset = encoding === "utf-8"
+        ? position - tail.byteLength +
+          invalidUtf8(joined(tail, chunk), position)
+        : await firstInvalid(
+          position === 0
+            ? [chunk]
+            : await ChunkReader.open(path, { chunkSize: 262_144 }),
+          encoding,
+        );
+      return new InvalidEncodingError(path, encoding, offset, { cause });
+    });
   }
 }
 
 const STREAM: TextDecodeOptions = { stream: true };
 
-/** A chunk that a fatal decoder refused; `explain` makes it an InvalidEncodingError. */
+/** A chunk that a fatal decoder refused. */
 class InvalidChunk extends Error {
-  constructor(
-    readonly position: number,
-    readonly tail: Uint8Array,
-    readonly chunk: Uint8Array,
-    readonly encoding: string,
-    readonly path: string,
-    cause: unknown,
-  ) {
-    super("invalid bytes", { cause });
+  /** `explain` finds out where the invalid bytes are. */
+  constructor(readonly explain: () => Promise<InvalidEncodingError>) {
+    super("invalid bytes");
   }
 }
 
 /** Finds where the invalid bytes are when that is what `error` is about. */
 export async function explainDecoding(error: unknown): Promise<unknown> {
-  if (!(error instanceof InvalidChunk)) return error;
-  const { position, tail, chunk, encoding, path, cause } = error;
-  const offset = encoding === "utf-8"
-    ? position - tail.byteLength + invalidUtf8(joined(tail, chunk), position)
-    : await rereadToInvalid(path, encoding);
-  return new InvalidEncodingError(path, encoding, offset, { cause });
-}
-
-/** Where in `bytes` the first invalid sequence of `bytes` (read alone) begins. */
-export function invalidOffset(bytes: Uint8Array, encoding: string): number {
-  return encoding === "utf-8"
-    ? invalidUtf8(bytes, 0)
-    : firstInvalid(bytes, encoding);
-}
-
-function firstInvalid(bytes: Uint8Array, encoding: string): number {
-  const decoder = new TextDecoder(encoding, { fatal: true });
-  const step = stepToInvalid(decoder, bytes, 0, 0);
-  return step.invalid ?? step.characterStart;
+  return error instanceof InvalidChunk ? await error.explain() : error;
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
@@ -128,80 +108,44 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
  * a character, whose remaining bytes are known to be good.
  */
 function invalidUtf8(bytes: Uint8Array, position: number): number {
-  let index = 0;
+  let start = 0;
   if (position > 0) {
-    while (index < 3 && isContinuation(bytes[index])) {
-      index++;
-    }
+    while (start < 3 && isContinuation(bytes[start])) start++;
   }
-  while (index < bytes.byteLength) {
-    const length = characterLength(bytes, index);
-    if (length === 0) return index;
-    index += length;
-  }
-  return bytes.byteLength;
+  const whole = bytes.subarray(start);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const repaired = new TextEncoder().encode(decoder.decode(whole));
+  // U+FFFD, which took its place, is where the two begin to differ, or at a later byte of it.
+  let index = repaired.findIndex((byte, index) => byte !== whole[index]);
+  while (isContinuation(repaired[index])) index--;
+  return start + index;
 }
 
 function isContinuation(byte: number | undefined): boolean {
   return byte !== undefined && (byte & 0xc0) === 0x80;
 }
 
-/** Bytes of the character at `index`; 0 when it is none. */
-function characterLength(bytes: Uint8Array, index: number): number {
-  const first = bytes[index] ?? 0;
-  if (first < 0x80) return 1;
-  const second = bytes[index + 1];
-  if (second === undefined || !isContinuation(second)) return 0;
-  if (first >= 0xc2 && first <= 0xdf) return 2;
-  if (!isContinuation(bytes[index + 2])) return 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const isOverlong = first === 0xe0 && second < 0xa0;
-    const isSurrogate = first === 0xed && second > 0x9f;
-    return isOverlong || isSurrogate ? 0 : 3;
-  }
-  if (!isContinuation(bytes[index + 3])) return 0;
-  if (first >= 0xf0 && first <= 0xf4) {
-    const isOverlong = first === 0xf0 && second < 0x90;
-    const isTooHigh = first === 0xf4 && second > 0x8f;
-    return isOverlong || isTooHigh ? 0 : 4;
-  }
-  return 0;
-}
-
 /**
- * Other encodings have states that a chunk does not show (a shift, half a character), so the file is
- * read again from its start, byte by byte where it fails. Only ever done once, to report an error.
+ * Other encodings than UTF-8 have states that a chunk does not show (a shift, half a character), so
+ * a whole file is gone through, byte by byte. Only ever done once, to report an error.
  */
-async function rereadToInvalid(
-  path: string,
+async function firstInvalid(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   encoding: string,
 ): Promise<number> {
   const decoder = new TextDecoder(encoding, { fatal: true });
-  const reader = await ChunkReader.open(path, { chunkSize: 262_144 });
   let position = 0;
   let characterStart = 0;
-  for await (const chunk of reader) {
-    const step = stepToInvalid(decoder, chunk, position, characterStart);
-    if (step.invalid !== undefined) return step.invalid;
-    characterStart = step.characterStart;
-    position += chunk.byteLength;
-  }
-  return characterStart;
-}
-
-function stepToInvalid(
-  decoder: TextDecoder,
-  bytes: Uint8Array,
-  position: number,
-  characterStart: number,
-): { invalid: number | undefined; characterStart: number } {
-  for (let index = 0; index < bytes.byteLength; index++) {
-    try {
-      const text = decoder.decode(bytes.subarray(index, index + 1), STREAM);
-      if (text !== "") characterStart = position + index + 1;
-    } catch {
-      return { invalid: characterStart, characterStart };
+  for await (const chunk of chunks) {
+    for (let index = 0; index < chunk.byteLength; index++) {
+      position++;
+      try {
+        const text = decoder.decode(chunk.subarray(index, index + 1), STREAM);
+        if (text !== "") characterStart = position;
+      } catch {
+        return characterStart;
+      }
     }
   }
-  return { invalid: undefined, characterStart };
+  return characterStart;
 }

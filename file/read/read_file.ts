@@ -10,8 +10,7 @@ import {
   checkSignal,
   word,
 } from "../../_internal/validate.ts";
-import { invalidOffset, readableEncoding } from "./decode.ts";
-import { InvalidEncodingError } from "../errors.ts";
+import { ChunkDecoder, explainDecoding, readableEncoding } from "./decode.ts";
 import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
@@ -67,7 +66,9 @@ export async function asyncReadFile(
   const encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
   signal?.throwIfAborted();
   const bytes = await readBytes(checked, signal);
-  return as === "bytes" ? bytes : decodeAll(checked, bytes, encoding, fatal);
+  return as === "bytes"
+    ? bytes
+    : await decodeAll(checked, bytes, encoding, fatal);
 }
 
 /** The checks of what is asked for. */
@@ -95,17 +96,16 @@ export function readBytes(
 const utf8 = new TextDecoder();
 
 /** All of a file's bytes as text. */
-export function decodeAll(
+export async function decodeAll(
   path: string,
   bytes: Uint8Array,
   encoding: string,
   fatal: boolean,
-): string {
+): Promise<string> {
   if (!fatal && encoding === "utf-8") return utf8.decode(bytes);
   try {
-    return new TextDecoder(encoding, { fatal }).decode(bytes);
-  } catch (cause) {
-    const offset = invalidOffset(bytes, encoding);
-    throw new InvalidEncodingError(path, encoding, offset, { cause });
+    return new ChunkDecoder(path, encoding, fatal).decode(bytes, true);
+  } catch (error) {
+    throw await explainDecoding(error);
   }
 }
