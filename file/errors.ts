@@ -112,11 +112,9 @@ export class JsonLineError extends Error {
     readonly column: number,
     options?: ErrorOptions,
   ) {
-    const { cause } = options ?? {};
+    const why = causeOf(options);
     super(
-      `${path}:${line}:${column} is not JSON: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }. Correct the line, or read with onError: "skip".`,
+      `${path}:${line}:${column} is not JSON: ${why}. Correct the line, or read with onError: "skip".`,
       options,
     );
   }
@@ -187,11 +185,9 @@ export class DurabilityError extends Error {
     readonly path: string,
     options?: ErrorOptions,
   ) {
-    const { cause } = options ?? {};
+    const why = causeOf(options);
     super(
-      `${path} was replaced, but its directory could not be synchronised (${
-        cause instanceof Error ? cause.message : String(cause)
-      }). The new content is in place; after a power failure the old one may come back. Write again, or pass fsync: false if that does not matter.`,
+      `${path} was replaced, but its directory could not be synchronised (${why}). The new content is in place; after a power failure the old one may come back. Write again, or pass fsync: false if that does not matter.`,
       options,
     );
   }
@@ -261,6 +257,12 @@ export class WatchRootError extends Error {
         : `${path} was removed while it was watched. Watch it again when it is there, or wait for it with rootRemoved: "wait".`,
     );
   }
+}
+
+/** What the cause of an error says. */
+function causeOf(options: ErrorOptions | undefined): string {
+  const cause = options?.cause;
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Why a copy was refused. */
@@ -364,8 +366,5 @@ export function withPath(
   ) => Error;
   const text = `${error.message}: ${action} '${path}'`;
   const { code } = error;
-  return Object.assign(
-    new Class(text, { cause: error }),
-    code === undefined ? undefined : { code },
-  );
+  return Object.assign(new Class(text, { cause: error }), code && { code });
 }

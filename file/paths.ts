@@ -64,11 +64,14 @@ export function isWindows(): boolean {
  * perhaps: whoever gives up does not wait with them.
  */
 export async function isFifo(path: string): Promise<boolean> {
+  return (await statQuietly(path))?.isFifo === true;
+}
+
+/** What is at `path`; `undefined` when we may not look, or cannot. Never rejects, never prompts. */
+export async function statQuietly(
+  path: string,
+): Promise<Deno.FileInfo | undefined> {
   const { state } = Deno.permissions.querySync({ name: "read", path });
-  if (state !== "granted") return false;
-  try {
-    return (await Deno.stat(path)).isFifo === true;
-  } catch {
-    return false;
-  }
+  if (state !== "granted") return undefined;
+  return await Deno.stat(path).catch(() => undefined);
 }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { Hash } from "node:crypto";
 import {
   checkOptions,
   type Checks,
@@ -31,12 +30,6 @@ const CHECKS: Checks<HashFileOptions> = {
 };
 
 const CHUNK = 512 * 1024;
-
-/** Imported when needed: a browser that imports the whole package has no node:crypto. */
-async function newHash(): Promise<Hash> {
-  const { createHash } = await import("node:crypto");
-  return createHash("sha256");
-}
 
 /**
  * The SHA-256 of a file, in hexadecimal, in constant memory.
@@ -76,7 +69,9 @@ async function hashFile(
   path: string,
   { start, end, onProgress, signal }: HashFileOptions,
 ): Promise<{ digest: string; bytes: number }> {
-  const hash = await newHash();
+  // Imported when needed: a browser that imports the whole package has no node:crypto.
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
   const reader = await ChunkReader.open(path, {
     chunkSize: CHUNK,
     reuse: true,

@@ -12,7 +12,7 @@
 import { dirname } from "@std/path/dirname";
 import { replace, syncParent } from "./durable.ts";
 import { DurabilityError, ifThere, namingPath, withPath } from "../errors.ts";
-import { isWindows } from "../paths.ts";
+import { isWindows, statQuietly } from "../paths.ts";
 import {
   CommitTicket,
   keepOwnership,
@@ -148,12 +148,7 @@ export async function replaceContent(
       try {
         await writeTemporary(temporaryPath, bytes, target, options);
         options.signal?.throwIfAborted();
-        await publishInOrder(
-          ticket,
-          temporaryPath,
-          target.path,
-          options,
-        );
+        await publishInOrder(ticket, temporaryPath, target.path, options);
         return;
       } catch (error) {
         if (error instanceof DurabilityError) throw error;
@@ -161,7 +156,7 @@ export async function replaceContent(
         // This writer holds no lock, which would cost it an eighth of its time, so the sweep of a
         // process that cannot see ours (another container) may take its file away.
         const wasSwept = error instanceof Deno.errors.NotFound &&
-          attempt < MAX_ATTEMPTS && await isThere(directory);
+          attempt < MAX_ATTEMPTS && (await statQuietly(directory))?.isDirectory;
         if (!wasSwept) throw error;
       }
     }
@@ -228,14 +223,6 @@ async function publishInOrder(
     if (!isLast) await removeQuietly(temporaryPath);
   }
   if (durable) await syncParent(path);
-}
-
-async function isThere(directory: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(directory)).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 function lock(file: Deno.FsFile): boolean {

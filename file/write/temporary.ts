@@ -11,7 +11,7 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { now } from "../../_internal/clock.ts";
-import { joinPath } from "../paths.ts";
+import { joinPath, statQuietly } from "../paths.ts";
 
 const PATTERN = /^\..+\.(\d+)-([0-9a-f]{12})-\d+\.tmp$/s;
 /** File systems allow 255 bytes; what a name costs beyond its target's is at most 48. */
@@ -68,10 +68,8 @@ export function sweepTemporary(directory: string): Promise<void> | undefined {
   if (last !== undefined && time < last.due) return last.running;
   if (last === undefined && sweeps.size >= MAX_SWEPT) {
     // The oldest entry: a Map keeps the order of insertion.
-    for (const [oldest] of sweeps) {
-      sweeps.delete(oldest);
-      break;
-    }
+    const [oldest = ""] = sweeps.keys();
+    sweeps.delete(oldest);
   }
   const sweep: Sweep = { running: undefined, due: Infinity };
   sweep.running = removeStale(directory).catch(() => {}).then(() => {
@@ -103,17 +101,7 @@ async function removeStale(directory: string): Promise<void> {
  */
 async function mayBeAlive(pid: number): Promise<boolean> {
   if (pid === Deno.pid || Deno.build.os !== "linux") return false;
-  const { state } = Deno.permissions.querySync({
-    name: "read",
-    path: `/proc/${pid}`,
-  });
-  if (state !== "granted") return false;
-  try {
-    await Deno.stat(`/proc/${pid}`);
-    return true;
-  } catch {
-    return false;
-  }
+  return await statQuietly(`/proc/${pid}`) !== undefined;
 }
 
 async function removeUnlocked(path: string): Promise<void> {
