@@ -20,7 +20,7 @@ import { alreadyThere, copyOne, copyTimes, isSame } from "./copy_one.ts";
 import { CopyError, ifThere, namingPath } from "../errors.ts";
 import { isBelow, isWindows, joinPath } from "../paths.ts";
 import { asTask } from "../../runner/as_task.ts";
-import { rootDirectory } from "../walk/listing.ts";
+import { rootDirectory, WalkReader } from "../walk/listing.ts";
 import { type WalkEntry, walkPlan } from "../walk/options.ts";
 import { SortedWalkSource } from "../walk/walk_sorted.ts";
 
@@ -119,11 +119,8 @@ class TreeRun {
     const { runner, priority } = this.#options;
     const { signal } = this.#stopping;
     const plan = walkPlan({ includeDirs: true, signal, runner, priority });
-    const walk = new SortedWalkSource(
-      rootDirectory(this.#from),
-      plan,
-      undefined,
-    );
+    const root = rootDirectory(this.#from);
+    const walk = new SortedWalkSource(root, new WalkReader(plan, undefined));
     try {
       for (
         let batch = await walk.pull();

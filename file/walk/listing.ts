@@ -43,55 +43,78 @@ export interface Listing {
   failed: { error: unknown; directory: Directory }[];
 }
 
-/** Reads a directory, in a task of the runner when there is one, which `cancelled` takes back. */
-export function list(
-  plan: WalkPlan,
-  directory: Directory,
-  cancelled: AbortSignal | undefined,
-): Promise<Listing> {
-  const { runner, priority } = plan;
-  return runner === undefined
-    ? read(plan, directory)
-    : asTask(runner, () => read(plan, directory), {
-      priority,
-      signal: cancelled,
-      name: `read ${directory.path}`,
-    });
-}
+/** Reads the directories of one walk, and knows what becomes of those that cannot be read. */
+export class WalkReader {
+  /** What is to be found. */
+  readonly plan: WalkPlan;
+  /** The device whose small directories are read synchronously; only for plain walks without a runner. */
+  readonly device: number | undefined;
+  /** Takes the tasks of a walk back when it ends early. Only a walk with a runner has any. */
+  readonly tasks: AbortController | undefined;
+  #collected: unknown[] | undefined;
 
-/** Takes the tasks of a walk back when it ends early. Only a walk with a runner has any. */
-export function taskCanceller(
-  { runner }: WalkPlan,
-): AbortController | undefined {
-  return runner && new AbortController();
+  constructor(plan: WalkPlan, device: number | undefined) {
+    this.plan = plan;
+    this.device = device;
+    this.tasks = plan.runner && new AbortController();
+  }
+
+  /** Reads a directory, in a task of the runner when there is one. */
+  list(directory: Directory): Promise<Listing> {
+    const { runner, priority } = this.plan;
+    return runner === undefined
+      ? read(this.plan, directory)
+      : asTask(runner, () => read(this.plan, directory), {
+        priority,
+        signal: this.tasks?.signal,
+        name: `read ${directory.path}`,
+      });
+  }
+
+  /** Reads a directory synchronously if that is quick (see `localDevice`); `undefined` if not. */
+  listQuickly(directory: Directory): Listing | undefined {
+    const { path, relative, depth } = directory;
+    const listing: Listing = { found: [], below: [], failed: [] };
+    if (depth >= this.plan.maxDepth) return listing;
+    // The root may be a link, and localDevice has looked at it.
+    if (depth > 0 && !isQuickToRead(path, this.device)) return undefined;
+    const prefix = prefixOf(path);
+    const relativePrefix = relative === "" ? "" : `${relative}/`;
+    for (const found of Deno.readDirSync(path)) {
+      const entry = entryOf(prefix, found);
+      add(this.plan, listing, directory, entry, relativePrefix + entry.name);
+    }
+    return listing;
+  }
+
+  /** Throws when the walk is to end with the error; so does what it returns, when that is a promise. */
+  failed(error: unknown, directory: Directory): unknown {
+    const { onError, signal } = this.plan;
+    // The runner cancelled the reading: no matter of this directory.
+    if (signal?.aborted) throw signal.reason;
+    // The root is always an error; below it, what has gone since it was listed is none.
+    if (directory.depth > 0 && isGone(error)) return undefined;
+    if (directory.depth === 0 || onError === "throw" || !isOfSystem(error)) {
+      throw error;
+    }
+    if (onError === "collect") (this.#collected ??= []).push(error);
+    else if (onError !== "skip") return onError(error, directory.path);
+    return undefined;
+  }
+
+  /** Throws what was collected. */
+  end(): void {
+    if (this.#collected === undefined) return;
+    throw new AggregateError(
+      this.#collected,
+      `${this.#collected.length} directories could not be read`,
+    );
+  }
 }
 
 /** Whether nothing has to be looked at beside the names. */
 export function isPlain(plan: WalkPlan): boolean {
   return !plan.followSymlinks && plan.ignoreFiles.length === 0;
-}
-
-/**
- * Reads a directory synchronously if that is quick (see `localDevice`); `undefined` if not. For plain
- * walks without a runner.
- */
-export function listQuickly(
-  plan: WalkPlan,
-  directory: Directory,
-  device: number,
-): Listing | undefined {
-  const { path, relative, depth } = directory;
-  const listing: Listing = { found: [], below: [], failed: [] };
-  if (depth >= plan.maxDepth) return listing;
-  // The root may be a link, and localDevice has looked at it.
-  if (depth > 0 && !isQuickToRead(path, device)) return undefined;
-  const prefix = prefixOf(path);
-  const relativePrefix = relative === "" ? "" : `${relative}/`;
-  for (const found of Deno.readDirSync(path)) {
-    const entry = entryOf(prefix, found);
-    add(plan, listing, directory, entry, relativePrefix + entry.name);
-  }
-  return listing;
 }
 
 async function read(plan: WalkPlan, directory: Directory): Promise<Listing> {
@@ -235,16 +258,14 @@ async function ignoreTexts(
   return texts;
 }
 
-type StatFs = (path: string) => { readonly type: number };
-
-// Not imported: a browser that imports the whole package could not load it then.
-let statfs: StatFs | undefined;
-
-function findStatFs(): StatFs | undefined {
+/** The kernel's number of the file system that a directory is on; `undefined` where nobody tells. */
+function fileSystemOf(directory: string): number | undefined {
+  type FileSystem = { statfsSync(path: string): { readonly type: number } };
+  // Not imported: a browser that imports the whole package could not load it then.
   const { process } = globalThis as {
-    process?: { getBuiltinModule?(name: string): { statfsSync: StatFs } };
+    process?: { getBuiltinModule?(name: string): FileSystem };
   };
-  return process?.getBuiltinModule?.("node:fs").statfsSync;
+  return process?.getBuiltinModule?.("node:fs").statfsSync(directory).type;
 }
 
 /** The kernel's numbers of file systems that wait for no network: ext, xfs, btrfs, f2fs, zfs, tmpfs. */
@@ -275,10 +296,8 @@ export function localDevice(directory: string): number | undefined {
   });
   if (state !== "granted") return undefined;
   try {
-    statfs ??= findStatFs();
-    if (statfs === undefined || !LOCAL.has(statfs(directory).type)) {
-      return undefined;
-    }
+    const kind = fileSystemOf(directory);
+    if (kind === undefined || !LOCAL.has(kind)) return undefined;
     return Deno.statSync(directory).dev;
   } catch {
     // The asynchronous reading tells what is wrong.
@@ -287,41 +306,7 @@ export function localDevice(directory: string): number | undefined {
 }
 
 /** Whether a directory (no link) is small and on that device: below it, another one may be mounted. */
-export function isQuickToRead(directory: string, device: number): boolean {
+function isQuickToRead(directory: string, device: number | undefined): boolean {
   const info = Deno.lstatSync(directory);
   return info.isDirectory && info.dev === device && info.size <= MAX_BYTES;
-}
-
-/** What becomes of directories that cannot be read. */
-export class WalkErrors {
-  readonly #plan: WalkPlan;
-  #collected: unknown[] | undefined;
-
-  constructor(plan: WalkPlan) {
-    this.#plan = plan;
-  }
-
-  /** Throws when the walk is to end with the error; so does what it returns, when that is a promise. */
-  add(error: unknown, directory: Directory): unknown {
-    const { onError, signal } = this.#plan;
-    // The runner cancelled the reading: no matter of this directory.
-    if (signal?.aborted) throw signal.reason;
-    // The root is always an error; below it, what has gone since it was listed is none.
-    if (directory.depth > 0 && isGone(error)) return undefined;
-    if (directory.depth === 0 || onError === "throw" || !isOfSystem(error)) {
-      throw error;
-    }
-    if (onError === "collect") (this.#collected ??= []).push(error);
-    else if (onError !== "skip") return onError(error, directory.path);
-    return undefined;
-  }
-
-  /** Throws what was collected. */
-  end(): void {
-    if (this.#collected === undefined) return;
-    throw new AggregateError(
-      this.#collected,
-      `${this.#collected.length} directories could not be read`,
-    );
-  }
 }

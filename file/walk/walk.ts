@@ -19,20 +19,12 @@ import type { BatchSource } from "../../streams/engine/engine.ts";
 import {
   type Directory,
   isPlain,
-  list,
   type Listing,
-  listQuickly,
   localDevice,
   rootDirectory,
-  taskCanceller,
-  WalkErrors,
+  WalkReader,
 } from "./listing.ts";
-import {
-  type WalkEntry,
-  type WalkOptions,
-  type WalkPlan,
-  walkPlan,
-} from "./options.ts";
+import { type WalkEntry, type WalkOptions, walkPlan } from "./options.ts";
 import { traced } from "../file_telemetry.ts";
 import { SortedWalkSource } from "./walk_sorted.ts";
 
@@ -72,9 +64,10 @@ export function walkAsync(
     const device = plan.runner === undefined && isPlain(plan)
       ? localDevice(path)
       : undefined;
+    const reader = new WalkReader(plan, device);
     const source = options.sort
-      ? new SortedWalkSource(directory, plan, device)
-      : new WalkSource(directory, plan, device);
+      ? new SortedWalkSource(directory, reader)
+      : new WalkSource(directory, reader);
     return traced(source, "file.walk", path, plan.signal, (count) => ({
       "async_core.walk.entries": count,
     }));
@@ -82,11 +75,8 @@ export function walkAsync(
 }
 
 class WalkSource implements BatchSource<WalkEntry> {
-  readonly #plan: WalkPlan;
-  readonly #errors: WalkErrors;
-  /** The device whose small directories are read synchronously. */
-  readonly #device: number | undefined;
-  readonly #pending: Directory[] = [];
+  readonly #reader: WalkReader;
+  readonly #pending: Directory[];
   /** Since when others have not had their turn, on the `performance.now()` line. */
   #sliceStart: number | undefined;
   #active = 0;
@@ -101,21 +91,13 @@ class WalkSource implements BatchSource<WalkEntry> {
     }
     | undefined;
   #idle: (() => void) | undefined;
-  readonly #tasks: AbortController | undefined;
   readonly #subscription: AbortSubscription | undefined;
 
-  constructor(
-    root: Directory,
-    plan: WalkPlan,
-    device: number | undefined,
-  ) {
-    this.#plan = plan;
-    this.#errors = new WalkErrors(plan);
-    this.#device = device;
-    this.#tasks = taskCanceller(plan);
-    this.#pending.push(root);
+  constructor(root: Directory, reader: WalkReader) {
+    this.#reader = reader;
+    this.#pending = [root];
     this.#subscription = heedAbort(
-      plan.signal,
+      reader.plan.signal,
       (reason) => this.#fail(reason),
     );
   }
@@ -124,8 +106,8 @@ class WalkSource implements BatchSource<WalkEntry> {
     | readonly WalkEntry[]
     | undefined
     | Promise<readonly WalkEntry[] | undefined> {
-    if (this.#device !== undefined && this.#failure === undefined) {
-      const pause = this.#readQuickly(this.#device);
+    if (this.#reader.device !== undefined && this.#failure === undefined) {
+      const pause = this.#readQuickly();
       if (pause !== undefined) return pause;
     }
     if (this.#ready.length > 0) return this.#take();
@@ -140,17 +122,14 @@ class WalkSource implements BatchSource<WalkEntry> {
    * Reads small local directories synchronously, for SLICE milliseconds at most before others get their
    * turn.
    */
-  #readQuickly(
-    device: number,
-  ): Promise<readonly WalkEntry[] | undefined> | undefined {
+  #readQuickly(): Promise<readonly WalkEntry[] | undefined> | undefined {
     this.#sliceStart ??= now();
-    while (
-      this.#ready.length < MAX_READY && this.#active < this.#plan.concurrency
-    ) {
+    const { concurrency } = this.#reader.plan;
+    while (this.#ready.length < MAX_READY && this.#active < concurrency) {
       const directory = this.#pending.pop();
       if (directory === undefined) return undefined;
       try {
-        const listing = listQuickly(this.#plan, directory, device);
+        const listing = this.#reader.listQuickly(directory);
         if (listing !== undefined) this.#add(listing);
         else {
           this.#active++;
@@ -183,7 +162,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   close(): Promise<void> {
     this.#end();
     this.#subscription?.unsubscribe();
-    this.#tasks?.abort();
+    this.#reader.tasks?.abort();
     if (this.#active === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle = resolve;
@@ -193,7 +172,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   /** After a failure, what is being read is waited for. After an abort it is not: it may hang. */
   #isDone(): boolean {
     return this.#active === 0 && this.#pending.length === 0 ||
-      this.#failure !== undefined && this.#plan.signal?.aborted === true;
+      this.#failure !== undefined && this.#reader.plan.signal?.aborted === true;
   }
 
   #take(): WalkEntry[] {
@@ -207,7 +186,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     this.#end();
     this.#subscription?.unsubscribe();
     if (this.#failure !== undefined) throw this.#failure.error;
-    this.#errors.end();
+    this.#reader.end();
   }
 
   #end(): void {
@@ -218,9 +197,10 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   /** Starts reading as much as the bounds allow. */
   #begin(): void {
-    if (this.#device !== undefined) return;
+    const { device, plan } = this.#reader;
+    if (device !== undefined) return;
     while (
-      this.#active < this.#plan.concurrency && this.#pending.length > 0 &&
+      this.#active < plan.concurrency && this.#pending.length > 0 &&
       this.#ready.length < MAX_READY && !this.#isClosed
     ) {
       this.#active++;
@@ -231,11 +211,7 @@ class WalkSource implements BatchSource<WalkEntry> {
 
   async #visit(directory: Directory): Promise<void> {
     try {
-      const listing = await list(
-        this.#plan,
-        directory,
-        this.#tasks?.signal,
-      );
+      const listing = await this.#reader.list(directory);
       if (!this.#isClosed) this.#add(listing);
     } catch (error) {
       this.#failed(error, directory);
@@ -258,7 +234,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     if (this.#ready.length > 0) {
       this.#waiting = undefined;
       waiting.resolve(this.#take());
-    } else if (this.#device !== undefined && this.#pending.length > 0) {
+    } else if (this.#reader.device !== undefined && this.#pending.length > 0) {
       // Nothing was found but directories: the next pull reads them.
       this.#waiting = undefined;
       waiting.resolve([]);
@@ -275,7 +251,7 @@ class WalkSource implements BatchSource<WalkEntry> {
   #failed(error: unknown, directory: Directory): void {
     if (this.#isClosed) return;
     try {
-      const told = this.#errors.add(error, directory);
+      const told = this.#reader.failed(error, directory);
       if (isThenable(told)) {
         this.#active++;
         void this.#untilTold(told);
@@ -302,7 +278,7 @@ class WalkSource implements BatchSource<WalkEntry> {
     if (!this.#isClosed) {
       this.#failure = { error };
       this.#end();
-      this.#tasks?.abort(error);
+      this.#reader.tasks?.abort(error);
     }
     this.#answer();
   }

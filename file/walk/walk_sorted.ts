@@ -8,24 +8,17 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
-import {
-  type Directory,
-  list,
-  type Listing,
-  listQuickly,
-  taskCanceller,
-  WalkErrors,
-} from "./listing.ts";
-import type { WalkEntry, WalkPlan } from "./options.ts";
+import type { Directory, Listing, WalkReader } from "./listing.ts";
+import type { WalkEntry } from "./options.ts";
 
-/** A directory to be entered; its reading never rejects. */
+/** A directory to be entered, and its reading, once that was begun. */
 interface Node {
   directory: Directory;
-  listing: Promise<Listing | { error: unknown }> | undefined;
+  listing: Promise<Listing> | undefined;
 }
 
 interface Item {
@@ -50,38 +43,28 @@ const SLICE = 8;
 
 /** The source of a sorted walk. */
 export class SortedWalkSource implements BatchSource<WalkEntry> {
-  readonly #plan: WalkPlan;
-  readonly #errors: WalkErrors;
-  /** The device whose small directories are read synchronously. */
-  readonly #device: number | undefined;
+  readonly #reader: WalkReader;
   #sliceStart = now();
   readonly #stack: Level[] = [];
   #due: Node | undefined;
   /** Being read, or read and not entered yet. */
   #ahead = 0;
-  #active = new Set<Promise<unknown>>();
-  readonly #tasks: AbortController | undefined;
+  readonly #active = new Set<Promise<Listing>>();
   readonly #subscription: AbortSubscription | undefined;
 
-  constructor(
-    root: Directory,
-    plan: WalkPlan,
-    device: number | undefined,
-  ) {
-    this.#plan = plan;
-    this.#errors = new WalkErrors(plan);
-    this.#device = device;
+  constructor(root: Directory, reader: WalkReader) {
+    this.#reader = reader;
     this.#due = { directory: root, listing: undefined };
-    const tasks = this.#tasks = taskCanceller(plan);
-    this.#subscription = tasks && plan.signal &&
-      onAbort(plan.signal, (reason) => tasks.abort(reason));
+    const { tasks, plan } = reader;
+    this.#subscription = tasks &&
+      heedAbort(plan.signal, (reason) => tasks.abort(reason));
   }
 
   async pull(): Promise<readonly WalkEntry[] | undefined> {
     const batch: WalkEntry[] = [];
     try {
       for (;;) {
-        this.#plan.signal?.throwIfAborted();
+        this.#reader.plan.signal?.throwIfAborted();
         const node = this.#due;
         if (node !== undefined) {
           // What is ready goes out before anything is waited for.
@@ -93,7 +76,7 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
         if (level === undefined) {
           if (batch.length > 0) return batch;
           this.#subscription?.unsubscribe();
-          this.#errors.end();
+          this.#reader.end();
           return undefined;
         }
         this.#advance(level, batch);
@@ -109,8 +92,8 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
     this.#stack.length = 0;
     this.#due = undefined;
     this.#subscription?.unsubscribe();
-    this.#tasks?.abort();
-    await Promise.all(this.#active);
+    this.#reader.tasks?.abort();
+    await Promise.allSettled(this.#active);
   }
 
   /** Takes items until a directory is to be entered, the level ends or the batch is full. */
@@ -130,45 +113,33 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
   }
 
   async #enter(node: Node): Promise<void> {
-    if (this.#device !== undefined && node.listing === undefined) {
+    let listing: Listing;
+    try {
+      listing = await this.#list(node);
+    } catch (error) {
+      await this.#reader.failed(error, node.directory);
+      return;
+    }
+    for (const { error, directory } of listing.failed) {
+      await this.#reader.failed(error, directory);
+    }
+    this.#push(listing);
+  }
+
+  async #list(node: Node): Promise<Listing> {
+    if (this.#reader.device !== undefined && node.listing === undefined) {
       if (now() - this.#sliceStart > SLICE) {
         await macrotask();
         this.#sliceStart = now();
       }
-      const listing = this.#listQuickly(node, this.#device);
-      if (listing !== undefined) return await this.#take(listing, node);
+      const listing = this.#reader.listQuickly(node.directory);
+      if (listing !== undefined) return listing;
     }
-    if (node.listing === undefined) this.#begin(node);
-    // Begun above at the latest.
-    const listing =
-      await (node.listing as Promise<Listing | { error: unknown }>);
-    this.#ahead--;
-    await this.#take(listing, node);
-  }
-
-  #listQuickly(
-    { directory }: Node,
-    device: number,
-  ): Listing | { error: unknown } | undefined {
     try {
-      return listQuickly(this.#plan, directory, device);
-    } catch (error) {
-      return { error };
+      return await (node.listing ?? this.#begin(node));
+    } finally {
+      this.#ahead--;
     }
-  }
-
-  async #take(
-    listing: Listing | { error: unknown },
-    node: Node,
-  ): Promise<void> {
-    if ("error" in listing) {
-      await this.#errors.add(listing.error, node.directory);
-      return;
-    }
-    for (const { error, directory } of listing.failed) {
-      await this.#errors.add(error, directory);
-    }
-    this.#push(listing);
   }
 
   #push(listing: Listing): void {
@@ -196,26 +167,25 @@ export class SortedWalkSource implements BatchSource<WalkEntry> {
 
   /** Begins the next directories, nearest first. */
   #readAhead(): void {
-    if (this.#device !== undefined) return;
+    if (this.#reader.device !== undefined) return;
     for (let depth = this.#stack.length - 1; depth >= 0; depth--) {
       // Within the array.
       const level = this.#stack[depth] as Level;
       while (level.begun < level.nodes.length) {
-        if (this.#ahead >= this.#plan.concurrency) return;
+        if (this.#ahead >= this.#reader.plan.concurrency) return;
         const node = level.nodes[level.begun++] as Node;
         if (node.listing === undefined) this.#begin(node);
       }
     }
   }
 
-  #begin(node: Node): void {
+  #begin(node: Node): Promise<Listing> {
     this.#ahead++;
-    const listing = node.listing = list(
-      this.#plan,
-      node.directory,
-      this.#tasks?.signal,
-    ).catch((error) => ({ error }));
+    const listing = node.listing = this.#reader.list(node.directory);
+    const settled = () => void this.#active.delete(listing);
     this.#active.add(listing);
-    listing.then(() => this.#active.delete(listing));
+    // A failure is told when its turn comes, and not at all when the walk has ended by then.
+    listing.then(settled, settled);
+    return listing;
   }
 }
