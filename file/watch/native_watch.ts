@@ -168,16 +168,9 @@ async function close(native: Native): Promise<void> {
   native.isClosed = true;
   natives.delete(native);
   clearTimeout(native.reopening);
-  closeWatcher(native.watcher);
+  // Unlike `close()`, it may come after an iterator that failed has closed it.
+  native.watcher[Symbol.dispose]();
   await native.pump;
-}
-
-function closeWatcher(watcher: Deno.FsWatcher): void {
-  try {
-    watcher.close();
-  } catch {
-    // An iterator that failed has closed it.
-  }
 }
 
 /** Passes events on until the watcher is closed. Never rejects. */
@@ -191,7 +184,7 @@ async function pump(native: Native): Promise<void> {
     // A name that is no UTF-8 ends the iterator; what it was about is found by looking again.
   }
   if (native.isClosed) return;
-  closeWatcher(native.watcher);
+  native.watcher[Symbol.dispose]();
   const since = performance.now() - native.reopenedAt;
   native.reopening = setTimeout(
     () => exclusively(() => reopen(native)),

@@ -38,7 +38,6 @@ export interface AtomicOptions {
 /** A file being written that will take the place of another. */
 export class AtomicFile {
   #state: "open" | "committed" | "discarded" = "open";
-  #isClosed = false;
   readonly #options: AtomicOptions;
 
   private constructor(
@@ -122,10 +121,9 @@ export class AtomicFile {
     await ifThere(Deno.remove(this.temporaryPath));
   }
 
+  /** Unlike `close()`, it may come twice. */
   #close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.file.close();
+    this.file[Symbol.dispose]();
   }
 }
 
