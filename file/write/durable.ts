@@ -36,10 +36,8 @@ export function syncDirectory(
   if (isWindows()) return Promise.resolve();
   const current = syncs.get(directory);
   if (current !== undefined) {
-    return current.next ??= current.running.then(
-      () => begin(directory, open),
-      () => begin(directory, open),
-    );
+    return current.next ??= current.running.catch(() => {})
+      .then(() => begin(directory, open));
   }
   return begin(directory, open);
 }

@@ -7,6 +7,7 @@
 import { dirname } from "@std/path/dirname";
 import { isAbsolute } from "@std/path/is-absolute";
 import { resolve } from "@std/path/resolve";
+import { withResolvers } from "../../_internal/resolvers.ts";
 import { isWindows, joinPath } from "../paths.ts";
 
 /** Where a write to `path` goes, and what is there. */
@@ -17,19 +18,23 @@ export function targetFor(
     replacesLink?: boolean | undefined;
   },
 ): ReplaceTarget {
-  if (options.exclusive) return exclusiveTarget(path);
-  return options.replacesLink ? { path, info: undefined } : behindLinks(path);
+  // The target of an exclusive write is the path itself: even a dangling link is in the way.
+  if (options.exclusive && lookAt(path) !== undefined) {
+    throw new Deno.errors.AlreadyExists(`File exists: write '${path}'`);
+  }
+  return options.exclusive || options.replacesLink
+    ? { path, info: undefined }
+    : behindLinks(path);
 }
 
-/** The target of an exclusive write is the path itself: even a dangling link is in the way. */
-function exclusiveTarget(path: string): ReplaceTarget {
+/** Synchronous: 4 us of this thread instead of 20 us on two, a fifth of the whole write. */
+function lookAt(path: string): Deno.FileInfo | undefined {
   try {
-    Deno.lstatSync(path);
+    return Deno.lstatSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { path, info: undefined };
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  throw new Deno.errors.AlreadyExists(`File exists: write '${path}'`);
 }
 
 /** What is kept of the file that is replaced. */
@@ -49,23 +54,14 @@ const MAX_LINKS = 40;
 function behindLinks(path: string): ReplaceTarget {
   let at = path;
   for (let links = 0; links < MAX_LINKS; links++) {
-    let info: Deno.FileInfo;
-    try {
-      // Synchronous: 4 us of this thread instead of 20 us on two, a fifth of the whole write.
-      info = Deno.lstatSync(at);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
-        return { path: at, info: undefined };
-      }
-      throw error;
-    }
-    if (!info.isSymlink) {
-      if (info.isDirectory) {
+    const info = lookAt(at);
+    if (!info?.isSymlink) {
+      if (info?.isDirectory) {
         throw new Deno.errors.IsADirectory(
           `Is a directory: write '${at}'. Give the path of a file.`,
         );
       }
-      if (!info.isFile) {
+      if (info?.isFile === false) {
         throw new Deno.errors.NotSupported(
           `Not a regular file: write '${at}'. A FIFO, a socket or a device would be replaced by a file: write to it without atomic.`,
         );
@@ -163,19 +159,16 @@ export class CommitTicket {
     const order = this.#order;
     while (order.renaming !== undefined) await order.renaming;
     if (order.committed > this.#number) return false;
-    const work = rename();
-    const settled = work.then(
-      () => {
-        order.committed = this.#number;
-        order.renaming = undefined;
-      },
-      () => {
-        order.renaming = undefined;
-      },
-    );
-    order.renaming = settled;
-    await work;
-    return true;
+    const { promise, resolve } = withResolvers<void>();
+    order.renaming = promise;
+    try {
+      await rename();
+      order.committed = this.#number;
+      return true;
+    } finally {
+      order.renaming = undefined;
+      resolve();
+    }
   }
 
   /** Leaves the order; to be called once, whatever has happened. */
