@@ -5,10 +5,10 @@
  */
 import {
   boolean,
-  checkOptions,
   type Checks,
   checkSignal,
   integerFrom,
+  takeOptions,
   word,
 } from "../../_internal/validate.ts";
 import { type WritableEncoding, writableEncoding } from "./encode.ts";
@@ -53,19 +53,16 @@ export interface FileWriterOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The options of a writer, checked. */
-export interface WritePlan {
+/** The options of a writer, checked and filled in. */
+export interface WritePlan extends FileWriterOptions {
   readonly mode: "w" | "a" | "x";
-  readonly isAtomic: boolean;
+  readonly atomic: boolean;
   readonly encoding: WritableEncoding;
   readonly bufferSize: number;
   readonly fsync: boolean;
-  readonly permissions: number | undefined;
-  readonly lock: FileLock | undefined;
-  readonly signal: AbortSignal | undefined;
 }
 
-const DEFAULT_BUFFER_SIZE = 256 * 1024;
+const DEFAULTS = { atomic: false, bufferSize: 256 * 1024 };
 
 /** What a writer and `asyncWriteFile` both take. */
 export const WRITE_CHECKS = {
@@ -85,22 +82,18 @@ const CHECKS: Checks<FileWriterOptions> = {
 
 /** Checks the options. */
 export function writePlan(options: FileWriterOptions): WritePlan {
-  checkOptions("AsyncFileWriter", options, CHECKS);
-  const { atomic: isAtomic = false, fsync = isAtomic, lock } = options;
-  if (lock !== undefined && isAtomic) {
+  const given = takeOptions("AsyncFileWriter", options, CHECKS, DEFAULTS);
+  const { atomic, fsync = atomic, mode, encoding = "utf-8", lock } = given;
+  if (lock !== undefined && atomic) {
     throw new TypeError(
       "lock cannot be combined with atomic: an atomic write replaces the file that the lock is on. Lock another file, or write without atomic.",
     );
   }
   return {
-    mode: writeMode(options.mode, isAtomic),
-    isAtomic,
-    encoding: writableEncoding("encoding", options.encoding ?? "utf-8"),
-    bufferSize: options.bufferSize ?? DEFAULT_BUFFER_SIZE,
+    ...given,
+    mode: writeMode(mode, atomic),
+    encoding: writableEncoding("encoding", encoding),
     fsync,
-    permissions: options.permissions,
-    lock,
-    signal: options.signal,
   };
 }
 
@@ -115,7 +108,12 @@ export async function openForWriting(
   lockWait: AbortSignal | undefined,
 ): Promise<Deno.FsFile> {
   const file = await Deno.open(path, {
-    ...openOptions(mode, lock !== undefined),
+    write: true,
+    append: mode === "a",
+    create: mode !== "x",
+    createNew: mode === "x",
+    // With a lock, it is emptied when we have the lock.
+    truncate: mode === "w" && lock === undefined,
     ...(permissions === undefined ? undefined : { mode: permissions }),
   });
   if (lock === undefined) return file;
@@ -126,21 +124,6 @@ export async function openForWriting(
   } catch (error) {
     file.close();
     throw error;
-  }
-}
-
-function openOptions(
-  mode: "w" | "a" | "x",
-  isLocked: boolean,
-): Deno.OpenOptions {
-  switch (mode) {
-    case "w":
-      // With a lock, it is emptied when we have the lock.
-      return { write: true, create: true, truncate: !isLocked };
-    case "a":
-      return { append: true, create: true };
-    case "x":
-      return { write: true, createNew: true };
   }
 }
 

@@ -244,7 +244,7 @@ export class AsyncFileWriter implements AsyncDisposable {
       return await this.#closing.catch(() => {});
     }
     const isIdle = this.#plan.lock !== undefined && this.#queue.isUnused;
-    if (this.#plan.isAtomic || isIdle || this.#state === "aborted") {
+    if (this.#plan.atomic || isIdle || this.#state === "aborted") {
       return await this.abort();
     }
     const wasTold = this.#queue.isFailureTold;
@@ -267,9 +267,9 @@ export class AsyncFileWriter implements AsyncDisposable {
   }
 
   async #open(): Promise<Deno.FsFile> {
-    const { isAtomic, fsync, mode, permissions } = this.#plan;
-    this.#trace = traceWriter(this.path, isAtomic);
-    if (!isAtomic) {
+    const { atomic, fsync, mode, permissions } = this.#plan;
+    this.#trace = traceWriter(this.path, atomic);
+    if (!atomic) {
       return this.#file = await this.#openItself();
     }
     this.#atomicFile = await AtomicFile.create(this.path, {
