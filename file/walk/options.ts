@@ -5,13 +5,13 @@
  */
 import {
   boolean,
-  checkOptions,
   type Checks,
   checkSignal,
   integerFrom,
   limitFrom,
   priorityOption,
   runnerOption,
+  takeOptions,
   wordOrFunction,
   wrong,
 } from "../../_internal/validate.ts";
@@ -91,7 +91,13 @@ export interface WalkOptions {
   signal?: AbortSignal | undefined;
 }
 
-const DEFAULT_CONCURRENCY = 8;
+const DEFAULTS = {
+  maxDepth: Infinity,
+  followSymlinks: false,
+  includeDirs: false,
+  concurrency: 8,
+  onError: "throw" as NonNullable<WalkOptions["onError"]>,
+};
 
 const CHECKS: Checks<WalkOptions> = {
   pattern: pathPattern,
@@ -115,8 +121,9 @@ function fileNames(name: string, value: unknown): void {
   throw wrong(name, "a file's name or an array of them", value, false);
 }
 
-/** The options of a walk, checked. */
-export interface WalkPlan {
+/** The options of a walk, checked and filled in. */
+export interface WalkPlan
+  extends Pick<WalkOptions, "runner" | "priority" | "signal"> {
   only: PathTest | undefined;
   match: PathTest | undefined;
   skip: PathTest | undefined;
@@ -125,32 +132,22 @@ export interface WalkPlan {
   followSymlinks: boolean;
   includeDirs: boolean;
   concurrency: number;
-  onError:
-    | "throw"
-    | "skip"
-    | "collect"
-    | ((error: unknown, path: string) => unknown);
-  runner: TaskRunner | undefined;
-  priority: TaskPriority | undefined;
-  signal: AbortSignal | undefined;
+  onError: NonNullable<WalkOptions["onError"]>;
 }
 
 /** Checks the options. */
 export function walkPlan(options: WalkOptions): WalkPlan {
-  checkOptions("walkAsync()", options, CHECKS);
-  const { ignoreFiles = [] } = options;
+  const { pattern, match, skip, ignoreFiles = [], ...plan } = takeOptions(
+    "walkAsync()",
+    options,
+    CHECKS,
+    DEFAULTS,
+  );
   return {
-    only: pathTest(options.pattern),
-    match: pathTest(options.match),
-    skip: pathTest(options.skip),
+    ...plan,
+    only: pathTest(pattern),
+    match: pathTest(match),
+    skip: pathTest(skip),
     ignoreFiles: typeof ignoreFiles === "string" ? [ignoreFiles] : ignoreFiles,
-    maxDepth: options.maxDepth ?? Infinity,
-    followSymlinks: options.followSymlinks ?? false,
-    includeDirs: options.includeDirs ?? false,
-    concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
-    onError: options.onError ?? "throw",
-    runner: options.runner,
-    priority: options.priority,
-    signal: options.signal,
   };
 }
