@@ -104,10 +104,18 @@ export class LineSplitter {
   }
 
   #splitKeepingEnds(text: string): string[] {
-    const lines = text.split(/(?<=\n)/);
-    lines[0] = this.#carry + lines[0];
-    // split returns at least one string.
-    this.#carry = text.endsWith("\n") ? "" : lines.pop() as string;
+    const lines: string[] = [];
+    let start = 0;
+    for (
+      let end = text.indexOf("\n");
+      end !== -1;
+      end = text.indexOf("\n", start)
+    ) {
+      const line = text.slice(start, end + 1);
+      lines.push(start === 0 ? this.#carry + line : line);
+      start = end + 1;
+    }
+    this.#carry = start === 0 ? this.#carry + text : text.slice(start);
     return lines;
   }
 
