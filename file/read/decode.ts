@@ -91,9 +91,9 @@ class InvalidChunk extends Error {
   }
 }
 
-/** Finds where the invalid bytes are when that is what `error` is about. */
-export async function explainDecoding(error: unknown): Promise<unknown> {
-  return error instanceof InvalidChunk ? await error.explain() : error;
+/** Rejects with `error`; when that is about invalid bytes, with one that says where they are. */
+export async function failReading(error: unknown): Promise<never> {
+  throw error instanceof InvalidChunk ? await error.explain() : error;
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -10,7 +10,7 @@ import {
   checkSignal,
   word,
 } from "../../_internal/validate.ts";
-import { ChunkDecoder, explainDecoding, readableEncoding } from "./decode.ts";
+import { ChunkDecoder, failReading, readableEncoding } from "./decode.ts";
 import { traceFile } from "../file_telemetry.ts";
 import { toPath } from "../paths.ts";
 
@@ -66,9 +66,7 @@ export async function asyncReadFile(
   const encoding = readableEncoding("encoding", options.encoding ?? "utf-8");
   signal?.throwIfAborted();
   const bytes = await readBytes(checked, signal);
-  return as === "bytes"
-    ? bytes
-    : await decodeAll(checked, bytes, encoding, fatal);
+  return as === "bytes" ? bytes : decodeAll(checked, bytes, encoding, fatal);
 }
 
 /** The checks of what is asked for. */
@@ -95,17 +93,17 @@ export function readBytes(
 
 const utf8 = new TextDecoder();
 
-/** All of a file's bytes as text. */
-export async function decodeAll(
+/** All of a file's bytes as text; a promise only of the failure, so that many small files cost none. */
+export function decodeAll(
   path: string,
   bytes: Uint8Array,
   encoding: string,
   fatal: boolean,
-): Promise<string> {
+): string | Promise<never> {
   if (!fatal && encoding === "utf-8") return utf8.decode(bytes);
   try {
     return new ChunkDecoder(path, encoding, fatal).decode(bytes, true);
   } catch (error) {
-    throw await explainDecoding(error);
+    return failReading(error);
   }
 }

@@ -107,12 +107,7 @@ export class AsyncFileReader implements AsyncDisposable {
   /** The whole file as text. */
   async read(): Promise<string> {
     const { encoding, fatal } = this.#text;
-    return await decodeAll(
-      this.path,
-      await this.readBytes(),
-      encoding,
-      fatal,
-    );
+    return decodeAll(this.path, await this.readBytes(), encoding, fatal);
   }
 
   /** The whole file as bytes. */

@@ -10,7 +10,7 @@
  */
 import { DisposedError } from "../../_internal/errors.ts";
 import { type ChunkOptions, ChunkReader } from "./chunks.ts";
-import { ChunkDecoder, explainDecoding } from "./decode.ts";
+import { ChunkDecoder, failReading } from "./decode.ts";
 import { isFifo } from "../paths.ts";
 import { type LineOptions, LineSplitter } from "./lines.ts";
 
@@ -89,7 +89,7 @@ export abstract class ChunkSource<T> {
         error === this.#lockWait?.signal.reason;
       await this.close();
       if (isEcho) return undefined;
-      throw await explainDecoding(error);
+      return await failReading(error);
     }
   }
 

@@ -14,7 +14,7 @@ import { now } from "../../_internal/clock.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
 import type { BatchSource } from "../../streams/engine/engine.ts";
 import { openForReading, readInto } from "./chunks.ts";
-import { ChunkDecoder, explainDecoding } from "./decode.ts";
+import { ChunkDecoder, failReading } from "./decode.ts";
 import { ifThere } from "../errors.ts";
 import { LineSplitter } from "./lines.ts";
 import { disposed, type TextOptions } from "./sources.ts";
@@ -108,7 +108,7 @@ export class TailSource implements BatchSource<string> {
       }
     } catch (error) {
       await this.#release();
-      throw await explainDecoding(error);
+      return await failReading(error);
     } finally {
       this.#isPulling = false;
     }
