@@ -113,16 +113,11 @@ export function asyncBatchRequests<T>(
   // Made here, once: a budget or a breaker of each request's own would bound nothing.
   const shared = { ...options, ...sharedState(options) };
   return new BatchResults(async function* () {
-    const { client } = shared;
-    if (client !== undefined) {
-      yield* new BatchRun(requests, shared, client).results();
-      return;
-    }
-    const own = new AsyncHTTPClient();
+    const client = shared.client ?? new AsyncHTTPClient();
     try {
-      yield* new BatchRun(requests, shared, own).results();
+      yield* new BatchRun(requests, shared, client).results();
     } finally {
-      await own.close();
+      if (client !== shared.client) await client.close();
     }
   });
 }

@@ -23,10 +23,9 @@ import {
   checkClient,
 } from "../client.ts";
 import { Connections, type HostConnections } from "../call/connections.ts";
-import type { RequestOptions } from "../options.ts";
+import { type RequestOptions, SHARED_CHECKS } from "../options.ts";
 import { redactURL } from "../redact.ts";
 import { originOf } from "../request/request.ts";
-import { SHARED_CHECKS } from "../options.ts";
 import { discardResponse } from "../call/tracked_response.ts";
 
 /** One request of a batch: an address, or an address with the options of its call. */

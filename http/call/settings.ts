@@ -6,11 +6,7 @@
  */
 import { environmentNumber } from "../../_internal/environment.ts";
 import { TimerQueue } from "../../_internal/timer_queue.ts";
-import {
-  checkOptions,
-  checkRunner,
-  checkSignal as checkGiven,
-} from "../../_internal/validate.ts";
+import { checkOptions } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { Authenticator } from "../auth.ts";
@@ -196,18 +192,4 @@ function authenticatorOf(
 
 function timeLimits(timeout: SharedOptions["timeout"]): TimeoutOptions {
   return typeof timeout === "number" ? { attempt: timeout } : timeout ?? {};
-}
-
-/** Checks a `signal` option. */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal !== undefined) checkGiven("signal", signal);
-}
-
-/** Checks a `runner` option. */
-export function checkedRunner(
-  runner: TaskRunner | false | undefined,
-): TaskRunner | undefined {
-  return runner === undefined || runner === false
-    ? undefined
-    : checkRunner(runner);
 }

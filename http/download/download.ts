@@ -96,26 +96,20 @@ class Download {
   }
 
   async run(): Promise<DownloadResult> {
-    const { client, overwrite = true } = this.#options;
+    const { client: given, overwrite = true } = this.#options;
     await checkDestination(this.#destination, overwrite);
+    const client = given ??
+      new AsyncHTTPClient({ retryPolicy: {}, timeout: { idle: 30_000 } });
     const part = await PartFile.open(this.#destination);
     try {
-      if (client !== undefined) return await this.#schedule(part, client);
-      const own = new AsyncHTTPClient({
-        retryPolicy: {},
-        timeout: { idle: 30_000 },
-      });
-      try {
-        return await this.#schedule(part, own);
-      } finally {
-        await own.close();
-      }
+      return await this.#schedule(part, client);
     } catch (error) {
       // It may have been given up in the line for a slot, before anything was looked at.
       await cleanUp(part.removeIfEmpty());
       throw error;
     } finally {
       part.close();
+      if (client !== given) await client.close();
     }
   }
 

@@ -14,9 +14,8 @@ import {
 } from "../../_internal/validate.ts";
 import type { TaskRunner } from "../../runner/types.ts";
 import { checkedChecksum, type ExpectedChecksum } from "./checksum.ts";
-import { REQUEST_CHECKS } from "../options.ts";
+import { REQUEST_CHECKS, type RequestOptions } from "../options.ts";
 import { type AsyncHTTPClient, checkClient } from "../client.ts";
-import type { RequestOptions } from "../options.ts";
 import { type HeaderInit, headerRecord } from "../request/request.ts";
 
 /** How far a download is. */

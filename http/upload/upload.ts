@@ -9,14 +9,15 @@ import {
   type Checks,
   functionNamed,
   object,
+  string,
   wrong,
 } from "../../_internal/validate.ts";
 import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
 import { envelope } from "./multipart.ts";
 import { hasNodeTransport } from "./node_transport.ts";
-import type { RequestOptions } from "../options.ts";
-import { REQUEST_CHECKS } from "../options.ts";
+import { REQUEST_CHECKS, type RequestOptions } from "../options.ts";
 import { bytesOf } from "../call/read_body.ts";
+import { makeResponse } from "../request/make_response.ts";
 import { headerRecord, urlText } from "../request/request.ts";
 import { checkStatus } from "../call/response_promise.ts";
 import { discardResponse } from "../call/tracked_response.ts";
@@ -45,10 +46,6 @@ export interface UploadOptions
   /** Told each time that the system has taken a part. */
   onProgress?: ((progress: UploadProgress) => void) | undefined;
 }
-
-const string: Check = (name, value) => {
-  if (typeof value !== "string") throw wrong(name, "a string", value, false);
-};
 
 /** It stands as it is in the form's head, where a line break would begin another header. */
 const line: Check = (name, value) => {
@@ -122,22 +119,15 @@ export async function asyncUpload(
   signal?.throwIfAborted();
   const input = await uploadSource(source);
   signal?.throwIfAborted();
-  if (options.client !== undefined) {
-    return await send(options.client, address, input, options);
-  }
-  const own = new AsyncHTTPClient({ retryPolicy: {} });
+  const client = options.client ?? new AsyncHTTPClient({ retryPolicy: {} });
   try {
-    const response = await send(own, address, input, options);
+    const response = await send(client, address, input, options);
+    if (client === options.client) return response;
     // Its client ends with this call, so the answer is read here: it is short.
     const bytes = await bytesOf(response);
-    const { status, statusText, headers } = response;
-    return new Response(bytes.byteLength === 0 ? null : bytes, {
-      status,
-      statusText,
-      headers,
-    });
+    return makeResponse(bytes.byteLength === 0 ? null : bytes, response);
   } finally {
-    await own.close();
+    if (client !== options.client) await client.close();
   }
 }
 
