@@ -20,13 +20,12 @@
 export class CircuitOpenError extends Error {
   /** Always `"CircuitOpenError"`. */
   override readonly name = "CircuitOpenError";
-  /** Milliseconds until the breaker lets a probe through; 0 while half-open. */
-  readonly retryAfter: number;
 
   /** `what` the breaker guards (an origin, or its name). */
   constructor(
     what: string | undefined,
-    retryAfter: number,
+    /** Milliseconds until the breaker lets a probe through; 0 while half-open. */
+    readonly retryAfter: number,
     options?: ErrorOptions,
   ) {
     const whose = what === undefined ? "" : ` for ${what}`;
@@ -38,6 +37,5 @@ export class CircuitOpenError extends Error {
         : `The circuit breaker${whose} is half-open and its probes are taken; the call was not made. Try again when they have ended.`,
       options,
     );
-    this.retryAfter = retryAfter;
   }
 }

@@ -48,25 +48,21 @@ export class ChecksumError extends Error {
   override readonly name = "ChecksumError";
   /** The address, its query values hidden. */
   readonly url: string;
-  /** The checksum that was asked for, in hexadecimal digits. */
-  readonly expected: string;
-  /** The checksum of what came, in hexadecimal digits. */
-  readonly actual: string;
 
   /** `url` is redacted here. */
   constructor(
     url: string,
     algorithm: string,
-    expected: string,
-    actual: string,
+    /** The checksum that was asked for, in hexadecimal digits. */
+    readonly expected: string,
+    /** The checksum of what came, in hexadecimal digits. */
+    readonly actual: string,
   ) {
     const shown = redactURL(url);
     super(
       `The ${algorithm} checksum of ${shown} should be ${expected}, and is ${actual}. The downloaded bytes were removed.`,
     );
     this.url = shown;
-    this.expected = expected;
-    this.actual = actual;
   }
 }
 
@@ -83,14 +79,14 @@ export class ChecksumError extends Error {
 export class DownloadBusyError extends Error {
   /** Always `"DownloadBusyError"`. */
   override readonly name = "DownloadBusyError";
-  /** The destination. */
-  readonly path: string;
 
   /** `path` is being downloaded already. */
-  constructor(path: string) {
+  constructor(
+    /** The destination. */
+    readonly path: string,
+  ) {
     super(
       `${path} is being downloaded already. Wait for that download, or choose another destination.`,
     );
-    this.path = path;
   }
 }

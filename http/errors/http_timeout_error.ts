@@ -27,23 +27,20 @@ export type TimeoutKind = "attempt" | "total" | "idle";
 export class HTTPTimeoutError extends Error {
   /** Always `"TimeoutError"`. */
   override readonly name = "TimeoutError";
-  /** Which limit ran out. */
-  readonly kind: TimeoutKind;
-  /** The limit, in milliseconds. */
-  readonly timeout: number;
   /** What went wrong in the attempts before, in order. */
   failures: readonly unknown[] = [];
-  /** The request's method. */
-  readonly method: string;
   /** The request's address, its query values hidden. */
   readonly url: string;
 
   /** `url` is redacted here. */
   constructor(
-    method: string,
+    /** The request's method. */
+    readonly method: string,
     url: string,
-    kind: TimeoutKind,
-    timeout: number,
+    /** Which limit ran out. */
+    readonly kind: TimeoutKind,
+    /** The limit, in milliseconds. */
+    readonly timeout: number,
     during: string,
     options?: ErrorOptions,
   ) {
@@ -56,9 +53,6 @@ export class HTTPTimeoutError extends Error {
       } ${during}. Raise timeout.${kind} if the server needs longer.`,
       options,
     );
-    this.kind = kind;
-    this.timeout = timeout;
-    this.method = method;
     this.url = shown;
   }
 }

@@ -36,18 +36,16 @@ export type NetworkFailure =
 export class NetworkError extends Error {
   /** Always `"NetworkError"`. */
   override readonly name = "NetworkError";
-  /** The request's method. */
-  readonly method: string;
   /** The request's address, its query values hidden. */
   readonly url: string;
-  /** Where the exchange was lost. */
-  readonly failure: NetworkFailure;
 
   /** `url` is redacted here. */
   constructor(
-    method: string,
+    /** The request's method. */
+    readonly method: string,
     url: string,
-    failure: NetworkFailure,
+    /** Where the exchange was lost. */
+    readonly failure: NetworkFailure,
     options: { cause?: unknown; detail?: string } = {},
   ) {
     const shown = redactURL(url);
@@ -57,9 +55,7 @@ export class NetworkError extends Error {
       }.`,
       { cause: options.cause },
     );
-    this.method = method;
     this.url = shown;
-    this.failure = failure;
   }
 }
 

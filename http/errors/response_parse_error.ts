@@ -23,10 +23,6 @@ import { redactURL } from "../redact.ts";
 export class ResponseParseError extends Error {
   /** Always `"ResponseParseError"`. */
   override readonly name = "ResponseParseError";
-  /** The response's status code. */
-  readonly status: number;
-  /** The request's method. */
-  readonly method: string;
   /** The request's address, its query values hidden. */
   readonly url: string;
   /** The first KiB of the body. */
@@ -34,9 +30,11 @@ export class ResponseParseError extends Error {
 
   /** `url` is redacted here. */
   constructor(
-    method: string,
+    /** The request's method. */
+    readonly method: string,
     url: string,
-    status: number,
+    /** The response's status code. */
+    readonly status: number,
     body: string,
     options?: ErrorOptions,
   ) {
@@ -50,8 +48,6 @@ export class ResponseParseError extends Error {
         }.`,
       options,
     );
-    this.status = status;
-    this.method = method;
     this.url = shown;
     this.body = start;
   }

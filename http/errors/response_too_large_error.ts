@@ -24,15 +24,14 @@ import { redactURL } from "../redact.ts";
 export class ResponseTooLargeError extends Error {
   /** Always `"ResponseTooLargeError"`. */
   override readonly name = "ResponseTooLargeError";
-  /** The limit in bytes. */
-  readonly limit: number;
   /** The request's address, its query values hidden. */
   readonly url: string;
 
   /** `url` is redacted here. */
   constructor(
     url: string,
-    limit: number,
+    /** The limit in bytes. */
+    readonly limit: number,
     option: "maxResponseBytes" | "maxBytes",
     announced?: number,
   ) {
@@ -42,7 +41,6 @@ export class ResponseTooLargeError extends Error {
         announced === undefined ? "" : `: it announces ${announced}`
       }. The rest was not read.`,
     );
-    this.limit = limit;
     this.url = shown;
   }
 }

@@ -63,13 +63,15 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 export class SchemaError extends Error {
   /** Always `"SchemaError"`. */
   override readonly name = "SchemaError";
-  /** What is wrong, and where. */
-  readonly issues: readonly SchemaIssue[];
-  /** What was checked. */
-  readonly value: unknown;
 
   /** `what` was answered with the value. */
-  constructor(what: string, issues: readonly SchemaIssue[], value: unknown) {
+  constructor(
+    what: string,
+    /** What is wrong, and where. */
+    readonly issues: readonly SchemaIssue[],
+    /** What was checked. */
+    readonly value: unknown,
+  ) {
     const listed = issues.slice(0, 3).map((issue) =>
       `${pathOf(issue)}${issue.message}`
     ).join("; ");
@@ -78,8 +80,6 @@ export class SchemaError extends Error {
         issues.length > 3 ? `; and ${issues.length - 3} more` : ""
       }.`,
     );
-    this.issues = issues;
-    this.value = value;
   }
 }
 
