@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Hash } from "node:crypto";
 import { show } from "../../_internal/validate.ts";
 
 /** The algorithms that can be asked for. */
@@ -55,10 +54,4 @@ export function checkedChecksum(
     algorithm: algorithm as ChecksumAlgorithm,
     value: value.toLowerCase(),
   };
-}
-
-/** An incremental hash: `crypto.subtle` would need the whole file in memory. */
-export async function newHash(algorithm: ChecksumAlgorithm): Promise<Hash> {
-  const { createHash } = await import("node:crypto");
-  return createHash(algorithm);
 }

@@ -5,6 +5,7 @@
  */
 import { report, UnsupportedRuntimeError } from "../../_internal/errors.ts";
 import { checkOptions, show } from "../../_internal/validate.ts";
+import { ifThere } from "../../file/errors.ts";
 import { publish, syncParent } from "../../file/write/durable.ts";
 import { isWindows, toPath } from "../../file/paths.ts";
 import { spanUntil } from "../../telemetry/span.ts";
@@ -162,7 +163,7 @@ class Download {
       runner,
       ...request
     } = this.#options;
-    const hash = await PartHash.begin(this.#checksum?.algorithm ?? "sha256");
+    const hash = new PartHash(this.#checksum?.algorithm ?? "sha256");
     const transfer = new Transfer({
       url: this.#url,
       client,
@@ -243,32 +244,15 @@ async function checkDestination(
       }. Add the file's name.`,
     );
   }
-  let isDirectory: boolean;
-  try {
-    // What a link leads to counts too: a rename would put the file in place of the link.
-    ({ isDirectory } = await Deno.stat(path));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    if (!overwrite) await refuseExisting(path);
-    return;
-  }
-  if (isDirectory) {
+  // What a link leads to counts too: a rename would put the file in place of the link.
+  if ((await ifThere(Deno.stat(path)))?.isDirectory) {
     throw new TypeError(
       `destination must be the path of a file, and ${
         show(path)
       } is a directory. Add the file's name.`,
     );
   }
-  if (!overwrite) await refuseExisting(path);
-}
-
-async function refuseExisting(path: string): Promise<void> {
-  try {
-    await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
+  if (overwrite || await ifThere(Deno.lstat(path)) === undefined) return;
   throw new Deno.errors.AlreadyExists(
     `${path} exists already, and overwrite is false`,
   );

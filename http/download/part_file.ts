@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ifThere } from "../../file/errors.ts";
 import { DownloadBusyError } from "../errors/download_error.ts";
 
 /** What is remembered of an unfinished download. */
@@ -28,8 +29,6 @@ const claimed = new Set<string>();
 export class PartFile {
   /** The unfinished file. */
   readonly path: string;
-  /** Where it will go. */
-  readonly destination: string;
   /** The file, open for reading and writing. */
   readonly file: Deno.FsFile;
   readonly #statePath: string;
@@ -37,7 +36,6 @@ export class PartFile {
   #closed = false;
 
   private constructor(destination: string, file: Deno.FsFile, claim: string) {
-    this.destination = destination;
     this.path = `${destination}.part`;
     this.#statePath = `${destination}.part.json`;
     this.file = file;
@@ -87,7 +85,7 @@ export class PartFile {
   async writeState(state: PartState): Promise<void> {
     const temporary = `${this.#statePath}.tmp`;
     // What a kill left there, or a link that would be written through.
-    await removeIfThere(temporary);
+    await ifThere(Deno.remove(temporary));
     try {
       await Deno.writeTextFile(temporary, JSON.stringify(state), {
         createNew: true,
@@ -95,14 +93,14 @@ export class PartFile {
       await Deno.rename(temporary, this.#statePath);
     } catch (error) {
       // Not what has failed: that is `error`.
-      await removeIfThere(temporary).catch(() => {});
+      await ifThere(Deno.remove(temporary)).catch(() => {});
       throw error;
     }
   }
 
   /** Forgets. */
   async removeState(): Promise<void> {
-    await removeIfThere(this.#statePath);
+    await ifThere(Deno.remove(this.#statePath));
   }
 
   /** Removes the unfinished file and what is known of it. */
@@ -110,7 +108,7 @@ export class PartFile {
     if (this.#closed) return;
     // While the lock is held: nobody else can have begun with it.
     try {
-      await removeIfThere(this.path);
+      await ifThere(Deno.remove(this.path));
       await this.removeState();
     } finally {
       this.close();
@@ -183,32 +181,22 @@ async function openRegular(path: string): Promise<Deno.FsFile | undefined> {
  * a write could wait for ever.
  */
 async function regularAt(path: string): Promise<boolean> {
-  let there: Deno.FileInfo;
-  try {
-    there = await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const there = await ifThere(Deno.lstat(path));
+  if (there === undefined) return false;
   if (there.isFile) return true;
   if (!there.isSymlink) {
     throw new TypeError(
       `${path} is no regular file, and the unfinished download goes there. Remove it, or choose another destination.`,
     );
   }
-  await removeIfThere(path);
+  await ifThere(Deno.remove(path));
   return false;
 }
 
 async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
   const own = await file.stat();
-  try {
-    const there = await Deno.lstat(path);
-    return there.ino === own.ino && there.dev === own.dev;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const there = await ifThere(Deno.lstat(path));
+  return there?.ino === own.ino && there.dev === own.dev;
 }
 
 function areRanges(value: unknown): boolean {
@@ -218,14 +206,6 @@ function areRanges(value: unknown): boolean {
       range.every((end) => Number.isSafeInteger(end) && end >= 0) &&
       range[0] <= range[1]
     );
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /** One name for the file, however it is written: the directory's true path and the file's name. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import { type ChecksumAlgorithm, newHash } from "./checksum.ts";
+import type { ChecksumAlgorithm } from "./checksum.ts";
 import { DownloadError } from "../errors/download_error.ts";
 import type { PartFile } from "./part_file.ts";
 
@@ -13,35 +13,29 @@ const READ_BYTES = 1 << 20;
 /** A hash over the first bytes of a part file. */
 export class PartHash {
   // Invariant: #hash has taken in exactly the bytes that the file's owner counts as there, from the
-  // first on, unless #isStale: then they came out of order, and `digest` reads the file again.
+  // first on. There is none before the first `reset`, and when they came out of order: then `digest`
+  // reads the file.
   readonly #algorithm: ChecksumAlgorithm;
-  #hash: Hash;
-  #isStale = false;
+  #hash: Hash | undefined;
 
-  private constructor(algorithm: ChecksumAlgorithm, hash: Hash) {
+  constructor(algorithm: ChecksumAlgorithm) {
     this.#algorithm = algorithm;
-    this.#hash = hash;
-  }
-
-  /** The hash of nothing. */
-  static async begin(algorithm: ChecksumAlgorithm): Promise<PartHash> {
-    return new PartHash(algorithm, await newHash(algorithm));
   }
 
   /** Takes in the bytes that follow. */
   update(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
+    this.#hash?.update(bytes);
   }
 
   /** Bytes are about to come out of order. */
   expire(): void {
-    this.#isStale = true;
+    this.#hash = undefined;
   }
 
-  /** Begins again with nothing. */
-  async reset(): Promise<void> {
-    this.#hash = await newHash(this.#algorithm);
-    this.#isStale = false;
+  /** Begins again with nothing. Incremental: `crypto.subtle` would need the whole file in memory. */
+  async reset(): Promise<Hash> {
+    const { createHash } = await import("node:crypto");
+    return this.#hash = createHash(this.#algorithm);
   }
 
   /** Takes the first `size` bytes of the file in, in place of everything before. */
@@ -50,8 +44,8 @@ export class PartHash {
     size: number,
     url: string,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
-    await this.reset();
+  ): Promise<Hash> {
+    const hash = await this.reset();
     const buffer = new Uint8Array(READ_BYTES);
     await part.file.seek(0, Deno.SeekMode.Start);
     for (let offset = 0; offset < size;) {
@@ -61,9 +55,10 @@ export class PartHash {
       if (count === null) {
         throw new DownloadError(url, `${part.path} became shorter meanwhile`);
       }
-      this.#hash.update(buffer.subarray(0, count));
+      hash.update(buffer.subarray(0, count));
       offset += count;
     }
+    return hash;
   }
 
   /** The digest of the first `size` bytes, in hexadecimal digits. Called once. */
@@ -73,8 +68,8 @@ export class PartHash {
     url: string,
     signal: AbortSignal | undefined,
   ): Promise<string> {
-    if (this.#isStale) await this.read(part, size, url, signal);
+    const hash = this.#hash ?? await this.read(part, size, url, signal);
     signal?.throwIfAborted();
-    return this.#hash.digest("hex");
+    return hash.digest("hex");
   }
 }

@@ -5,17 +5,12 @@
  * @module
  */
 import { DONE, writeAll, WriteQueue } from "../../file/write/write_queue.ts";
-
-/** What a writer tells of each block that it writes. */
-export interface BlockHash {
-  /** Takes the bytes in. */
-  update(bytes: Uint8Array): unknown;
-}
+import type { PartHash } from "./part_hash.ts";
 
 /** What a writer does besides. */
 export interface PartWriterOptions {
   /** Takes in what is written. */
-  readonly hash?: BlockHash | undefined;
+  readonly hash?: PartHash | undefined;
   /** The file's path, if it will be synchronised at the end. */
   readonly path?: string | undefined;
 }
@@ -37,7 +32,7 @@ async function syncData(path: string): Promise<void> {
   }
 }
 
-/** Writes to a part file. Errors of a write come with the next call, `finish` at the latest. */
+/** Writes to a part file. */
 export class PartWriter {
   // Invariant: what the queue counts as written was taken by the system and by the hash; of a block
   // that failed the hash alone has more.
@@ -83,6 +78,7 @@ export class PartWriter {
     came: (bytes: number) => void,
     length = Infinity,
   ): Promise<void> {
+    const queue = this.#queue;
     let failure: { error: unknown } | undefined;
     try {
       let left = length;
@@ -91,7 +87,8 @@ export class PartWriter {
           ? chunk.subarray(0, left)
           : chunk;
         came(wanted.byteLength);
-        const full = this.push(wanted);
+        if (queue.failure !== undefined) break;
+        const full = queue.writeBytes(wanted);
         if (full !== DONE) await full;
         left -= wanted.byteLength;
         if (left === 0) break;
@@ -99,32 +96,12 @@ export class PartWriter {
     } catch (error) {
       failure = { error };
     }
-    try {
-      await this.finish();
-    } catch (error) {
-      failure ??= { error };
-    }
+    // Its failure is the queue's.
+    if (queue.failure === undefined) await queue.finish().catch(() => {});
+    // It has the file open as well.
+    await this.#syncing;
+    failure ??= queue.failure;
     if (failure !== undefined) throw failure.error;
-  }
-
-  /** Takes a chunk. Wait for what it returns before the next. */
-  push(chunk: Uint8Array): Promise<void> {
-    const { failure } = this.#queue;
-    return failure === undefined
-      ? this.#queue.writeBytes(chunk)
-      : this.#queue.refuse(failure);
-  }
-
-  /** Writes what is left; afterwards the file holds everything that was pushed. */
-  async finish(): Promise<void> {
-    try {
-      const { failure } = this.#queue;
-      if (failure !== undefined) throw failure.error;
-      await this.#queue.finish();
-    } finally {
-      // It has the file open as well.
-      await this.#syncing;
-    }
   }
 
   /**

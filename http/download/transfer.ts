@@ -56,10 +56,12 @@ export class Transfer {
   readonly #plan: TransferPlan;
   readonly #policy: RetryPolicy | undefined;
   #offset = 0;
-  #resumedFrom = 0;
+  /** Bytes that an earlier download had left. */
+  resumedFrom = 0;
   #restarts = 0;
   #total: number | undefined;
-  #etag: string | undefined;
+  /** The server's ETag. */
+  etag: string | undefined;
   #state: PartState | undefined;
   #segmentsRefused = false;
 
@@ -71,16 +73,6 @@ export class Transfer {
   /** Bytes that are there. */
   get bytes(): number {
     return this.#offset;
-  }
-
-  /** Bytes that an earlier download had left. */
-  get resumedFrom(): number {
-    return this.#resumedFrom;
-  }
-
-  /** The server's ETag. */
-  get etag(): string | undefined {
-    return this.#etag;
   }
 
   /** True when a later download could continue what is there. */
@@ -121,7 +113,7 @@ export class Transfer {
     this.#state = state;
     this.#setTotal(state.size);
     // Counted first: who aborts the reading, or allows too few bytes, wants to find it again.
-    this.#offset = this.#resumedFrom = ranges === undefined
+    this.#offset = this.resumedFrom = ranges === undefined
       ? size
       : countBytes(ranges);
     this.#checkSize(Math.max(size, state.size ?? 0));
@@ -222,7 +214,7 @@ export class Transfer {
       case "refused":
         await checkStatus(answer, response);
     }
-    this.#etag = head.etag;
+    this.etag = head.etag;
     if (head.meaning === "rest") {
       this.#setTotal(head.total ?? this.#state?.size);
       this.#checkSize(this.#total);
@@ -302,7 +294,7 @@ export class Transfer {
   }
 
   async #empty(): Promise<void> {
-    this.#offset = this.#resumedFrom = 0;
+    this.#offset = this.resumedFrom = 0;
     this.#state = undefined;
     this.#setTotal(undefined);
     const { part, hash } = this.#plan;

@@ -237,7 +237,7 @@ testWith(
 
 testWith(
   needs,
-  "PartWriter.finish() that fails has closed the file through which it synchronises ahead",
+  "PartWriter.receive() that fails has closed the file through which it synchronises ahead",
   async () => {
     await using directory = await TemporaryDirectory.create();
     const path = `${directory.root}/f`;
@@ -251,11 +251,11 @@ testWith(
       },
     } as Deno.FsFile;
     const writer = new PartWriter(full, { path });
-    const error = await assertRejects(async () => {
-      // The last block fails, while the disk is still at what came before.
-      await writer.push(new Uint8Array(16 * 1024 * 1024 + 10));
-      await writer.finish();
-    });
+    // The last block fails, while the disk is still at what came before.
+    const blocks = [new Uint8Array(16 * 1024 * 1024), new Uint8Array(10)];
+    const error = await assertRejects(() =>
+      writer.receive(ReadableStream.from(blocks), () => {})
+    );
     assertEquals(error, failure);
     assertEquals(openFiles(path), 1, "but for the test's own");
   },
