@@ -44,7 +44,8 @@ export interface BasicAuth {
 /** The header's value as it is, a user and a password, or a token that can be renewed. */
 export type Auth = string | BasicAuth | TokenAuth;
 
-const BASIC_CHECKS: Checks<BasicAuth> = {
+/** The checks of a user and a password. */
+export const BASIC_CHECKS: Checks<BasicAuth> = {
   username: required(secret),
   password: required(secret),
 };
@@ -71,6 +72,12 @@ export const authOption: Check = (name, value) => {
     }`,
   );
 };
+
+/** A user and a password as the header's value. */
+export function basic({ username, password }: BasicAuth): string {
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}
 
 /** A token that is being asked for. */
 interface Asking {
@@ -118,12 +125,7 @@ export class Authenticator {
       this.#source = auth;
       const { scheme = "Bearer" } = auth;
       this.#prefix = scheme === "" ? "" : `${scheme} `;
-    } else {
-      const bytes = new TextEncoder().encode(
-        `${auth.username}:${auth.password}`,
-      );
-      this.#token = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-    }
+    } else this.#token = basic(auth);
   }
 
   /** True when a 401 can be answered with another token. */

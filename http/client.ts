@@ -20,12 +20,7 @@ import {
   idlePerHost,
   type Settings,
 } from "./call/settings.ts";
-import {
-  buildForm,
-  buildURL,
-  type HeaderRecord,
-  mergeHeaders,
-} from "./request/request.ts";
+import { buildForm, buildURL, mergeHeaders } from "./request/request.ts";
 import {
   chunksOf,
   promiseOf,
@@ -194,12 +189,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
       ) return undefined;
       const proxies = proxiesOf(proxy);
       if (proxies.some(({ url }) => url.protocol !== "http:")) return undefined;
-      const certificates = {
-        ...(caCerts === undefined ? undefined : { ca: caCerts }),
-        ...(cert === undefined ? undefined : { cert }),
-        ...(key === undefined ? undefined : { key }),
-      };
-      return { certificates, proxies };
+      return { certificates: { ca: caCerts, cert, key }, proxies };
     };
     addressOf = (client, url) =>
       buildURL("GET", url, client.#settings.baseUrl, undefined);
@@ -270,7 +260,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
     let headers = mergeHeaders(this.#settings.headers, options.headers);
     const body = bodyOf(method, String(url), options);
     if (options.json !== undefined) {
-      headers = withContentType(headers, "application/json");
+      headers = { "content-type": "application/json", ...headers };
     }
     return new Call({
       method,
@@ -290,21 +280,16 @@ export class AsyncHTTPClient implements AsyncDisposable {
   #dispatch(once: boolean): Deno.HttpClient | undefined {
     if (typeof Deno === "undefined") return undefined;
     return once
-      ? this.#unpooled ??= Deno.createHttpClient({
-        ...transport(this.#transport),
-        poolMaxIdlePerHost: 0,
-      })
-      : this.#dispatcher ??= Deno.createHttpClient({
-        ...transport(this.#transport),
-        poolMaxIdlePerHost: this.#idlePerHost,
-      });
+      ? this.#unpooled ??= this.#pool(0)
+      : this.#dispatcher ??= this.#pool(this.#idlePerHost);
   }
-}
 
-function transport(
-  options: TransportOptions | undefined,
-): Deno.CreateHttpClientOptions {
-  return (options ?? {}) as Deno.CreateHttpClientOptions;
+  #pool(poolMaxIdlePerHost: number): Deno.HttpClient {
+    return Deno.createHttpClient({
+      ...this.#transport as Deno.CreateHttpClientOptions | undefined,
+      poolMaxIdlePerHost,
+    });
+  }
 }
 
 function bodyOf(
@@ -351,13 +336,4 @@ function jsonText(value: unknown): string {
   throw new TypeError(
     `json must be a value that JSON knows, got ${show(value)}`,
   );
-}
-
-function withContentType(
-  headers: HeaderRecord | undefined,
-  type: string,
-): HeaderRecord {
-  return headers !== undefined && "content-type" in headers
-    ? headers
-    : { ...headers, "content-type": type };
 }

@@ -25,7 +25,7 @@ import {
 } from "../_internal/validate.ts";
 import type { TaskPriority } from "../runner/priority.ts";
 import type { TaskRunner } from "../runner/types.ts";
-import { type Auth, authOption } from "./auth.ts";
+import { type Auth, authOption, BASIC_CHECKS } from "./auth.ts";
 import type {
   BreakerRegistry,
   CircuitBreaker,
@@ -245,10 +245,7 @@ export const CLIENT_CHECKS: Checks<AsyncHTTPClientOptions> = {
     caCerts: arrayOfStrings,
     proxy: optionsBy<NonNullable<TransportOptions["proxy"]>>({
       url: required(address),
-      basicAuth: optionsBy<{ username: string; password: string }>({
-        username: required(secret),
-        password: required(secret),
-      }),
+      basicAuth: optionsBy(BASIC_CHECKS),
     }),
     cert: secret,
     key: secret,

@@ -46,8 +46,8 @@ export interface OpenExchange {
   abort(reason: unknown): void;
 }
 
-/** Redirects are followed here where the runtime lets us see them; a browser does not. */
-const SEES_REDIRECTS = typeof Deno !== "undefined" ||
+/** False in browsers, which let nobody see a redirect and have no node:http. */
+export const IS_SERVER: boolean = typeof Deno !== "undefined" ||
   (globalThis as { process?: { versions?: { node?: string } } }).process
       ?.versions?.node !== undefined;
 
@@ -112,7 +112,7 @@ export class Call implements AbortTarget, TimerTarget {
     this.init = parts.init;
     this.dispatcher = parts.dispatcher;
     const redirect = parts.init?.redirect;
-    this.followsRedirects = SEES_REDIRECTS &&
+    this.followsRedirects = IS_SERVER &&
       (redirect === undefined || redirect === "follow");
     this.redirect = this.followsRedirects ? "manual" : redirect ?? "follow";
     this.#ownSignal = parts.signal;

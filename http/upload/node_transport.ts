@@ -27,18 +27,11 @@ export interface SendOptions {
 /** A client's certificates as node:https names them, as PEM. */
 export interface Certificates {
   /** What to trust. */
-  readonly ca?: string[];
+  readonly ca: string[] | undefined;
   /** The client's own. */
-  readonly cert?: string;
+  readonly cert: string | undefined;
   /** The key of `cert`. */
-  readonly key?: string;
-}
-
-/** True where node:http exists. */
-export function hasNodeTransport(): boolean {
-  return typeof Deno !== "undefined" ||
-    (globalThis as { process?: { versions?: { node?: string } } }).process
-        ?.versions?.node !== undefined;
+  readonly key: string | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 import { readEnvironment } from "../../_internal/environment.ts";
+import { basic } from "../auth.ts";
 import type { TransportOptions } from "../options.ts";
 
 /** A proxy, and what it is for. */
@@ -58,11 +59,11 @@ export function authorizationOf(
   { username, password }: URL,
 ): Record<string, string> {
   if (username === "" && password === "") return {};
-  const bytes = new TextEncoder().encode(
-    `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
-  );
   return {
-    "proxy-authorization": `Basic ${btoa(String.fromCharCode(...bytes))}`,
+    "proxy-authorization": basic({
+      username: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+    }),
   };
 }
 

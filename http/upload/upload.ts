@@ -14,8 +14,8 @@ import {
 } from "../../_internal/validate.ts";
 import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
 import { envelope } from "./multipart.ts";
-import { hasNodeTransport } from "./node_transport.ts";
 import { REQUEST_CHECKS, type RequestOptions } from "../options.ts";
+import { IS_SERVER } from "../call/call.ts";
 import { bytesOf } from "../call/read_body.ts";
 import { makeResponse } from "../request/make_response.ts";
 import { headerRecord, urlText } from "../request/request.ts";
@@ -159,15 +159,11 @@ async function send(
     : headerRecord(request.headers);
   headers["content-type"] ??= form?.contentType ?? type;
   if (form !== undefined) headers["content-type"] = form.contentType;
-  const node = hasNodeTransport() ? nodeTransportOf(client) : undefined;
+  const node = IS_SERVER ? nodeTransportOf(client) : undefined;
   // Browsers send streams over HTTP/2 only, and without their length.
-  const blob = hasNodeTransport() || source.whole === undefined
-    ? undefined
-    : new Blob(
-      form === undefined
-        ? [source.whole]
-        : [form.head, source.whole, form.tail],
-    );
+  const blob = IS_SERVER || source.whole === undefined ? undefined : new Blob(
+    form === undefined ? [source.whole] : [form.head, source.whole, form.tail],
+  );
   const bodies = new UploadBodies({
     url,
     source,
