@@ -34,7 +34,7 @@ import { CircuitOpenError } from "../errors/circuit_open_error.ts";
 import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { InvalidRequestError } from "../errors/invalid_request_error.ts";
 import { breakerTelemetry } from "./telemetry.ts";
-import { FailureWindow } from "./failure_window.ts";
+import { SlidingWindow } from "../retry/sliding_window.ts";
 
 /** Trips by the rate of failures in a sliding window, in place of failures in a row. */
 export interface CircuitWindow {
@@ -137,7 +137,10 @@ export class CircuitBreaker {
   readonly #recoveryTimeout: number;
   readonly #successThreshold: number;
   readonly #halfOpenMax: number;
-  readonly #window: FailureWindow | undefined;
+  readonly #failureRate: number;
+  readonly #minimumCalls: number;
+  /** The calls, with the failures marked. */
+  readonly #window: SlidingWindow | undefined;
   readonly #isFailure: (outcome: unknown) => boolean;
   readonly #telemetry = breakerTelemetry();
   readonly #onStateChange: ((change: CircuitStateChange) => void) | undefined;
@@ -162,11 +165,9 @@ export class CircuitBreaker {
     this.#successThreshold = options.successThreshold ?? 2;
     this.#halfOpenMax = options.halfOpenMax ?? 1;
     const { window } = options;
-    this.#window = window && new FailureWindow(
-      window.duration,
-      window.failureRate,
-      window.minimumCalls ?? 10,
-    );
+    this.#window = window && new SlidingWindow(window.duration);
+    this.#failureRate = window?.failureRate ?? 1;
+    this.#minimumCalls = window?.minimumCalls ?? 10;
     this.#isFailure = options.isFailure ?? isBreakerFailure;
     this.#onStateChange = options.onStateChange;
     this.name = options.name;
@@ -264,7 +265,8 @@ export class CircuitBreaker {
     if (permit !== this.#generation) return;
     if (this.#state === CircuitState.CLOSED) {
       this.#failures = 0;
-      this.#window?.count(false, now());
+      this.#window?.turn(now());
+      this.#window?.count();
     } else if (this.#state === CircuitState.HALF_OPEN) {
       this.#probes--;
       if (++this.#successes >= this.#successThreshold) {
@@ -277,10 +279,7 @@ export class CircuitBreaker {
   fail(permit: number): void {
     if (permit !== this.#generation) return;
     if (this.#state === CircuitState.CLOSED) {
-      const trips = this.#window === undefined
-        ? ++this.#failures >= this.#failureThreshold
-        : this.#window.count(true, now());
-      if (trips) this.trip();
+      if (this.#countFailure()) this.trip();
     } else if (this.#state === CircuitState.HALF_OPEN) this.trip();
   }
 
@@ -289,6 +288,19 @@ export class CircuitBreaker {
     if (
       permit === this.#generation && this.#state === CircuitState.HALF_OPEN
     ) this.#probes--;
+  }
+
+  /** Counts a failure; true when it is one too many. */
+  #countFailure(): boolean {
+    const window = this.#window;
+    if (window === undefined) {
+      return ++this.#failures >= this.#failureThreshold;
+    }
+    window.turn(now());
+    window.count();
+    window.mark();
+    return window.calls >= this.#minimumCalls &&
+      window.marked / window.calls >= this.#failureRate;
   }
 
   /** What `isFailure` says of an error or a Response. */

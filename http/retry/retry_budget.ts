@@ -11,6 +11,7 @@ import {
   integerFrom,
   numberBetween,
 } from "../../_internal/validate.ts";
+import { SlidingWindow } from "./sliding_window.ts";
 
 /** How many retries there may be. */
 export interface RetryBudgetOptions {
@@ -31,7 +32,6 @@ const CHECKS: Checks<RetryBudgetOptions> = {
   window: finiteDuration,
 };
 
-const SLICES = 10;
 /** Calls that are counted between two looks at the clock, at most. */
 const MAX_UNTIMED = 15;
 
@@ -50,16 +50,10 @@ const MAX_UNTIMED = 15;
  * ```
  */
 export class RetryBudget {
-  // Invariant: #calls and #retries are the sums of the slices' counts, and the slices are those
-  // of the last `window` milliseconds. Only `#turn` drops a slice, and takes it from the sums.
+  // Invariant: #window has counted the calls, and marked the retries.
   readonly #ratio: number;
   readonly #minimum: number;
-  readonly #slice: number;
-  readonly #callsBySlice = new Array<number>(SLICES).fill(0);
-  readonly #retriesBySlice = new Array<number>(SLICES).fill(0);
-  #calls = 0;
-  #retries = 0;
-  #current = 0;
+  readonly #window: SlidingWindow;
   #untimed = 0;
   #maxUntimed = 0;
 
@@ -73,20 +67,19 @@ export class RetryBudget {
     const { ratio = 0.2, minimum = 10, window = 10_000 } = options;
     this.#ratio = ratio;
     this.#minimum = minimum;
-    this.#slice = window / SLICES;
+    this.#window = new SlidingWindow(window);
   }
 
   /** How many retries are left now. */
   get available(): number {
-    this.#turn(now());
+    this.#window.turn(now());
     return this.#left();
   }
 
   /** Counts a call. `time`: the present, if the caller knows it. */
   deposit(time: number = now()): void {
-    this.#turn(time);
-    this.#calls++;
-    this.#callsBySlice[this.#current % SLICES]!++; // within: SLICES long
+    this.#window.turn(time);
+    this.#window.count();
   }
 
   /**
@@ -100,43 +93,24 @@ export class RetryBudget {
   depositRoughly(): void {
     if (this.#untimed < this.#maxUntimed) this.#untimed++;
     else {
-      const before = this.#current;
-      this.#turn(now());
       this.#untimed = 0;
-      this.#maxUntimed = this.#current === before
-        ? Math.min(this.#maxUntimed * 2 + 1, MAX_UNTIMED)
-        : 0;
+      this.#maxUntimed = this.#window.turn(now())
+        ? 0
+        : Math.min(this.#maxUntimed * 2 + 1, MAX_UNTIMED);
     }
-    this.#calls++;
-    this.#callsBySlice[this.#current % SLICES]!++; // within: SLICES long
+    this.#window.count();
   }
 
   /** Takes one retry; false when none is left. */
   withdraw(time: number = now()): boolean {
-    this.#turn(time);
+    this.#window.turn(time);
     if (this.#left() < 1) return false;
-    this.#retries++;
-    this.#retriesBySlice[this.#current % SLICES]!++; // within: SLICES long
+    this.#window.mark();
     return true;
   }
 
   #left(): number {
-    return Math.floor(
-      Math.max(this.#minimum, this.#ratio * this.#calls) - this.#retries,
-    );
-  }
-
-  #turn(time: number): void {
-    const slice = Math.floor(time / this.#slice);
-    if (slice <= this.#current) return;
-    const stale = Math.min(slice - this.#current, SLICES);
-    for (let step = 1; step <= stale; step++) {
-      const index = (slice - stale + step) % SLICES;
-      this.#calls -= this.#callsBySlice[index]!; // within: SLICES long
-      this.#retries -= this.#retriesBySlice[index]!;
-      this.#callsBySlice[index] = 0;
-      this.#retriesBySlice[index] = 0;
-    }
-    this.#current = slice;
+    const { calls, marked } = this.#window;
+    return Math.floor(Math.max(this.#minimum, this.#ratio * calls) - marked);
   }
 }

@@ -42,7 +42,7 @@ export const AREAS: Readonly<Record<string, Area>> = {
   },
   http: {
     files: [
-      ...["circuit_breaker.ts", "failure_window.ts"],
+      ...["circuit_breaker.ts", "sliding_window.ts"],
       ...["retry_policy.ts", "retry_decision.ts", "retry_after.ts"],
       ...["retry_budget.ts", "with_retry.ts"],
       ...["redirects.ts", "connections.ts"],
