@@ -223,7 +223,8 @@ export class AsyncHTTPClient implements AsyncDisposable {
         "Close it when its calls have ended, or give close() a reason of your own.",
         "was closed while the call was under way",
       );
-    for (const call of this.#calls) call.abort(error);
+    // A copy: what ends leaves the set.
+    for (const call of [...this.#calls]) call.abort(error);
     await this.#calls.whenEmpty();
     this.#settings.timers.rest();
     this.#dispatcher?.close();

@@ -52,11 +52,7 @@ export function redactError(error: unknown, url: string): void {
     // What the runtime prints went through its URL parser, which may encode differently.
     if (URL.canParse(url)) hidden.set(new URL(url).search, redactURL(query));
   }
-  for (
-    let each: unknown = error, depth = 0;
-    each instanceof Error && depth < 8;
-    each = each.cause, depth++
-  ) {
+  for (const each of chainOf(error)) {
     each.message = hide(each.message, hidden);
     if (each.stack !== undefined) each.stack = hide(each.stack, hidden);
   }
@@ -68,4 +64,20 @@ function hide(text: string, hidden: ReadonlyMap<string, string>): string {
     if (secret.length > 1) result = result.replaceAll(secret, () => shown);
   }
   return result;
+}
+
+/** The error, its cause, and so on. */
+export function* chainOf(error: unknown): IterableIterator<Error> {
+  for (
+    let each = error, depth = 0;
+    each instanceof Error && depth < 8;
+    each = each.cause, depth++
+  ) yield each;
+}
+
+/** Gives an error another message; its stack was written with the old one. */
+export function reword(error: Error, message: string): void {
+  const { message: old, stack } = error;
+  error.message = message;
+  if (stack !== undefined) error.stack = stack.replace(old, () => message);
 }

@@ -99,7 +99,8 @@ export class Call implements AbortTarget, TimerTarget {
   #deadline = Infinity;
   #exchange: OpenExchange | undefined;
   #others: Set<OpenExchange> | undefined;
-  #settled = false;
+  /** True once the promise has its value or its error. */
+  isSettled = false;
   #over = false;
   #origin: string | undefined;
 
@@ -136,11 +137,6 @@ export class Call implements AbortTarget, TimerTarget {
   /** The origin that is asked first. */
   origin(): string {
     return this.#origin ??= originOf(this.url);
-  }
-
-  /** True once the promise has its value or its error. */
-  get isSettled(): boolean {
-    return this.#settled;
   }
 
   /** The address has changed. */
@@ -194,7 +190,7 @@ export class Call implements AbortTarget, TimerTarget {
       this.url,
       "total",
       this.settings.totalTimeout,
-      this.#settled
+      this.isSettled
         ? "within the response body"
         : failures.length === 0
         ? "in the first attempt"
@@ -216,12 +212,12 @@ export class Call implements AbortTarget, TimerTarget {
   exchangeEnded(exchange: OpenExchange): void {
     if (this.#exchange === exchange) this.#exchange = undefined;
     else this.#others?.delete(exchange);
-    if (this.#settled) this.#finishIfOver();
+    if (this.isSettled) this.#finishIfOver();
   }
 
   /** The promise has its value or its error. */
   settled(): void {
-    this.#settled = true;
+    this.isSettled = true;
     if (this.#timer !== undefined && this.#exchange !== undefined) {
       // Whether the body is read is the caller's affair now: no reason to keep the process alive.
       const { time } = this.#timer;
@@ -245,37 +241,23 @@ export class Call implements AbortTarget, TimerTarget {
 }
 
 /** The calls of a client that have not ended, and word of the end of the last. */
-export class OpenCalls {
-  // Invariant: #empty is there exactly while somebody waits and #calls is not empty.
-  readonly #calls = new Set<Call>();
+export class OpenCalls extends Set<Call> {
+  // Invariant: #empty is there exactly while somebody waits and there are calls.
   #empty: PromiseWithResolvers<void> | undefined;
 
-  /** How many there are. */
-  get size(): number {
-    return this.#calls.size;
-  }
-
-  /** One has begun. */
-  add(call: Call): void {
-    this.#calls.add(call);
-  }
-
   /** One has ended. */
-  delete(call: Call): void {
-    this.#calls.delete(call);
-    if (this.#empty === undefined || this.#calls.size > 0) return;
-    this.#empty.resolve();
-    this.#empty = undefined;
+  override delete(call: Call): boolean {
+    const isOne = super.delete(call);
+    if (this.size === 0) {
+      this.#empty?.resolve();
+      this.#empty = undefined;
+    }
+    return isOne;
   }
 
   /** Resolves when there is none. */
   whenEmpty(): Promise<void> {
-    if (this.#calls.size === 0) return Promise.resolve();
+    if (this.size === 0) return Promise.resolve();
     return (this.#empty ??= withResolvers()).promise;
-  }
-
-  /** Those of this moment; what ends meanwhile does not matter. */
-  [Symbol.iterator](): IterableIterator<Call> {
-    return [...this.#calls].values();
   }
 }

@@ -12,7 +12,7 @@ import { InvalidRequestError } from "../errors/invalid_request_error.ts";
 import { NetworkError } from "../errors/network_error.ts";
 import { RedirectError } from "../errors/redirect_error.ts";
 import { RetryError } from "../errors/retry_error.ts";
-import { redactURL } from "../redact.ts";
+import { redactURL, reword } from "../redact.ts";
 import { explainNoRetry, type NoRetry } from "../retry/retry_decision.ts";
 import type { RetryPolicy } from "../retry/retry_policy.ts";
 
@@ -64,12 +64,7 @@ export function finalError(
 /** Says more in the message of an error that this client made. */
 function amended(error: unknown, text: string): unknown {
   if (error instanceof NetworkError || error instanceof HTTPTimeoutError) {
-    const { message } = error;
-    error.message = `${message} ${text}`;
-    // The stack was written with the old message.
-    if (error.stack !== undefined) {
-      error.stack = error.stack.replace(message, () => error.message);
-    }
+    reword(error, `${error.message} ${text}`);
   }
   return error;
 }

@@ -6,7 +6,8 @@
  */
 import { InvalidRequestError } from "../errors/invalid_request_error.ts";
 import { NetworkError, type NetworkFailure } from "../errors/network_error.ts";
-import { redactError } from "../redact.ts";
+import { chainOf, redactError, reword } from "../redact.ts";
+import { addressProblem } from "../request/request.ts";
 
 const NETWORK =
   /fetch failed|failed to fetch|networkerror|load failed|error sending request|error reading|client error|connection|socket|terminated|network|broken pipe|unexpected end/i;
@@ -39,14 +40,16 @@ export function classifyFetchError(
   const text = textOf(error);
   const code = codeOf(error);
   if (error instanceof TypeError && code === undefined) {
-    if (FORBIDDEN.test(text) || !NETWORK.test(text) || !isAbsolute(url)) {
+    if (FORBIDDEN.test(text) || !NETWORK.test(text) || addressProblem(url)) {
       redactError(error, url);
-      hideHeaderValue(error);
-      return isRequestProblem(error, url)
-        ? new InvalidRequestError(method, url, problemOf(error, url), {
-          cause: error,
-        })
-        : error;
+      // Which is more likely than not a credential with a line break in it.
+      reword(error, error.message.replace(/(header value:? ).*/is, "$1***"));
+      const problem = addressProblem(url) ??
+        (FORBIDDEN.test(textOf(error)) ? error.message : undefined);
+      // Else it is a mistake in somebody's code rather than in the request.
+      return problem === undefined
+        ? error
+        : new InvalidRequestError(method, url, problem, { cause: error });
     }
   } else if (code === undefined && !isSystemError(error)) return error;
   const failure = failureOf(text, code);
@@ -88,36 +91,15 @@ function failureOf(text: string, code: string | undefined): NetworkFailure {
 }
 
 function textOf(error: Error): string {
-  let text = error.message;
-  for (
-    let cause = error.cause, depth = 0;
-    cause instanceof Error && depth < 4;
-    cause = cause.cause, depth++
-  ) text += ` ${cause.message}`;
-  return text;
+  return Array.from(chainOf(error), ({ message }) => message).join(" ");
 }
 
 function codeOf(error: Error): string | undefined {
-  for (
-    let each: unknown = error, depth = 0;
-    each instanceof Error && depth < 4;
-    each = each.cause, depth++
-  ) {
+  for (const each of chainOf(error)) {
     const { code } = each as { code?: unknown };
     if (typeof code === "string" && code in CODES) return code;
   }
   return undefined;
-}
-
-/** Which is more likely than not a credential with a line break in it. */
-function hideHeaderValue(error: Error): void {
-  const { message } = error;
-  const shown = message.replace(/(header value:? ).*/is, "$1***");
-  if (shown === message) return;
-  error.message = shown;
-  if (error.stack !== undefined) {
-    error.stack = error.stack.replace(message, () => shown);
-  }
 }
 
 function isSystemError(error: Error): boolean {
@@ -128,20 +110,4 @@ function isSystemError(error: Error): boolean {
       error instanceof Deno.errors.BrokenPipe ||
       error instanceof Deno.errors.UnexpectedEof ||
       error instanceof Deno.errors.Http);
-}
-
-/** False for a TypeError that is a mistake in somebody's code rather than in the request. */
-function isRequestProblem(error: Error, url: string): boolean {
-  return FORBIDDEN.test(textOf(error)) || !isAbsolute(url);
-}
-
-function problemOf(error: Error, url: string): string {
-  if (isAbsolute(url)) return error.message;
-  return /^[a-z][a-z0-9+.-]*:/i.test(url)
-    ? "it is no valid address"
-    : "it is not absolute, and there is no baseUrl to join it to";
-}
-
-function isAbsolute(url: string): boolean {
-  return URL.canParse(url);
 }

@@ -31,7 +31,6 @@ import { IdleWatch } from "./idle_watch.ts";
 import { dropBody, handedOver, nativeBody } from "./native_body.ts";
 import { isStreamed, OutgoingStream } from "../request/outgoing_stream.ts";
 import { nextRequest } from "./redirects.ts";
-import type { FetchFunction } from "../options.ts";
 import { type BodySource, originOf } from "../request/request.ts";
 import { untilAbort } from "../../_internal/until_abort.ts";
 
@@ -58,7 +57,8 @@ export class Exchange implements TimerTarget {
   #outgoing: OutgoingStream | undefined;
   /** Ends the wait for a function in fetch's place. */
   #giveUp: ((reason: unknown) => void) | undefined;
-  #ended = false;
+  /** True when everything has been given back. */
+  ended = false;
   /** True while the caller's function makes the body: what goes wrong then is not the server's. */
   #makesBody = false;
   /** True once it was made to stop; `reason` is why. */
@@ -91,14 +91,9 @@ export class Exchange implements TimerTarget {
     return this.#controller.signal;
   }
 
-  /** True when everything has been given back. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Makes it fail with `reason`, wherever it is. */
   abort(reason: unknown): void {
-    if (this.isAborted || this.#ended) return;
+    if (this.isAborted || this.ended) return;
     this.isAborted = true;
     this.reason = reason;
     this.#controller.abort(reason);
@@ -143,8 +138,8 @@ export class Exchange implements TimerTarget {
 
   /** Gives everything back. Harmless when repeated. */
   end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.stopAttemptTimer();
     this.#idle?.stop();
     if (!this.response?.ok) this.#outgoing?.stop(OVER);
@@ -166,7 +161,7 @@ export class Exchange implements TimerTarget {
     time: number = now(),
   ): Promise<void> {
     const { call } = this;
-    const { connections, attemptTimeout, fetch: own } = call.settings;
+    const { connections, attemptTimeout } = call.settings;
     let permit = 0;
     let entered = false;
     let startedAt = time;
@@ -194,9 +189,7 @@ export class Exchange implements TimerTarget {
         const made = this.#body(call.body);
         this.#setBody(init, made instanceof Promise ? await made : made);
       }
-      this.response = own === undefined
-        ? await fetch(call.url, init)
-        : await this.#fetchBy(own, call.url, init);
+      this.response = await this.#fetch(call.url, init);
       if (call.followsRedirects && isRedirect(this.response.status)) {
         await this.#follow(this.response, init);
       }
@@ -205,7 +198,8 @@ export class Exchange implements TimerTarget {
       this.trace?.failed(failure);
       if (entered) {
         // Somebody has given up, or nothing was sent: no failure of the server's.
-        const isNone = (this.isAborted && !this.#timedOut()) ||
+        const isNone = (this.isAborted &&
+          !(this.reason instanceof HTTPTimeoutError)) ||
           this.#makesBody || saysNothing(failure);
         if (isNone) breaker!.abandon(permit); // entered: there is one
         else this.#report(breaker!, permit, failure); // as above
@@ -281,19 +275,15 @@ export class Exchange implements TimerTarget {
   /** Watches the silence within the body, if there is a limit. */
   watchIdle(): IdleWatch | undefined {
     const { idleTimeout } = this.call.settings;
-    if (idleTimeout === Infinity || this.#ended) return undefined;
+    if (idleTimeout === Infinity || this.ended) return undefined;
     return this.#idle ??= new IdleWatch(this, idleTimeout);
-  }
-
-  #timedOut(): boolean {
-    return this.reason instanceof HTTPTimeoutError;
   }
 
   async #waitForSlot(origin: string): Promise<void> {
     const { connections } = this.call.settings;
     const slot = await connections!.acquire(origin, this.signal); // only called with a limit
     // Granted and aborted in the same turn: the place goes on to the next.
-    if (this.#ended) connections!.release(slot);
+    if (this.ended) connections!.release(slot);
     else this.#slot = slot;
     this.signal.throwIfAborted();
   }
@@ -336,7 +326,6 @@ export class Exchange implements TimerTarget {
 
   async #follow(first: Response, init: FetchInit): Promise<void> {
     const { call } = this;
-    const { fetch: own } = call.settings;
     let response = first;
     for (let count = 0; isRedirect(response.status); count++) {
       const location = response.headers.get("location");
@@ -358,11 +347,8 @@ export class Exchange implements TimerTarget {
         this.#setBody(init, made instanceof Promise ? await made : made);
       }
       this.url = next.url;
-      response = own === undefined
-        ? await fetch(next.url, init)
-        : await this.#fetchBy(own, next.url, init);
-      this.response = response;
-      markRedirected(response);
+      this.response = response = await this.#fetch(next.url, init);
+      Object.defineProperty(response, "redirected", { value: true });
     }
   }
 
@@ -375,15 +361,13 @@ export class Exchange implements TimerTarget {
   }
 
   /**
-   * By a function in fetch's place, which may not listen to the signal (its result is dropped
-   * then), and may give anything. Told of an abort directly: a listener on the signal costs 1 us of
-   * the 12 that such a call takes.
+   * A function in fetch's place may not listen to the signal (its result is dropped then), and may
+   * give anything. It is told of an abort directly: a listener on the signal costs 1 us of the 12
+   * that such a call takes.
    */
-  #fetchBy(
-    own: FetchFunction,
-    url: string,
-    init: FetchInit,
-  ): Promise<Response> {
+  #fetch(url: string, init: FetchInit): Promise<Response> {
+    const { fetch: own } = this.call.settings;
+    if (own === undefined) return fetch(url, init);
     const pending: unknown = own(url, init);
     return new Promise((resolve, reject) => {
       if (this.isAborted) reject(this.reason);
@@ -395,7 +379,16 @@ export class Exchange implements TimerTarget {
           return;
         }
         try {
-          resolve(handedOver(checkedResponse(response, url, init)));
+          if (!(response instanceof Response)) {
+            throw new InvalidRequestError(
+              init.method ?? "GET",
+              url,
+              `the function given as fetch must return a promise of a Response, got ${
+                show(response)
+              }`,
+            );
+          }
+          resolve(handedOver(response));
         } catch (error) {
           reject(error);
         }
@@ -404,21 +397,6 @@ export class Exchange implements TimerTarget {
       else take(pending);
     });
   }
-}
-
-function checkedResponse(
-  given: unknown,
-  url: string,
-  init: FetchInit,
-): Response {
-  if (given instanceof Response) return given;
-  throw new InvalidRequestError(
-    init.method ?? "GET",
-    url,
-    `the function given as fetch must return a promise of a Response, got ${
-      show(given)
-    }`,
-  );
 }
 
 type FetchInit = RequestInit & { client?: Deno.HttpClient };
@@ -432,8 +410,4 @@ const DISCARDED = new DOMException("The response was dropped.", "AbortError");
 function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 ||
     status === 307 || status === 308;
-}
-
-function markRedirected(response: Response): void {
-  Object.defineProperty(response, "redirected", { value: true });
 }

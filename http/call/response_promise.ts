@@ -10,11 +10,7 @@ import type { BodyKind, Call } from "./call.ts";
 import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { perform } from "./pipeline.ts";
 import { bytesOf, readExcerpt } from "./read_body.ts";
-import {
-  discardResponse,
-  exchangeOf,
-  responseChunks,
-} from "./tracked_response.ts";
+import { bodyChunks, discardResponse, exchangeOf } from "./tracked_response.ts";
 import { type StandardSchema, validate } from "../request/schema.ts";
 
 /** Rejects with all that the call knows when the response's status is not 2xx. */
@@ -174,9 +170,7 @@ async function* readBody(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const response = await promise;
   await checkStatus(promise, response);
-  const chunks = responseChunks(response);
-  if (chunks !== undefined) yield* chunks;
-  else if (response.body !== null) yield* response.body;
+  yield* bodyChunks(response);
 }
 
 /**

@@ -91,15 +91,19 @@ export function exchangeOf(response: Response): Exchange | undefined {
   return (response as Partial<TrackedResponse>)[EXCHANGE];
 }
 
-/** The chunks of a response of this client's, without a stream in between. */
-export function responseChunks(
+/** The chunks of a body as they come; of this client's own, without a stream in between. */
+export function bodyChunks(
   response: Response,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> | undefined {
+): AsyncIterable<Uint8Array<ArrayBuffer>> {
   const exchange = exchangeOf(response);
-  if (exchange === undefined || exchange.ended) return undefined;
+  if (exchange === undefined || exchange.ended) {
+    return response.body?.values() ?? none();
+  }
   exchange.stopAttemptTimer();
   return readChunks(exchange, nativeBody(response));
 }
+
+async function* none(): AsyncGenerator<never> {}
 
 /** Drops the response: cancels the body without waiting for it. */
 export function discardResponse(response: Response): void {

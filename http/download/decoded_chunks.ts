@@ -8,7 +8,7 @@ import { encodingOf } from "./head.ts";
 import { DownloadError } from "../errors/download_error.ts";
 import { NetworkError } from "../errors/network_error.ts";
 import { ResponseTooLargeError } from "../errors/response_too_large_error.ts";
-import { exchangeOf, responseChunks } from "../call/tracked_response.ts";
+import { bodyChunks, exchangeOf } from "../call/tracked_response.ts";
 
 /**
  * The file's bytes. `identity` was asked for, and then fetch decodes nothing; a server that
@@ -66,12 +66,3 @@ async function* decode(
     });
   }
 }
-
-/** The bytes as they come. */
-export function bodyChunks(
-  response: Response,
-): AsyncIterable<Uint8Array<ArrayBuffer>> {
-  return responseChunks(response) ?? response.body?.values() ?? none();
-}
-
-async function* none(): AsyncGenerator<never> {}

@@ -15,7 +15,6 @@ import {
   splitRanges,
 } from "./byte_ranges.ts";
 import type { AsyncHTTPClient } from "../client.ts";
-import { bodyChunks } from "./decoded_chunks.ts";
 import { continued, requestFrom } from "./continued.ts";
 import { encodingOf } from "./head.ts";
 import { NetworkError } from "../errors/network_error.ts";
@@ -24,7 +23,11 @@ import type { PartFile } from "./part_file.ts";
 import { PartWriter } from "./part_writer.ts";
 import { checkStatus } from "../call/response_promise.ts";
 import type { RetryPolicy } from "../retry/retry_policy.ts";
-import { discardResponse, exchangeOf } from "../call/tracked_response.ts";
+import {
+  bodyChunks,
+  discardResponse,
+  exchangeOf,
+} from "../call/tracked_response.ts";
 
 /** No segment is shorter: a request of its own costs more than it saves. */
 export const MIN_SEGMENT = 64 * 1024;

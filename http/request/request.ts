@@ -64,17 +64,19 @@ export function buildURL(
     parsed = new URL(text);
   } catch (cause) {
     redactError(cause, text);
-    throw new InvalidRequestError(
-      method,
-      text,
-      ABSOLUTE.test(text)
-        ? "it is no valid address"
-        : "it is not absolute, and there is no baseUrl to join it to",
-      { cause },
-    );
+    const problem = addressProblem(text)!; // it has one: it was refused
+    throw new InvalidRequestError(method, text, problem, { cause });
   }
   mergeQuery(parsed.searchParams, query, "query");
   return parsed.href;
+}
+
+/** Why no request can go to `url`; `undefined` when one can. */
+export function addressProblem(url: string): string | undefined {
+  if (URL.canParse(url)) return undefined;
+  return ABSOLUTE.test(url)
+    ? "it is no valid address"
+    : "it is not absolute, and there is no baseUrl to join it to";
 }
 
 /** An address given as text or as a URL. */
