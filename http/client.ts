@@ -9,11 +9,7 @@ import { AsyncStream } from "../streams/mod.ts";
 import { type RequestBody, requestBody } from "./request/body.ts";
 import { Call, OpenCalls } from "./call/call.ts";
 import { InvalidRequestError } from "./errors/invalid_request_error.ts";
-import type {
-  AsyncHTTPClientOptions,
-  RequestOptions,
-  TransportOptions,
-} from "./options.ts";
+import type { AsyncHTTPClientOptions, RequestOptions } from "./options.ts";
 import {
   callSettings,
   clientSettings,
@@ -26,9 +22,6 @@ import {
   promiseOf,
   ResponsePromise,
 } from "./call/response_promise.ts";
-import type { SendOptions } from "./upload/node_transport.ts";
-import { proxiesOf } from "./upload/proxy.ts";
-import type { RetryPolicy } from "./retry/retry_policy.ts";
 
 const NO_OPTIONS: RequestOptions = {};
 
@@ -40,22 +33,8 @@ export let bufferedResponse: (
   options: RequestOptions,
 ) => Promise<Response>;
 
-/** The policy that a call of `client` goes by, for those who continue where it stops. */
-export let policyOf: (
-  client: AsyncHTTPClient,
-  own: RequestOptions["retryPolicy"],
-) => RetryPolicy | undefined;
-
-/**
- * What node:http needs to know to send in place of the client's fetch; `undefined` when it cannot:
- * the client has a fetch of its own, or settings that node:http does not know.
- */
-export let nodeTransportOf: (
-  client: AsyncHTTPClient,
-) => Required<Pick<SendOptions, "certificates" | "proxies">> | undefined;
-
-/** The address that a call of `client` goes to, before its query is merged. */
-export let addressOf: (client: AsyncHTTPClient, url: string) => string;
+/** What a client goes by, for those who do with it what its calls do not. */
+export let settingsOf: (client: AsyncHTTPClient) => Settings;
 
 /** Checks a `client` option. */
 export function checkClient(name: string, client: unknown): void {
@@ -100,7 +79,6 @@ export class AsyncHTTPClient implements AsyncDisposable {
   // Invariant: #calls holds every call from its begin until its promise is settled and its
   // exchanges have ended (call.ts); so `close` reaches all of them, and waits for the last.
   readonly #settings: Settings;
-  readonly #transport: TransportOptions | undefined;
   readonly #idlePerHost: number;
   readonly #calls = new OpenCalls();
   #dispatcher: Deno.HttpClient | undefined;
@@ -114,7 +92,6 @@ export class AsyncHTTPClient implements AsyncDisposable {
    */
   constructor(options: AsyncHTTPClientOptions = {}) {
     this.#settings = clientSettings(options);
-    this.#transport = options.transport;
     this.#idlePerHost = idlePerHost(options);
   }
 
@@ -182,21 +159,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
       call.reader = "buffer";
       return promiseOf(call);
     };
-    nodeTransportOf = (client) => {
-      const { caCerts, cert, key, proxy, http1 } = client.#transport ?? {};
-      if (
-        client.#settings.fetch !== undefined || http1 === false
-      ) return undefined;
-      const proxies = proxiesOf(proxy);
-      if (proxies.some(({ url }) => url.protocol !== "http:")) return undefined;
-      return { certificates: { ca: caCerts, cert, key }, proxies };
-    };
-    addressOf = (client, url) =>
-      buildURL("GET", url, client.#settings.baseUrl, undefined);
-    policyOf = (client, own) =>
-      own === undefined
-        ? client.#settings.retry
-        : callSettings(client.#settings, { retryPolicy: own }).retry;
+    settingsOf = (client) => client.#settings;
   }
 
   /** How busy the client is now. */
@@ -287,7 +250,7 @@ export class AsyncHTTPClient implements AsyncDisposable {
 
   #pool(poolMaxIdlePerHost: number): Deno.HttpClient {
     return Deno.createHttpClient({
-      ...this.#transport as Deno.CreateHttpClientOptions | undefined,
+      ...this.#settings.transport as Deno.CreateHttpClientOptions | undefined,
       poolMaxIdlePerHost,
     });
   }

@@ -17,15 +17,15 @@ import {
 } from "../../_internal/validate.ts";
 import { asTask } from "../../runner/as_task.ts";
 import {
-  addressOf,
   type AsyncHTTPClient,
   bufferedResponse,
   checkClient,
+  settingsOf,
 } from "../client.ts";
 import { Connections, type HostConnections } from "../call/connections.ts";
 import { type RequestOptions, SHARED_CHECKS } from "../options.ts";
 import { redactURL } from "../redact.ts";
-import { originOf } from "../request/request.ts";
+import { buildURL, originOf } from "../request/request.ts";
 import { discardResponse } from "../call/tracked_response.ts";
 
 /** One request of a batch: an address, or an address with the options of its call. */
@@ -179,7 +179,8 @@ export class BatchRun<T> {
     try {
       const { url, method, options, own } = this.#parts(request);
       const { signal } = this.#controller;
-      const host = originOf(addressOf(this.#client, url));
+      const { baseUrl } = settingsOf(this.#client);
+      const host = originOf(buildURL(method, url, baseUrl, undefined));
       place = this.#places.tryAcquire(host) ??
         await this.#places.acquire(host, signal);
       const { runner, priority } = this.#options;

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Call } from "./call.ts";
-import { isTransient } from "./classify.ts";
 import { CircuitOpenError } from "../errors/circuit_open_error.ts";
 import { HTTPStatusError } from "../errors/http_status_error.ts";
 import { HTTPTimeoutError } from "../errors/http_timeout_error.ts";
@@ -26,7 +25,7 @@ export function isFinal(error: unknown): boolean {
 /** A failure that may pass by itself. */
 export function isPassing(error: unknown): boolean {
   return error instanceof NetworkError
-    ? isTransient(error)
+    ? error.failure !== "tls"
     : error instanceof HTTPTimeoutError && error.kind !== "total";
 }
 

@@ -67,11 +67,6 @@ export function bodyError(
   return new NetworkError(method, url, "body", { cause: error });
 }
 
-/** True when a failure of this kind may pass by itself. */
-export function isTransient(error: NetworkError): boolean {
-  return error.failure !== "tls";
-}
-
 function failureOf(text: string, code: string | undefined): NetworkFailure {
   if (code !== undefined) return CODES[code] ?? "unknown";
   if (/dns error|lookup address|getaddrinfo/i.test(text)) return "dns";

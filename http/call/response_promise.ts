@@ -106,7 +106,7 @@ export class ResponsePromise extends Promise<Response> {
     };
   }
 
-  #read(kind: BodyKind): Promise<unknown> {
+  #read(kind: Exclude<BodyKind, "buffer">): Promise<unknown> {
     const call = this.#call;
     // The first reader's body is read in the attempt, unless the headers have come already.
     if (call !== undefined && call.reader === undefined && !call.isSettled) {
@@ -115,16 +115,9 @@ export class ResponsePromise extends Promise<Response> {
     }
     return this.then(async (response) => {
       await this.#checkStatus(response);
-      switch (kind) {
-        case "json":
-          return await response.json();
-        case "text":
-          return await response.text();
-        case "bytes":
-          return await bytesOf(response);
-        default:
-          return await response.blob();
-      }
+      return kind === "bytes"
+        ? await bytesOf(response)
+        : await response[kind]();
     });
   }
 

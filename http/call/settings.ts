@@ -23,6 +23,7 @@ import {
   type RequestOptions,
   type SharedOptions,
   type TimeoutOptions,
+  type TransportOptions,
 } from "../options.ts";
 import { type HeaderRecord, headerRecord } from "../request/request.ts";
 import { RetryPolicy } from "../retry/retry_policy.ts";
@@ -47,6 +48,7 @@ export interface Settings {
   readonly connections: Connections | undefined;
   readonly secretHeaders: ReadonlySet<string>;
   readonly signal: AbortSignal | undefined;
+  readonly transport: TransportOptions | undefined;
   /** The attempts' timeouts: setting and clearing a timer for each costs 20 us where they come one by one. */
   readonly timers: TimerQueue;
   /** Spans and metrics; `undefined` while nobody listens. */
@@ -92,7 +94,7 @@ function either<T extends object>(
 /** A client's options, checked and laid over the defaults. */
 export function clientSettings(options: AsyncHTTPClientOptions): Settings {
   checkOptions("AsyncHTTPClient", options, CLIENT_CHECKS);
-  const { baseUrl, headers, secretHeaders = [], signal, timeout } = options;
+  const { baseUrl, headers, secretHeaders = [], timeout } = options;
   const { maxConnections = Infinity, maxPerHost = Infinity } = options;
   return laidOver({
     baseUrl: baseUrl === undefined ? undefined : String(baseUrl),
@@ -121,7 +123,8 @@ export function clientSettings(options: AsyncHTTPClientOptions): Settings {
       ...SECRET_HEADERS,
       ...secretHeaders.map((name) => name.toLowerCase()),
     ]),
-    signal,
+    signal: options.signal,
+    transport: options.transport,
     timers: new TimerQueue(false, true),
     telemetry: httpTelemetry(),
   }, options);

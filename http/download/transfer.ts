@@ -5,7 +5,8 @@
  * @module
  */
 import { countBytes } from "./byte_ranges.ts";
-import { policyOf } from "../client.ts";
+import { callSettings } from "../call/settings.ts";
+import { settingsOf } from "../client.ts";
 import { continued, requestFrom } from "./continued.ts";
 import { decodedChunks } from "./decoded_chunks.ts";
 import { readHead } from "./head.ts";
@@ -67,7 +68,8 @@ export class Transfer {
 
   constructor(plan: TransferPlan) {
     this.#plan = plan;
-    this.#policy = policyOf(plan.client, plan.request.retryPolicy);
+    const { retryPolicy } = plan.request;
+    this.#policy = callSettings(settingsOf(plan.client), { retryPolicy }).retry;
   }
 
   /** Bytes that are there. */

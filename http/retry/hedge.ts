@@ -129,8 +129,7 @@ class Race<T> {
   #started = 0;
   #isSettled = false;
   #timer: TimerEntry | undefined;
-  #failed = false;
-  #failure: unknown;
+  #failure: { error: unknown } | undefined;
   #reserve: { value: T } | undefined;
   #subscription: { unsubscribe(): void } | undefined;
 
@@ -209,10 +208,7 @@ class Race<T> {
   #lost(controller: AbortController, error: unknown): void {
     this.#running.delete(controller);
     if (this.#isSettled) return;
-    if (!this.#failed) {
-      this.#failed = true;
-      this.#failure = error;
-    }
+    this.#failure ??= { error };
     this.#goOn();
   }
 
@@ -221,7 +217,7 @@ class Race<T> {
     if (this.#running.size > 0) return;
     this.#finish(undefined);
     if (this.#reserve !== undefined) this.#resolve(this.#reserve.value);
-    else this.#reject(this.#failure);
+    else this.#reject(this.#failure!.error); // the last one failed, and is no reserve
   }
 
   #discardReserve(): void {

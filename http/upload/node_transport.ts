@@ -11,8 +11,9 @@ import type { ConnectionOptions } from "node:tls";
 import { heedAbort } from "../../_internal/abort.ts";
 import { report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
+import type { Settings } from "../call/settings.ts";
 import { isBodiless, makeResponse } from "../request/make_response.ts";
-import { authorizationOf, type Proxy, proxyFor } from "./proxy.ts";
+import { authorizationOf, proxiesOf, type Proxy, proxyFor } from "./proxy.ts";
 
 /** What the transport tells while it sends. */
 export interface SendOptions {
@@ -32,6 +33,20 @@ export interface Certificates {
   readonly cert: string | undefined;
   /** The key of `cert`. */
   readonly key: string | undefined;
+}
+
+/**
+ * What is needed to send in place of the fetch of a client of these settings; `undefined` when that
+ * cannot be: the client has a fetch of its own, or settings that node:http does not know.
+ */
+export function nodeTransportOf(
+  { fetch, transport = {} }: Settings,
+): SendOptions | undefined {
+  const { caCerts, cert, key, proxy, http1 } = transport;
+  if (fetch !== undefined || http1 === false) return undefined;
+  const proxies = proxiesOf(proxy);
+  if (proxies.some(({ url }) => url.protocol !== "http:")) return undefined;
+  return { certificates: { ca: caCerts, cert, key }, proxies };
 }
 
 /**

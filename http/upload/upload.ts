@@ -12,8 +12,9 @@ import {
   string,
   wrong,
 } from "../../_internal/validate.ts";
-import { AsyncHTTPClient, checkClient, nodeTransportOf } from "../client.ts";
+import { AsyncHTTPClient, checkClient, settingsOf } from "../client.ts";
 import { envelope } from "./multipart.ts";
+import { nodeTransportOf } from "./node_transport.ts";
 import { REQUEST_CHECKS, type RequestOptions } from "../options.ts";
 import { IS_SERVER } from "../call/call.ts";
 import { bytesOf } from "../call/read_body.ts";
@@ -159,7 +160,7 @@ async function send(
     : headerRecord(request.headers);
   headers["content-type"] ??= form?.contentType ?? type;
   if (form !== undefined) headers["content-type"] = form.contentType;
-  const node = IS_SERVER ? nodeTransportOf(client) : undefined;
+  const node = IS_SERVER ? nodeTransportOf(settingsOf(client)) : undefined;
   // Browsers send streams over HTTP/2 only, and without their length.
   const blob = IS_SERVER || source.whole === undefined ? undefined : new Blob(
     form === undefined ? [source.whole] : [form.head, source.whole, form.tail],

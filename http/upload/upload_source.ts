@@ -21,18 +21,18 @@ export type UploadInput =
 
 /** A source of bytes. */
 export interface UploadSource {
-  /** Its length; `undefined` for a stream. */
-  readonly length: number | undefined;
+  /** Its length; absent for a stream. */
+  readonly length?: number;
   /** Looks at the length again, for a further attempt. Absent where it cannot change. */
   readonly measure?: () => Promise<number>;
   /** Its name, if it has one. */
-  readonly name: string | undefined;
+  readonly name?: string | undefined;
   /** Its type, if it says one. */
-  readonly type: string | undefined;
+  readonly type?: string | undefined;
   /** False for a stream: it can be read once. */
   readonly replayable: boolean;
   /** All of it in one, where it is at hand: then fetch can tell its length. */
-  readonly whole: BlobPart | undefined;
+  readonly whole?: BlobPart;
   /** The bytes, from the start. */
   open(): AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** Resolves when no file is open any more: soon after all that was opened has been stopped. */
@@ -62,8 +62,6 @@ export async function uploadSource(
     const bytes = input instanceof Uint8Array ? input : new Uint8Array(input);
     return {
       length: bytes.byteLength,
-      name: undefined,
-      type: undefined,
       replayable: true,
       whole: bytes,
       open: () => slices(bytes),
@@ -75,11 +73,7 @@ export async function uploadSource(
       Symbol.asyncIterator in input
   ) {
     return {
-      length: undefined,
-      name: undefined,
-      type: undefined,
       replayable: false,
-      whole: undefined,
       // Not every browser can iterate over a ReadableStream.
       open: () =>
         input instanceof ReadableStream ? AsyncStream.from(input) : input,
@@ -103,9 +97,7 @@ async function fileSource(path: string): Promise<UploadSource> {
     length: await measure(),
     measure,
     name: basename(path),
-    type: undefined,
     replayable: true,
-    whole: undefined,
     open: () => readFile(path, reading),
     whenClosed: () => Promise.all(reading),
   };
