@@ -362,8 +362,8 @@ export class Exchange implements TimerTarget {
 
   /**
    * A function in fetch's place may not listen to the signal (its result is dropped then), and may
-   * give anything. It is told of an abort directly: a listener on the signal costs 1 us of the 12
-   * that such a call takes.
+   * give anything. This wait hears of an abort directly: a listener on the signal costs 1 us of the
+   * 12 that such a call takes.
    */
   #fetch(url: string, init: FetchInit): Promise<Response> {
     const { fetch: own } = this.call.settings;
