@@ -142,7 +142,10 @@ export class SegmentedTransfer {
       }, `segment ${start}-${end - 1}`);
     } catch (error) {
       this.#end(error);
-      throw error;
+      // Several may be refused: the first says it all.
+      throw error instanceof RangeRefusedError
+        ? this.#controller.signal.reason
+        : error;
     }
   }
 

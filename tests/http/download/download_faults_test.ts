@@ -19,6 +19,7 @@ import { serve } from "../../support/http_servers.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
 import { openFiles } from "../../support/open_files.ts";
 import { testWith } from "../../support/permissions.ts";
+import { captureReports } from "../../support/captured_console.ts";
 
 const needs: Deno.PermissionName[] = ["net", "read", "write"];
 const make = (seed: number, length = 600_000) =>
@@ -488,9 +489,10 @@ testWith(
 
 testWith(
   needs,
-  "asyncDownload() in segments falls back to the whole on a server without ranges",
+  "asyncDownload() in segments falls back to the whole on a server without ranges, in silence",
   () =>
     inDirectory(async (directory) => {
+      using reports = captureReports();
       await using honest = serveFile({ contents, ranges: false });
       await finish(honest, `${directory}/f`, { segments: 4 });
       assertEquals(honest.ranges, [undefined]);
@@ -509,6 +511,7 @@ testWith(
       });
       await finish(changing, `${directory}/h`, { segments: 4 });
       assertEquals(await names(directory), ["f", "g", "h"]);
+      assertEquals(reports.lines, []);
     }),
 );
 
