@@ -17,7 +17,7 @@ import {
 } from "../../_internal/validate.ts";
 import type { Operator, PullableIterator, Wait } from "../engine/engine.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
-import { Relay, type RelaySource } from "../engine/relay.ts";
+import { Relay } from "../engine/relay.ts";
 import { ReadAhead } from "./buffer.ts";
 import type { PartialBatch } from "./group.ts";
 
@@ -87,16 +87,21 @@ abstract class Timed<T, U> extends ReadAhead<T, U> {
 
   protected abstract ring(): void;
 
+  /** Gives out what comes before the end, or before a failure. */
+  protected last(_hasFailed: boolean): void {}
+
   override wants(): boolean {
     return this.relay.size === 0;
   }
 
   override ended(): void {
+    this.last(false);
     this.timer.clear();
     super.ended();
   }
 
   override failed(error: unknown): void {
+    this.last(true);
     this.timer.clear();
     super.failed(error);
   }
@@ -150,14 +155,9 @@ class TimedBatch<T> extends Timed<T, T[]> {
     } else if (length === 1) this.timer.set(now() + this.#timeout);
   }
 
-  override ended(): void {
+  protected override last(hasFailed: boolean): void {
+    if (hasFailed && this.#partial === "drop") return;
     if (this.#items.length > 0) this.#emit();
-    super.ended();
-  }
-
-  override failed(error: unknown): void {
-    if (this.#items.length > 0 && this.#partial === "deliver") this.#emit();
-    super.failed(error);
   }
 
   protected override ring(): void {
@@ -183,55 +183,33 @@ export function timedBatch<T>(
   return (plan) => new TimedBatch(plan, size, timeout, partial).relay;
 }
 
-/** The ticks of a period, counted from the first `begin` on. */
-class Ticks {
-  readonly #period: number;
-  #start = -1;
-
-  constructor(period: number) {
-    this.#period = period;
-  }
-
-  begin(): void {
-    if (this.#start < 0) this.#start = now();
-  }
-
-  /** Lets `timer` ring at the next tick. */
-  awaitWith(timer: Timer): void {
+/** Lets a timer ring at the next tick of a period, counted from now on. */
+function ticks(period: number): (timer: Timer) => void {
+  const start = now();
+  return (timer) => {
     if (timer.isSet) return;
-    const ticked = Math.floor((now() - this.#start) / this.#period);
-    timer.set(this.#start + (ticked + 1) * this.#period);
-  }
+    const ticked = Math.floor((now() - start) / period);
+    timer.set(start + (ticked + 1) * period);
+  };
 }
 
 /** Windows of time side by side. */
 class TimeWindow<T> extends Timed<T, T[]> {
-  readonly #ticks: Ticks;
+  readonly #schedule: (timer: Timer) => void;
   #items: T[] = [];
 
   constructor(plan: Plan<T>, period: number) {
     super(plan);
-    this.#ticks = new Ticks(period);
-  }
-
-  override demand(): void {
-    this.#ticks.begin();
-    super.demand();
+    this.#schedule = ticks(period);
   }
 
   override arrived(value: T): void {
     this.#items.push(value);
-    this.#ticks.awaitWith(this.timer);
+    this.#schedule(this.timer);
   }
 
-  override ended(): void {
+  protected override last(): void {
     if (this.#items.length > 0) this.ring();
-    super.ended();
-  }
-
-  override failed(error: unknown): void {
-    if (this.#items.length > 0) this.ring();
-    super.failed(error);
   }
 
   protected override ring(): void {
@@ -247,16 +225,30 @@ export function windowTime<T>(period: number): ReadingOperator<T, T[]> {
   return (plan) => new TimeWindow(plan, period).relay;
 }
 
-/** The latest value, when the timer rings. */
-abstract class Latest<T> extends Timed<T, T> {
+/** The latest value, when the timer rings that `schedule` sets for each. */
+class Latest<T> extends Timed<T, T> {
+  readonly #schedule: (timer: Timer) => void;
+  readonly #givesLast: boolean;
   #latest: { value: T } | undefined = undefined;
 
-  /** Sets the timer: there is a value. */
-  protected abstract schedule(): void;
+  /** `givesLast`: the end does not wait for the timer, nor drop the value that does. */
+  constructor(
+    plan: Plan<T>,
+    schedule: (timer: Timer) => void,
+    givesLast: boolean,
+  ) {
+    super(plan);
+    this.#schedule = schedule;
+    this.#givesLast = givesLast;
+  }
 
   override arrived(value: T): void {
     this.#latest = { value };
-    this.schedule();
+    this.#schedule(this.timer);
+  }
+
+  protected override last(hasFailed: boolean): void {
+    if (this.#givesLast && !hasFailed) this.ring();
   }
 
   protected override ring(): void {
@@ -266,54 +258,17 @@ abstract class Latest<T> extends Timed<T, T> {
   }
 }
 
-/** The last value before each silence. */
-class Debounce<T> extends Latest<T> {
-  readonly #silence: number;
-
-  constructor(plan: Plan<T>, silence: number) {
-    super(plan);
-    this.#silence = silence;
-  }
-
-  protected override schedule(): void {
-    this.timer.set(now() + this.#silence);
-  }
-
-  override ended(): void {
-    this.ring();
-    super.ended();
-  }
-}
-
 /** See AsyncStream.debounce. */
 export function debounce<T>(silence: number): ReadingOperator<T, T> {
   duration("silence", silence);
-  return (plan) => new Debounce(plan, silence).relay;
-}
-
-/** The latest value at each tick. */
-class Sample<T> extends Latest<T> {
-  readonly #ticks: Ticks;
-
-  constructor(plan: Plan<T>, period: number) {
-    super(plan);
-    this.#ticks = new Ticks(period);
-  }
-
-  override demand(): void {
-    this.#ticks.begin();
-    super.demand();
-  }
-
-  protected override schedule(): void {
-    this.#ticks.awaitWith(this.timer);
-  }
+  const schedule = (timer: Timer) => timer.set(now() + silence);
+  return (plan) => new Latest(plan, schedule, true).relay;
 }
 
 /** See AsyncStream.sample. */
 export function sample<T>(period: number): ReadingOperator<T, T> {
   finiteDuration("period", period);
-  return (plan) => new Sample(plan, period).relay;
+  return (plan) => new Latest(plan, ticks(period), false).relay;
 }
 
 /** How far `delay` reads ahead. */
@@ -412,31 +367,18 @@ export function throttle<T>(period: number): Operator<T, T> {
   };
 }
 
-/** 0, 1, 2 … in a fixed rhythm. */
-class Interval implements RelaySource {
-  readonly relay = new Relay<number>(this);
-  readonly #ticks: Ticks;
-  readonly #timer = new Timer(() => this.relay.push(this.#count++));
-  #count = 0;
-
-  constructor(period: number) {
-    this.#ticks = new Ticks(period);
-  }
-
-  demand(): void {
-    this.#ticks.begin();
-    // A tick that nobody waited for is not made up for: no bursts.
-    this.#ticks.awaitWith(this.#timer);
-  }
-
-  close(): Wait {
-    this.#timer.clear();
-    return undefined;
-  }
-}
-
 /** See AsyncStream.interval. */
 export function interval(period: number): () => PullableIterator<number> {
   finiteDuration("period", period);
-  return () => new Interval(period).relay;
+  return () => {
+    const schedule = ticks(period);
+    let count = 0;
+    const timer = new Timer(() => relay.push(count++));
+    const relay: Relay<number> = new Relay({
+      // A tick that nobody waited for is not made up for: no bursts.
+      demand: () => schedule(timer),
+      close: () => void timer.clear(),
+    });
+    return relay;
+  };
 }
