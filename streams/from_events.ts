@@ -5,16 +5,15 @@
  * @module
  */
 import type { PullableIterator } from "./engine/types.ts";
-import type { Wait } from "../_internal/iterators.ts";
 import { StreamOverflowError } from "./errors.ts";
-import { Relay, type RelaySource } from "./engine/relay.ts";
+import { Relay } from "./engine/relay.ts";
 import { bufferChecks, type StreamOverflow } from "./options.ts";
 import {
-  checkOptions,
   type Checks,
   functionNamed,
   object,
   string,
+  takeOptions,
 } from "../_internal/validate.ts";
 
 /** How events are kept until they are read. */
@@ -27,6 +26,8 @@ export interface EventOptions {
 
 const CHECKS: Checks<EventOptions> = bufferChecks();
 
+const DEFAULTS = { buffer: 1024, overflow: "error" } as const;
+
 /** An emitter of the kind that Node has. */
 export interface EventEmitterLike {
   /** Adds a listener. */
@@ -35,72 +36,44 @@ export interface EventEmitterLike {
   off(type: string, listener: (event: never) => void): unknown;
 }
 
-/** See the module. The listener is there from the first read to the end of the reading. */
-class EventReader<E> implements RelaySource {
-  readonly relay = new Relay<E>(this);
-  readonly #target: EventTarget | EventEmitterLike;
-  readonly #type: string;
-  readonly #buffer: number;
-  readonly #overflow: StreamOverflow;
-  #isListening = false;
-
-  constructor(
-    target: EventTarget | EventEmitterLike,
-    type: string,
-    buffer: number,
-    overflow: StreamOverflow,
-  ) {
-    this.#target = target;
-    this.#type = type;
-    this.#buffer = buffer;
-    this.#overflow = overflow;
-  }
-
-  demand(): void {
-    if (this.#isListening) return;
-    this.#isListening = true;
-    if (this.#target instanceof EventTarget) {
-      this.#target.addEventListener(this.#type, this.#heard as () => void);
-    } else this.#target.on(this.#type, this.#heard as () => void);
-  }
-
-  close(): Wait {
-    if (!this.#isListening) return undefined;
-    this.#isListening = false;
-    if (this.#target instanceof EventTarget) {
-      this.#target.removeEventListener(this.#type, this.#heard as () => void);
-    } else this.#target.off(this.#type, this.#heard as () => void);
-    return undefined;
-  }
-
-  readonly #heard = (event: E): void => {
-    if (this.relay.size < this.#buffer || this.relay.isAwaited) {
-      this.relay.push(event);
-    } else if (this.#overflow === "error") {
-      this.close();
-      this.relay.fail(
-        new StreamOverflowError(`fromEvents("${this.#type}")`, this.#buffer),
-      );
-    } else if (this.#overflow === "drop-oldest") {
-      this.relay.drop();
-      this.relay.push(event);
-    }
-  };
-}
-
-/** See AsyncStream.fromEvents. */
+/** See AsyncStream.fromEvents. The listener is there from the first read to the end of the reading. */
 export function fromEvents<E>(
   target: EventTarget | EventEmitterLike,
   type: string,
   options: EventOptions,
 ): () => PullableIterator<E> {
-  checkOptions("fromEvents()", options, CHECKS);
-  const { buffer = 1024, overflow = "error" } = options;
+  const { buffer, overflow } = takeOptions(
+    "fromEvents()",
+    options,
+    CHECKS,
+    DEFAULTS,
+  );
   string("type", type);
   if (!(target instanceof EventTarget)) {
     object("target", target, "an EventTarget or ");
     functionNamed("target.on", target.on);
     functionNamed("target.off", target.off);
   }
-  return () => new EventReader<E>(target, type, buffer, overflow).relay;
+  return () => {
+    let isListening = false;
+    const listen = (listens: boolean): undefined => {
+      if (isListening === listens) return;
+      isListening = listens;
+      const listener = heard as () => void;
+      if (!(target instanceof EventTarget)) {
+        target[listens ? "on" : "off"](type, listener);
+      } else if (listens) target.addEventListener(type, listener);
+      else target.removeEventListener(type, listener);
+    };
+    const relay = new Relay<E>({
+      demand: () => listen(true),
+      close: () => listen(false),
+    });
+    const heard = (event: E): void => {
+      if (relay.offer(event, buffer, overflow)) return;
+      listen(false);
+      relay.fail(new StreamOverflowError(`fromEvents("${type}")`, buffer));
+    };
+    return relay;
+  };
 }

@@ -91,9 +91,22 @@ export class Relay<T> implements PullableIterator<T> {
     }
   }
 
-  /** Drops the element that has waited longest. */
-  drop(): void {
-    this.#items.shift();
+  /**
+   * Gives it where fewer than `buffer` wait, or when it `mayExceed` that; otherwise does what
+   * `overflow` says. False: the reading is to fail.
+   */
+  offer(
+    value: T,
+    buffer: number,
+    overflow: string,
+    mayExceed: boolean = this.isAwaited,
+  ): boolean {
+    if (this.#items.size >= buffer && !mayExceed) {
+      if (overflow !== "drop-oldest") return overflow !== "error";
+      this.#items.shift();
+    }
+    this.push(value);
+    return true;
   }
 
   /** No more elements. */

@@ -20,7 +20,7 @@ import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
 import { bufferChecks, type StreamOverflow } from "../options.ts";
 import { map } from "./element.ts";
-import { type Branch, Shared } from "./shared.ts";
+import { type Branch, type Buffering, Shared } from "./shared.ts";
 
 /** How groups (and parts) that nobody reads are kept. */
 export interface GroupOptions {
@@ -55,30 +55,16 @@ function keyed<K, T>(keyOf: Mapper<T, K>): Operator<T, [K, T]> {
 // reads never does, and never holds more than `buffer` elements.
 /** Each element goes to one branch. */
 abstract class Routed<T> extends Shared<T> {
-  readonly #overflow: StreamOverflow;
-
-  constructor(plan: Plan<T>, buffer: number, overflow: StreamOverflow) {
-    super(plan, buffer);
-    this.#overflow = overflow;
-  }
-
   protected override isBlocking(branch: Branch<never>): boolean {
     return branch.isStarted && branch.relay.size >= this.buffer;
   }
 
   protected route<V>(value: V, branch: Branch<V>, name: () => string): void {
-    if (branch.isGone) return;
     // One that is read blocks when it is full: this element was on its way already.
-    if (branch.relay.size < this.buffer || branch.isStarted) {
-      branch.give(value);
-    } else if (this.#overflow === "drop-oldest") {
-      branch.relay.drop();
-      branch.give(value);
-    } else if (this.#overflow === "error") {
-      this.failAll(
-        new StreamOverflowError(`${name()}, which nobody reads,`, this.buffer),
-      );
-    }
+    if (branch.isGone || branch.give(value, branch.isStarted)) return;
+    this.failAll(
+      new StreamOverflowError(`${name()}, which nobody reads,`, this.buffer),
+    );
   }
 }
 
@@ -87,26 +73,21 @@ abstract class Routed<T> extends Shared<T> {
 /** Each element goes to the branch of its key; a new key makes a new one. */
 class Groups<K, T, S> extends Routed<[K, T]> {
   readonly #groups = new Map<K, Branch<T>>();
-  readonly #outer: Branch<[K, S]>;
+  readonly outer: Branch<[K, S]>;
   readonly #makeStream: (open: () => PullableIterator<T>) => S;
 
   constructor(
     plan: Plan<[K, T]>,
-    buffer: number,
-    overflow: StreamOverflow,
+    buffering: Buffering,
     makeStream: (open: () => PullableIterator<T>) => S,
   ) {
-    super(plan, buffer, overflow);
+    super(plan, buffering);
     this.#makeStream = makeStream;
-    this.#outer = this.branch<[K, S]>();
-  }
-
-  get outer(): PullableIterator<[K, S]> {
-    return this.#outer.relay;
+    this.outer = this.branch<[K, S]>();
   }
 
   protected override get isNeeded(): boolean {
-    if (!this.#outer.isGone) return true;
+    if (!this.outer.isGone) return true;
     for (const branch of this.branches) if (branch.isStarted) return true;
     return false;
   }
@@ -121,10 +102,10 @@ class Groups<K, T, S> extends Routed<[K, T]> {
   override arrived([key, value]: [K, T]): void {
     let group = this.#groups.get(key);
     if (group === undefined) {
-      if (this.#outer.isGone) return;
+      if (this.outer.isGone) return;
       const made = group = this.branch<T>();
       this.#groups.set(key, made);
-      this.#outer.give([key, this.#makeStream(() => made.open())]);
+      this.outer.give([key, this.#makeStream(() => made.open())]);
     }
     this.route(value, group, () => `The group ${show(key)}`);
   }
@@ -137,25 +118,15 @@ export function groupBy<K, T, S>(
   makeStream: (open: () => PullableIterator<T>) => S,
 ): ReadingOperator<T, [K, S]> {
   functionNamed("keyOf", keyOf);
-  const { buffer, overflow } = takeGroup("groupBy()", options);
+  const taken = takeGroup("groupBy()", options);
   return (plan) =>
-    new Groups(plan.then(keyed(keyOf)), buffer, overflow, makeStream).outer;
+    new Groups(plan.then(keyed(keyOf)), taken, makeStream).outer.relay;
 }
 
 /** Each element goes to one of two branches. */
 class Partition<T> extends Routed<[unknown, T]> {
-  readonly passing: Branch<T>;
-  readonly failing: Branch<T>;
-
-  constructor(
-    plan: Plan<[unknown, T]>,
-    buffer: number,
-    overflow: StreamOverflow,
-  ) {
-    super(plan, buffer, overflow);
-    this.passing = this.branch<T>();
-    this.failing = this.branch<T>();
-  }
+  readonly passing = this.branch<T>();
+  readonly failing = this.branch<T>();
 
   protected override get isNeeded(): boolean {
     return this.branches.size > 0;
@@ -174,11 +145,9 @@ export function partition<T>(
   options: GroupOptions,
 ): [() => PullableIterator<T>, () => PullableIterator<T>] {
   functionNamed("predicate", predicate);
-  const { buffer, overflow } = takeGroup("partition()", options);
   const { passing, failing } = new Partition(
     plan.then(keyed<unknown, T>(predicate)),
-    buffer,
-    overflow,
+    takeGroup("partition()", options),
   );
   return [() => passing.open(), () => failing.open()];
 }

@@ -25,6 +25,12 @@ import {
 /** After so many milliseconds of waiting for a reader that has not begun, a message tells. */
 const STALL = 5000;
 
+/** How much a branch holds, and what becomes of one element more. */
+export interface Buffering {
+  readonly buffer: number;
+  readonly overflow: string;
+}
+
 /** One reader of a shared source. */
 export class Branch<T> implements RelaySource {
   readonly relay = new Relay<T>(this);
@@ -62,10 +68,13 @@ export class Branch<T> implements RelaySource {
     return this.#owner.left(this as unknown as Branch<never>, reason);
   }
 
-  give(value: T): void {
+  /** See Relay.offer. One that asks has room. */
+  give(value: T, mayExceed?: boolean): boolean {
+    const { buffer, overflow } = this.#owner;
     this.#answered();
-    this.relay.push(value);
+    const isKept = this.relay.offer(value, buffer, overflow, mayExceed);
     this.#owner.filled(this as unknown as Branch<never>);
+    return isKept;
   }
 
   /** It is read no more, or there is nothing more to read. */
@@ -103,7 +112,8 @@ export class Branch<T> implements RelaySource {
 /** The one reading that the branches share. */
 export abstract class Shared<T> implements UpstreamReader<T>, TimerTarget {
   protected readonly branches = new Set<Branch<never>>();
-  protected readonly buffer: number;
+  readonly buffer: number;
+  readonly overflow: string;
   /** How many branches ask. */
   asking = 0;
   readonly #full = new Set<Branch<never>>();
@@ -115,13 +125,14 @@ export abstract class Shared<T> implements UpstreamReader<T>, TimerTarget {
   #isOver = false;
   readonly #plan: Plan<T>;
 
-  constructor(plan: Plan<T>, buffer: number) {
+  constructor(plan: Plan<T>, { buffer, overflow }: Buffering) {
     this.#plan = plan;
     this.buffer = buffer;
+    this.overflow = overflow;
   }
 
   /** One more reader. */
-  protected branch<B>(): Branch<B> {
+  branch<B>(): Branch<B> {
     const branch = new Branch<B>(this as unknown as Shared<never>);
     this.branches.add(branch as unknown as Branch<never>);
     return branch;

@@ -31,39 +31,22 @@ const DEFAULTS = { buffer: 16, overflow: "wait" } as const;
 
 /** Every branch gets every element. */
 class Tee<T> extends Shared<T> {
-  readonly #overflow: SharedOverflow;
-
-  constructor(plan: Plan<T>, buffer: number, overflow: SharedOverflow) {
-    super(plan, buffer);
-    this.#overflow = overflow;
-  }
-
-  add(): Branch<T> {
-    return this.branch<T>();
-  }
-
   protected override get isNeeded(): boolean {
     return this.branches.size > 0;
   }
 
   protected override isBlocking(branch: Branch<never>): boolean {
-    return this.#overflow === "wait" && branch.relay.size >= this.buffer;
+    return this.overflow === "wait" && branch.relay.size >= this.buffer;
   }
 
   override arrived(value: T): void {
     for (const branch of this.branches as unknown as Set<Branch<T>>) {
-      if (branch.relay.size < this.buffer || branch.relay.isAwaited) {
-        branch.give(value);
-      } else if (this.#overflow === "drop-oldest") {
-        branch.relay.drop();
-        branch.give(value);
-      } else if (this.#overflow === "error") {
-        branch.gone();
-        this.branches.delete(branch as unknown as Branch<never>);
-        branch.relay.fail(
-          new StreamOverflowError("A reader of a shared stream", this.buffer),
-        );
-      }
+      if (branch.give(value)) continue;
+      branch.gone();
+      this.branches.delete(branch as unknown as Branch<never>);
+      branch.relay.fail(
+        new StreamOverflowError("A reader of a shared stream", this.buffer),
+      );
     }
   }
 }
@@ -75,10 +58,12 @@ export function tee<T>(
   options: ShareOptions,
 ): (() => PullableIterator<T>)[] {
   integer("count", count, 1);
-  const { buffer, overflow } = takeOptions("tee()", options, CHECKS, DEFAULTS);
-  const shared = new Tee(plan, buffer, overflow);
+  const shared = new Tee(
+    plan,
+    takeOptions("tee()", options, CHECKS, DEFAULTS),
+  );
   return Array.from({ length: count }, () => {
-    const branch = shared.add();
+    const branch = shared.branch<T>();
     return () => branch.open();
   });
 }
@@ -88,17 +73,10 @@ export function broadcast<T>(
   plan: Plan<T>,
   options: ShareOptions,
 ): () => PullableIterator<T> {
-  const { buffer, overflow } = takeOptions(
-    "broadcast()",
-    options,
-    CHECKS,
-    DEFAULTS,
-  );
+  const taken = takeOptions("broadcast()", options, CHECKS, DEFAULTS);
   let shared: Tee<T> | undefined;
   return () => {
-    if (shared === undefined || shared.isOver) {
-      shared = new Tee(plan, buffer, overflow);
-    }
-    return shared.add().open();
+    if (shared === undefined || shared.isOver) shared = new Tee(plan, taken);
+    return shared.branch<T>().open();
   };
 }
