@@ -16,11 +16,7 @@ import {
   runnerOption,
 } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
-import type {
-  SubmitOptions,
-  TaskHandle,
-  TaskRunner,
-} from "../../runner/types.ts";
+import type { TaskHandle, TaskRunner } from "../../runner/types.ts";
 import type { Mapper } from "../engine/engine.ts";
 import type { ReadingOperator } from "../engine/plan.ts";
 
@@ -80,54 +76,35 @@ export function concurrentMap<T, U>(
   // Without a name of its own a task is called by its id.
   const submitted = { priority, signal, name: fn.name || undefined };
   return (plan) => {
-    const queue = new QueuedCalls(runner, fn, submitted);
-    return new ConcurrentMap(plan.iterate(), queue.submit, {
+    // Invariant: `queued` holds the handles of the calls that were submitted and have neither begun
+    // nor been cancelled here, by their number. A runner that others keep busy may start them late
+    // or never: those whose results nobody will see are taken back, and only those that run are
+    // waited for.
+    const queued = new Map<number, TaskHandle<U>>();
+    const submit = (value: T, index: number): TaskHandle<U> => {
+      const handle = runner.submit(() => {
+        // No runner starts a task before `submit` has returned its handle.
+        queued.delete(index);
+        return fn(value, index);
+      }, submitted);
+      queued.set(index, handle);
+      return handle;
+    };
+    return new ConcurrentMap(plan.iterate(), submit, {
       concurrency,
       ordered,
       ready: () => runner.isFull ? runner.ready(signal) : undefined,
-      cancelFrom: queue.cancelFrom,
+      cancelFrom: (from, reason) => {
+        for (const [index, handle] of queued) {
+          if (index < from) continue;
+          queued.delete(index);
+          handle.cancel(reason);
+        }
+      },
       tellLate: (error, call) => {
         const { name, state } = call as PromiseLike<unknown> as TaskHandle<U>;
         if (state === "failed") reportLateTask(name, error);
       },
     });
-  };
-}
-
-/**
- * The calls of `fn` that wait in a runner's queue: one that others keep busy may start them late or
- * never, so those whose results nobody will see are taken back, and only those that run are waited
- * for.
- */
-class QueuedCalls<T, U> {
-  // Invariant: #handles holds the handles of the calls that were submitted and have neither begun
-  // nor been cancelled here, by their number.
-  readonly #runner: TaskRunner;
-  readonly #fn: Mapper<T, U>;
-  readonly #options: SubmitOptions;
-  readonly #handles = new Map<number, TaskHandle<U>>();
-
-  constructor(runner: TaskRunner, fn: Mapper<T, U>, options: SubmitOptions) {
-    this.#runner = runner;
-    this.#fn = fn;
-    this.#options = options;
-  }
-
-  readonly submit = (value: T, index: number): TaskHandle<U> => {
-    const handle = this.#runner.submit(() => {
-      // No runner starts a task before `submit` has returned its handle.
-      this.#handles.delete(index);
-      return this.#fn(value, index);
-    }, this.#options);
-    this.#handles.set(index, handle);
-    return handle;
-  };
-
-  readonly cancelFrom = (from: number, reason: unknown): void => {
-    for (const [index, handle] of this.#handles) {
-      if (index < from) continue;
-      this.#handles.delete(index);
-      handle.cancel(reason);
-    }
   };
 }
