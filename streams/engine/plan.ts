@@ -21,11 +21,6 @@ import { outputSink, PullIterator } from "./pull_iterator.ts";
 /** Under this key an AsyncStream keeps its plan, where the operators find it. */
 export const PLAN: unique symbol = Symbol("plan");
 
-/** What has a plan: an AsyncStream. */
-export interface Planned<T> {
-  readonly [PLAN]: Plan<T>;
-}
-
 /** From so many maps in a row on, one loop over them is quicker than a push for each. */
 const MANY_MAPS = 8;
 
@@ -35,7 +30,6 @@ export class Plan<T> {
   readonly origin: Origin<unknown>;
   readonly #operator: Operator<unknown, unknown> | undefined;
   readonly #previous: Plan<unknown> | undefined;
-  readonly #length: number;
   /** What the operator maps by, when it is a plain map. */
   readonly #mapper: Mapper<unknown, unknown> | undefined;
   /** Whether every operator is a plain map. */
@@ -43,15 +37,13 @@ export class Plan<T> {
 
   private constructor(
     origin: Origin<unknown>,
-    operator: Operator<unknown, unknown> | undefined,
-    previous: Plan<unknown> | undefined,
-    length: number,
+    operator?: Operator<unknown, unknown>,
+    previous?: Plan<unknown>,
     mapper?: Mapper<unknown, unknown>,
   ) {
     this.origin = origin;
     this.#operator = operator;
     this.#previous = previous;
-    this.#length = length;
     this.#mapper = mapper;
     this.#onlyMaps = previous === undefined ||
       (mapper !== undefined && previous.#onlyMaps);
@@ -59,7 +51,7 @@ export class Plan<T> {
 
   /** The plan of a source without operators. */
   static of<T>(origin: Origin<T>): Plan<T> {
-    return new Plan<T>(origin as Origin<unknown>, undefined, undefined, 0);
+    return new Plan<T>(origin as Origin<unknown>);
   }
 
   /** This plan with one more operator at its end; `mapper` when that only maps. */
@@ -68,14 +60,13 @@ export class Plan<T> {
       this.origin,
       operator as unknown as Operator<unknown, unknown>,
       this as Plan<unknown>,
-      this.#length + 1,
       mapper as Mapper<unknown, unknown> | undefined,
     );
   }
 
   /** Whether there is nothing after the origin. */
   get isBare(): boolean {
-    return this.#length === 0;
+    return this.#previous === undefined;
   }
 
   /** A run whose elements end up in `sink`. */
@@ -161,5 +152,5 @@ export type ReadingOperator<T, U> = (plan: Plan<T>) => PullableIterator<U>;
 
 /** The plan of `value` if it is an AsyncStream. */
 export function planOf<T>(value: unknown): Plan<T> | undefined {
-  return (value as Partial<Planned<T>> | null | undefined)?.[PLAN];
+  return (value as { [PLAN]?: Plan<T> } | null | undefined)?.[PLAN];
 }
