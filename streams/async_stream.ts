@@ -14,8 +14,8 @@ import type {
 } from "./engine/engine.ts";
 import { PLAN, Plan, type ReadingOperator } from "./engine/plan.ts";
 import {
-  BatchOrigin,
-  IteratorOrigin,
+  batchOrigin,
+  iteratorOrigin,
   range,
   SourceOrigin,
   type StreamSource,
@@ -29,9 +29,9 @@ import { buffer } from "./operators/buffer.ts";
 import {
   areRepeatable,
   flatMap,
-  merge,
+  Merge,
   Sources,
-  zip,
+  Zip,
 } from "./operators/combine.ts";
 import {
   type ConcurrencyOptions,
@@ -79,8 +79,8 @@ import {
 } from "./operators/time.ts";
 import {
   isTransform,
-  StageOrigin,
-  through,
+  Piped,
+  stageOrigin,
   type TransformPair,
 } from "./operators/web.ts";
 import * as terminals from "./terminals.ts";
@@ -165,7 +165,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   static fromBatches<T>(
     open: () => BatchSource<T> | PromiseLike<BatchSource<T>>,
   ): AsyncStream<T> {
-    return ofPlan(Plan.of(new BatchOrigin(functionNamed("open", open))));
+    return ofPlan(Plan.of(batchOrigin(functionNamed("open", open))));
   }
 
   /**
@@ -701,7 +701,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   ): AsyncStream<[T, ...Others]> {
     const sources: StreamSource<unknown>[] = [this, ...others];
     return ofIterator(
-      () => zip(sources) as PullableIterator<[T, ...Others]>,
+      () => new Zip(sources).relay as PullableIterator<[T, ...Others]>,
       areRepeatable(sources),
     );
   }
@@ -718,7 +718,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   static merge<T>(...sources: StreamSource<T>[]): AsyncStream<T> {
-    return ofIterator(() => merge(sources), areRepeatable(sources));
+    return ofIterator(() => new Merge(sources).relay, areRepeatable(sources));
   }
 
   // Operators that share
@@ -1037,9 +1037,9 @@ export class AsyncStream<T> implements AsyncIterable<T> {
           `stage must be a TransformStream or a function, got ${show(stage)}`,
         );
       }
-      return ofIterator(() => through(plan, stage), false);
+      return ofIterator(() => new Piped(plan, stage), false);
     }
-    return ofPlan(Plan.of(new StageOrigin<T, U>(plan, () => stage(this))));
+    return ofPlan(Plan.of(stageOrigin<T, U>(plan, () => stage(this))));
   }
 
   /**
@@ -1383,5 +1383,5 @@ export function ofIterator<T>(
   open: () => PullableIterator<T>,
   isRepeatable: boolean,
 ): AsyncStream<T> {
-  return ofPlan(Plan.of(new IteratorOrigin(open, isRepeatable)));
+  return ofPlan(Plan.of(iteratorOrigin(open, isRepeatable)));
 }

@@ -45,11 +45,7 @@ export type StreamSource<T> =
 export const OPEN: unique symbol = Symbol("open");
 
 /** What has its own way to be read. */
-export interface Pullable<T> {
-  [OPEN](): PullableIterator<T>;
-}
-
-type PullableSource<T> = StreamSource<T> & Pullable<T>;
+type Pullable<T> = StreamSource<T> & { [OPEN](): PullableIterator<T> };
 
 const ONE_SHOT = "one-shot iterator";
 
@@ -104,7 +100,7 @@ export function openIterator<T>(source: StreamSource<T>): AnyIterator<T> {
   return iterateSource(source);
 }
 
-function isPullable<T>(source: StreamSource<T>): source is PullableSource<T> {
+function isPullable<T>(source: StreamSource<T>): source is Pullable<T> {
   return typeof (source as Partial<Pullable<T>> | null | undefined)?.[OPEN] ===
     "function";
 }
@@ -185,59 +181,51 @@ export class SourceOrigin<T> implements Origin<T> {
   }
 }
 
-/** The origin of an operator that is an iterator of ours over another plan. */
-export class IteratorOrigin<T> implements Origin<T> {
-  readonly #make: () => PullableIterator<T>;
-  readonly isRepeatable: boolean;
-
-  /** `make` is called at each opening and must not read before the first pull. */
-  constructor(make: () => PullableIterator<T>, isRepeatable: boolean) {
-    this.#make = make;
-    this.isRepeatable = isRepeatable;
-  }
-
-  open(run: RunAccess, level: number, push: Push<T>): Wait {
-    run.enter(PULL, level, push, this.#make());
-    return undefined;
-  }
-
-  discard(reason: unknown): Wait {
-    const closed = this.#make().return?.(reason);
-    return isThenable(closed) ? closed : undefined;
-  }
+/**
+ * The origin of an operator that is an iterator of ours over another plan. `make` is called at
+ * each opening and must not read before the first pull.
+ */
+export function iteratorOrigin<T>(
+  make: () => PullableIterator<T>,
+  isRepeatable: boolean,
+): Origin<T> {
+  return {
+    isRepeatable,
+    open(run, level, push) {
+      run.enter(PULL, level, push, make());
+      return undefined;
+    },
+    discard(reason) {
+      const closed = make().return?.(reason);
+      return isThenable(closed) ? closed : undefined;
+    },
+  };
 }
 
 /** The origin of a source that delivers many elements at a time. */
-export class BatchOrigin<T> implements Origin<T> {
-  readonly isRepeatable = true;
-  readonly #open: () => BatchSource<T> | PromiseLike<BatchSource<T>>;
-
-  constructor(open: () => BatchSource<T> | PromiseLike<BatchSource<T>>) {
-    this.#open = open;
-  }
-
-  open(run: RunAccess, level: number, push: Push<T>): Wait {
-    const source = this.#open();
-    if (isThenable(source)) {
-      return Promise.resolve(source as PromiseLike<BatchSource<T>>)
-        .then((source) => run.enter(BATCH, level, push, checkBatches(source)));
-    }
-    run.enter(BATCH, level, push, checkBatches(source));
-    return undefined;
-  }
-
-  discard(): Wait {
-    return undefined;
-  }
-}
-
-function checkBatches<T>(source: BatchSource<T>): BatchSource<T> {
-  if (typeof source?.pull === "function") return source;
-  throw new TypeError(
-    `fromBatches() needs a function that returns an object with a pull method, got ${
-      show(source)
-    }`,
-  );
+export function batchOrigin<T>(
+  open: () => BatchSource<T> | PromiseLike<BatchSource<T>>,
+): Origin<T> {
+  return {
+    isRepeatable: true,
+    open(run, level, push) {
+      const enter = (source: BatchSource<T>): undefined => {
+        if (typeof source?.pull !== "function") {
+          throw new TypeError(
+            `fromBatches() needs a function that returns an object with a pull method, got ${
+              show(source)
+            }`,
+          );
+        }
+        run.enter(BATCH, level, push, source);
+      };
+      const source = open();
+      return isThenable(source)
+        ? Promise.resolve(source as PromiseLike<BatchSource<T>>).then(enter)
+        : enter(source);
+    },
+    discard: () => undefined,
+  };
 }
 
 /** Reads a ReadableStream. Unlike its own iterator it can be cancelled while a read is pending. */
@@ -283,27 +271,19 @@ export function range(
   if (numberNamed("step", step) === 0) {
     throw new RangeError("step must not be 0, got 0");
   }
-  return () => rangeIterator(start, end, step);
-}
-
-function rangeIterator(
-  start: number,
-  end: number,
-  step: number,
-): IterableIterator<number> {
-  // Counted and multiplied, not added up: no rounding error grows.
-  let index = 0;
-  return {
-    next(): IteratorResult<number> {
-      const value = start + step * index;
-      if (step > 0 ? value >= end : value <= end) {
-        return { done: true, value: undefined };
-      }
-      index++;
-      return { done: false, value };
-    },
-    [Symbol.iterator]() {
-      return this;
-    },
+  return () => {
+    // Counted and multiplied, not added up: no rounding error grows.
+    let index = 0;
+    return {
+      next(): IteratorResult<number> {
+        const value = start + step * index;
+        if (step > 0 ? value >= end : value <= end) return DONE;
+        index++;
+        return { done: false, value };
+      },
+      [Symbol.iterator]() {
+        return this;
+      },
+    };
   };
 }

@@ -29,7 +29,7 @@ import {
 
 /** Several sources that are read side by side, from the first pull on. */
 abstract class Combined<T, U> implements RelaySource, UpstreamReader<T> {
-  readonly relay = new Relay<U>(this);
+  readonly relay: Relay<U> = new Relay<U>(this);
   readonly #sources: readonly StreamSource<T>[];
   protected upstreams: readonly Upstream<T>[] | undefined = undefined;
 
@@ -79,8 +79,8 @@ abstract class Combined<T, U> implements RelaySource, UpstreamReader<T> {
 // it is in `delivered` since its last element went to the relay. Those are read again only when
 // the relay is empty: so no more than one element a source is ever held, the order in the relay
 // is the order of arrival, and none is read twice before another that has something is heard.
-/** Elements of several sources as they come. */
-class Merge<T> extends Combined<T, T> {
+/** Elements of several sources as they come. See AsyncStream.merge. */
+export class Merge<T> extends Combined<T, T> {
   #delivered: Upstream<T>[] | undefined = undefined;
   /** The other array of the two that take turns. */
   #spare: Upstream<T>[] = [];
@@ -193,15 +193,8 @@ export function areRepeatable(
     .every((origin) => origin.isRepeatable);
 }
 
-/** See AsyncStream.merge. */
-export function merge<T>(
-  sources: readonly StreamSource<T>[],
-): PullableIterator<T> {
-  return new Merge(sources).relay;
-}
-
-/** One element of each source at a time. */
-class Zip extends Combined<unknown, unknown[]> {
+/** One element of each source at a time. See AsyncStream.zip. */
+export class Zip extends Combined<unknown, unknown[]> {
   #row: unknown[] = [];
   #missing = 0;
 
@@ -228,11 +221,4 @@ class Zip extends Combined<unknown, unknown[]> {
       (error) => this.relay.fail(error),
     );
   }
-}
-
-/** See AsyncStream.zip. */
-export function zip(
-  sources: readonly StreamSource<unknown>[],
-): PullableIterator<unknown[]> {
-  return new Zip(sources).relay;
 }

@@ -3,16 +3,10 @@
  *
  * @module
  */
-import { DONE, type Wait } from "../../_internal/iterators.ts";
+import { DONE } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
-import {
-  type Origin,
-  PULL,
-  type PullableIterator,
-  type Push,
-  type RunAccess,
-} from "../engine/types.ts";
+import { type Origin, PULL } from "../engine/types.ts";
 import type { Plan } from "../engine/plan.ts";
 import type { PullIterator } from "../engine/pull_iterator.ts";
 import {
@@ -44,12 +38,12 @@ export function isTransform(
 // is not waited for: the two sides need not belong together as those of a TransformStream do, and a
 // write that hangs would keep it for ever.
 /** The far side of a transform that the plan is piped into, from the first read on. */
-class Piped<U> extends Wrapped<U> {
-  readonly #plan: Plan<unknown>;
-  readonly #transform: TransformPair<unknown, U>;
+export class Piped<T, U> extends Wrapped<U> {
+  readonly #plan: Plan<T>;
+  readonly #transform: TransformPair<T, U>;
   /** Set by the first read, and with them `inner`. */
-  #source: PullIterator<unknown> | undefined = undefined;
-  #writer: WritableStreamDefaultWriter<unknown> | undefined = undefined;
+  #source: PullIterator<T> | undefined = undefined;
+  #writer: WritableStreamDefaultWriter<T> | undefined = undefined;
   #aborting: Promise<unknown> | undefined = undefined;
   #sourceClosing: Promise<unknown> | undefined = undefined;
   /** What the source has failed with. */
@@ -57,7 +51,7 @@ class Piped<U> extends Wrapped<U> {
   /** Why the consumer has left. */
   #left: { reason: unknown } | undefined = undefined;
 
-  constructor(plan: Plan<unknown>, transform: TransformPair<unknown, U>) {
+  constructor(plan: Plan<T>, transform: TransformPair<T, U>) {
     super(NOTHING);
     this.#plan = plan;
     this.#transform = transform;
@@ -68,7 +62,7 @@ class Piped<U> extends Wrapped<U> {
       if (this.#source === undefined) this.#open();
     } catch (error) {
       this.isOver = true;
-      return refuse(this.#plan, error);
+      return refuse(this.#plan.origin, error);
     }
     return super.read();
   }
@@ -88,8 +82,8 @@ class Piped<U> extends Wrapped<U> {
   }
 
   async #pipe(
-    source: PullIterator<unknown>,
-    writer: WritableStreamDefaultWriter<unknown>,
+    source: PullIterator<T>,
+    writer: WritableStreamDefaultWriter<T>,
   ): Promise<void> {
     // Nothing is read for what can be written no more.
     const end = (reason?: unknown) =>
@@ -181,56 +175,36 @@ class Piped<U> extends Wrapped<U> {
   }
 }
 
-/** See AsyncStream.through: piped at the first read. */
-export function through<T, U>(
+/**
+ * The origin of what a function of another stream makes, at each reading. `make` calls it with
+ * the stream of `plan`.
+ */
+export function stageOrigin<T, U>(
   plan: Plan<T>,
-  transform: TransformPair<T, U>,
-): PullableIterator<U> {
-  return new Piped(
-    plan as Plan<unknown>,
-    transform as unknown as TransformPair<unknown, U>,
-  );
-}
-
-/** The stream that a function of another stream makes, at each reading. */
-export class StageOrigin<T, U> implements Origin<U> {
-  readonly #plan: Plan<T>;
-  readonly #make: () => TransformPair<T, U> | StreamSource<U>;
-
-  /** `make` calls the function with the stream of `plan`. */
-  constructor(
-    plan: Plan<T>,
-    make: () => TransformPair<T, U> | StreamSource<U>,
-  ) {
-    this.#plan = plan;
-    this.#make = make;
-  }
-
-  get isRepeatable(): boolean {
-    return this.#plan.origin.isRepeatable;
-  }
-
-  open(run: RunAccess, level: number, push: Push<U>): Wait {
-    let made;
-    try {
-      made = this.#make();
-    } catch (error) {
-      return refuse(this.#plan as Plan<unknown>, error);
-    }
-    if (!isTransform(made)) return enterSource(run, level, push, made);
-    run.enter(PULL, level, push, through(this.#plan, made));
-    return undefined;
-  }
-
-  discard(reason: unknown): Wait {
-    return this.#plan.origin.discard(reason);
-  }
+  make: () => TransformPair<T, U> | StreamSource<U>,
+): Origin<U> {
+  const { origin } = plan;
+  return {
+    isRepeatable: origin.isRepeatable,
+    discard: (reason) => origin.discard(reason),
+    open(run, level, push) {
+      let made;
+      try {
+        made = make();
+      } catch (error) {
+        return refuse(origin, error);
+      }
+      if (!isTransform(made)) return enterSource(run, level, push, made);
+      run.enter(PULL, level, push, new Piped(plan, made));
+      return undefined;
+    },
+  };
 }
 
 /** Fails before anything was read: the source is closed all the same. */
-async function refuse(plan: Plan<unknown>, error: unknown): Promise<never> {
+async function refuse(origin: Origin<unknown>, error: unknown): Promise<never> {
   try {
-    await plan.origin.discard(error);
+    await origin.discard(error);
   } catch (second) {
     reportLate(UNCLOSED, second, error);
   }
