@@ -11,7 +11,7 @@ import type {
   Operator,
   Predicate,
   PullableIterator,
-} from "./engine/engine.ts";
+} from "./engine/types.ts";
 import { PLAN, Plan, type ReadingOperator } from "./engine/plan.ts";
 import {
   batchOrigin,
@@ -1195,7 +1195,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   first(options?: TerminalOptions): Promise<T | undefined> {
-    return terminals.find(this[PLAN], () => true, options);
+    return this.find(() => true, options);
   }
 
   /**
@@ -1226,7 +1226,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<T | undefined> {
-    return terminals.find(this[PLAN], predicate, options);
+    return terminals.search(this[PLAN], predicate, true, options)
+      .then((found) => found?.value);
   }
 
   /**
@@ -1243,7 +1244,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<boolean> {
-    return terminals.some(this[PLAN], predicate, options);
+    return terminals.search(this[PLAN], predicate, true, options)
+      .then((found) => found !== undefined);
   }
 
   /**
@@ -1260,7 +1262,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     predicate: Predicate<T>,
     options?: TerminalOptions,
   ): Promise<boolean> {
-    return terminals.every(this[PLAN], predicate, options);
+    return terminals.search(this[PLAN], predicate, false, options)
+      .then((found) => found === undefined);
   }
 
   /**

@@ -12,9 +12,11 @@ import {
   functionNamed,
   string,
 } from "../_internal/validate.ts";
-import type { Mapper, Predicate, Push, Run, Wait } from "./engine/engine.ts";
+import type { Run } from "./engine/engine.ts";
 import { later } from "./engine/later.ts";
 import type { Plan } from "./engine/plan.ts";
+import type { Mapper, Predicate, Push, Wait } from "./engine/types.ts";
+import { scan } from "./operators/element.ts";
 
 /** What every terminal takes. */
 export interface TerminalOptions {
@@ -44,10 +46,7 @@ export async function collect<T>(
   options?: TerminalOptions,
 ): Promise<T[]> {
   const values: T[] = [];
-  await consume(plan, () => (value) => {
-    values.push(value);
-    return undefined;
-  }, options);
+  await consume(plan, () => (value) => void values.push(value), options);
   return values;
 }
 
@@ -74,34 +73,19 @@ export async function reduce<T, U>(
   initial: { value: U } | undefined,
   options?: TerminalOptions,
 ): Promise<U> {
-  functionNamed("fn", fn);
-  let hasAccumulator = initial !== undefined;
-  let accumulator = initial?.value as U;
-  await consume(plan, (run, level) => {
-    let index = 0;
-    const keep = (result: U): Wait => {
-      accumulator = result;
-      return undefined;
-    };
-    return (value) => {
-      if (!hasAccumulator) {
-        hasAccumulator = true;
-        index++;
-        // Without an initial value U is T: the overloads of AsyncStream.reduce say so.
-        return keep(value as unknown as U);
-      }
-      const result = fn(accumulator, value, index++);
-      return isThenable(result)
-        ? later(run, level, result as PromiseLike<U>, keep)
-        : keep(result as U);
-    };
-  }, options);
-  if (!hasAccumulator) {
-    throw new TypeError(
-      "reduce() of an empty stream needs an initial value. Pass one as the second argument.",
-    );
-  }
-  return accumulator;
+  const accumulate = scan(fn, initial);
+  let hasResult = initial !== undefined;
+  let result = initial?.value as U;
+  const keep = (value: U): Wait => {
+    hasResult = true;
+    result = value;
+    return undefined;
+  };
+  await consume(plan, (run, level) => accumulate(keep, run, level), options);
+  if (hasResult) return result;
+  throw new TypeError(
+    "reduce() of an empty stream needs an initial value. Pass one as the second argument.",
+  );
 }
 
 /** How many elements there are. */
@@ -110,10 +94,7 @@ export async function count<T>(
   options?: TerminalOptions,
 ): Promise<number> {
   let total = 0;
-  await consume(plan, () => () => {
-    total++;
-    return undefined;
-  }, options);
+  await consume(plan, () => () => void total++, options);
   return total;
 }
 
@@ -126,11 +107,11 @@ export function drain<T>(
 }
 
 /** The first element that passes, or does not, as `wanted` says. */
-async function search<T>(
+export async function search<T>(
   plan: Plan<T>,
   predicate: Predicate<T>,
   wanted: boolean,
-  options: TerminalOptions | undefined,
+  options?: TerminalOptions,
 ): Promise<{ value: T } | undefined> {
   functionNamed("predicate", predicate);
   let found: { value: T } | undefined;
@@ -153,43 +134,13 @@ async function search<T>(
   return found;
 }
 
-/** The first element that passes; `undefined` when none does. */
-export async function find<T>(
-  plan: Plan<T>,
-  predicate: Predicate<T>,
-  options?: TerminalOptions,
-): Promise<T | undefined> {
-  return (await search(plan, predicate, true, options))?.value;
-}
-
-/** Whether an element passes. */
-export async function some<T>(
-  plan: Plan<T>,
-  predicate: Predicate<T>,
-  options?: TerminalOptions,
-): Promise<boolean> {
-  return await search(plan, predicate, true, options) !== undefined;
-}
-
-/** Whether all elements pass. */
-export async function every<T>(
-  plan: Plan<T>,
-  predicate: Predicate<T>,
-  options?: TerminalOptions,
-): Promise<boolean> {
-  return await search(plan, predicate, false, options) === undefined;
-}
-
 /** The last element; `undefined` when there is none. */
 export async function last<T>(
   plan: Plan<T>,
   options?: TerminalOptions,
 ): Promise<T | undefined> {
   let result: T | undefined;
-  await consume(plan, () => (value) => {
-    result = value;
-    return undefined;
-  }, options);
+  await consume(plan, () => (value) => void (result = value), options);
   return result;
 }
 
@@ -240,10 +191,7 @@ export async function toSet<T>(
   options?: TerminalOptions,
 ): Promise<Set<T>> {
   const values = new Set<T>();
-  await consume(plan, () => (value) => {
-    values.add(value);
-    return undefined;
-  }, options);
+  await consume(plan, () => (value) => void values.add(value), options);
   return values;
 }
 
