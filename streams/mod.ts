@@ -23,7 +23,7 @@ export {
   type QueueWaitOptions,
 } from "./queue/async_queue.ts";
 export { AsyncStream } from "./async_stream.ts";
-export type { BatchSource, Mapper, Predicate } from "./engine/engine.ts";
+export type { BatchSource, Mapper, Predicate } from "./engine/types.ts";
 export {
   QueueClosedError,
   StreamConsumedError,

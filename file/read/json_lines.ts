@@ -9,7 +9,7 @@ import {
   wordOrFunction,
 } from "../../_internal/validate.ts";
 import { JsonLineError } from "../errors.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { BatchSource } from "../../streams/engine/types.ts";
 import type { LineSource } from "./sources.ts";
 
 /** Options for {@linkcode AsyncFileReader.streamJson}. */

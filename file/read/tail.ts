@@ -12,7 +12,7 @@ import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { boolean, type Checks, limitFrom } from "../../_internal/validate.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { BatchSource } from "../../streams/engine/types.ts";
 import { openForReading, readInto } from "./chunks.ts";
 import { ChunkDecoder, failReading } from "./decode.ts";
 import { ifThere } from "../errors.ts";

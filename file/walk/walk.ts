@@ -15,7 +15,7 @@ import { toPath } from "../paths.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
 import { AsyncStream } from "../../streams/async_stream.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { BatchSource } from "../../streams/engine/types.ts";
 import {
   type Directory,
   isPlain,

@@ -11,7 +11,7 @@
 import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { macrotask } from "../../_internal/macrotask.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { BatchSource } from "../../streams/engine/types.ts";
 import type { Directory, Listing, WalkReader } from "./listing.ts";
 import type { WalkEntry } from "./options.ts";
 

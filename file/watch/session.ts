@@ -16,7 +16,7 @@ import { dirname } from "@std/path/dirname";
 import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
-import type { BatchSource } from "../../streams/engine/engine.ts";
+import type { BatchSource } from "../../streams/engine/types.ts";
 import { isGone, WatchRootError } from "../errors.ts";
 import {
   hasNativeWatch,

@@ -19,18 +19,6 @@ import { Drive } from "./drive.ts";
 import type { Operator, Origin, Push, RunAccess } from "./types.ts";
 import type { Wait } from "../../_internal/iterators.ts";
 
-export type {
-  BatchSource,
-  Mapper,
-  Operator,
-  Origin,
-  Predicate,
-  PullableIterator,
-  Push,
-  RunAccess,
-} from "./types.ts";
-export type { Wait } from "../../_internal/iterators.ts";
-
 /** Every level of every chain. */
 const ALL = Infinity;
 

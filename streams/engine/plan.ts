@@ -5,18 +5,18 @@
  * @module
  */
 import { isThenable } from "../../_internal/thenable.ts";
-import {
-  type Mapper,
-  type Operator,
-  type Origin,
-  type PullableIterator,
-  type Push,
-  Run,
-  type Wait,
-} from "./engine.ts";
+import { Run } from "./engine.ts";
 import { later } from "./later.ts";
 import { MappedIterator } from "./mapped_iterator.ts";
 import { outputSink, PullIterator } from "./pull_iterator.ts";
+import type {
+  Mapper,
+  Operator,
+  Origin,
+  PullableIterator,
+  Push,
+  Wait,
+} from "./types.ts";
 
 /** Under this key an AsyncStream keeps its plan, where the operators find it. */
 export const PLAN: unique symbol = Symbol("plan");

@@ -6,8 +6,9 @@
  */
 import { closesWhilePending, DONE, nextOf } from "../../_internal/iterators.ts";
 import { Ring } from "../../_internal/ring.ts";
-import type { PullableIterator, Push, Run, Wait } from "./engine.ts";
+import type { Run } from "./engine.ts";
 import type { Frame } from "./frame.ts";
+import type { PullableIterator, Push, Wait } from "./types.ts";
 
 /** Somebody who waits for an element: told once, later. */
 export interface Waiter<T> {

@@ -5,6 +5,8 @@
  */
 import type { AnyIterator, Wait } from "../../_internal/iterators.ts";
 
+export type { Wait };
+
 /** A function of an element and its index. Its promise is awaited. */
 export type Mapper<T, U> = (value: T, index: number) => U | PromiseLike<U>;
 

@@ -5,7 +5,7 @@
  */
 import { Upstream, type UpstreamReader } from "../../_internal/upstream.ts";
 import { integer } from "../../_internal/validate.ts";
-import type { Wait } from "../engine/engine.ts";
+import type { Wait } from "../engine/types.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { Relay, type RelaySource } from "../engine/relay.ts";
 

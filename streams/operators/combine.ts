@@ -11,7 +11,7 @@ import type {
   Operator,
   PullableIterator,
   Wait,
-} from "../engine/engine.ts";
+} from "../engine/types.ts";
 import { Relay, type RelaySource } from "../engine/relay.ts";
 import {
   discardSource,

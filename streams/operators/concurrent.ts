@@ -17,7 +17,7 @@ import {
 } from "../../_internal/validate.ts";
 import type { TaskPriority } from "../../runner/priority.ts";
 import type { TaskHandle, TaskRunner } from "../../runner/types.ts";
-import type { Mapper } from "../engine/engine.ts";
+import type { Mapper } from "../engine/types.ts";
 import type { ReadingOperator } from "../engine/plan.ts";
 
 /** How map, filter and flatMap call their function. Without any of these: one call at a time. */

@@ -16,7 +16,7 @@ import type {
   Predicate,
   Push,
   Wait,
-} from "../engine/engine.ts";
+} from "../engine/types.ts";
 import { numberNamed } from "../options.ts";
 
 /** fn(value) in place of each value. */

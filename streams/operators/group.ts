@@ -14,9 +14,14 @@ import {
   word,
   wrong,
 } from "../../_internal/validate.ts";
-import type { Operator, Push, RunAccess, Wait } from "../engine/engine.ts";
 import { later } from "../engine/later.ts";
-import { ARRAY } from "../engine/types.ts";
+import {
+  ARRAY,
+  type Operator,
+  type Push,
+  type RunAccess,
+  type Wait,
+} from "../engine/types.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";

@@ -15,7 +15,7 @@ import type {
   Operator,
   Predicate,
   PullableIterator,
-} from "../engine/engine.ts";
+} from "../engine/types.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { StreamConsumedError, StreamOverflowError } from "../errors.ts";
 import { bufferChecks, type StreamOverflow } from "../options.ts";

@@ -5,7 +5,7 @@
  */
 import { isThenable } from "../../_internal/thenable.ts";
 import { functionNamed } from "../../_internal/validate.ts";
-import type { Operator, Predicate, Wait } from "../engine/engine.ts";
+import type { Operator, Predicate, Wait } from "../engine/types.ts";
 import { later } from "../engine/later.ts";
 import { countNamed } from "../options.ts";
 

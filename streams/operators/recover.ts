@@ -17,7 +17,7 @@ import {
   functionNamed,
   limitFrom,
 } from "../../_internal/validate.ts";
-import type { Origin } from "../engine/engine.ts";
+import type { Origin } from "../engine/types.ts";
 import { StreamConsumedError } from "../errors.ts";
 import { Pace } from "../engine/pace.ts";
 import type { ReadingOperator } from "../engine/plan.ts";

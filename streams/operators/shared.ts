@@ -13,7 +13,7 @@ import {
   type TimerTarget,
 } from "../../_internal/timer_queue.ts";
 import { StreamConsumedError } from "../errors.ts";
-import type { PullableIterator, Wait } from "../engine/engine.ts";
+import type { PullableIterator, Wait } from "../engine/types.ts";
 import type { Plan } from "../engine/plan.ts";
 import { Relay, type RelaySource, SharedFailure } from "../engine/relay.ts";
 import {

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Checks, integer, takeOptions } from "../../_internal/validate.ts";
-import type { PullableIterator } from "../engine/engine.ts";
+import type { PullableIterator } from "../engine/types.ts";
 import type { Plan } from "../engine/plan.ts";
 import { StreamOverflowError } from "../errors.ts";
 import { bufferChecks, type StreamOverflow } from "../options.ts";

@@ -15,7 +15,7 @@ import {
   finiteDuration,
   limitFrom,
 } from "../../_internal/validate.ts";
-import type { Operator, PullableIterator, Wait } from "../engine/engine.ts";
+import type { Operator, PullableIterator, Wait } from "../engine/types.ts";
 import type { Plan, ReadingOperator } from "../engine/plan.ts";
 import { Relay } from "../engine/relay.ts";
 import { ReadAhead } from "./buffer.ts";

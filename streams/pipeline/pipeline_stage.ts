@@ -17,7 +17,7 @@ import {
   word,
 } from "../../_internal/validate.ts";
 import { type AsyncStream, ofIterator } from "../async_stream.ts";
-import type { Mapper } from "../engine/engine.ts";
+import type { Mapper } from "../engine/types.ts";
 import {
   CONCURRENCY_CHECKS,
   type ConcurrencyOptions,

@@ -11,7 +11,7 @@ import {
   type ConcurrencyOptions,
   isConcurrent,
 } from "../operators/concurrent.ts";
-import type { Mapper, Predicate } from "../engine/engine.ts";
+import type { Mapper, Predicate } from "../engine/types.ts";
 import type { TimedBatchOptions, WindowOptions } from "../operators/group.ts";
 import type { TransformPair } from "../operators/web.ts";
 import type { StreamSource } from "../engine/source.ts";

@@ -13,7 +13,7 @@ import {
   limitFrom,
 } from "../../_internal/validate.ts";
 import { AsyncStream } from "../async_stream.ts";
-import type { PullableIterator } from "../engine/engine.ts";
+import type { PullableIterator } from "../engine/types.ts";
 import { QueueClosedError } from "../errors.ts";
 import { OPEN } from "../engine/source.ts";
 import { QueueIterator, type QueueReader } from "./queue_iterator.ts";
