@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { closesWhilePending, DONE } from "../../_internal/iterators.ts";
+import { DONE } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { isThenable } from "../../_internal/thenable.ts";
 import type { Mapper } from "./types.ts";
 import type { PullIterator, Waiter } from "./pull_iterator.ts";
-import { Closing, STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
+import { STOPPED, UNCLOSED } from "../../_internal/upstream.ts";
+import { ClosedOnce } from "./wrapped.ts";
 
 type Answer<T> = Promise<IteratorResult<T>>;
 
@@ -20,8 +21,8 @@ type Answer<T> = Promise<IteratorResult<T>>;
 // return(): every answer after the one that set it is "done". `inFlight` holds the mapper calls
 // that were made while others were pending; a failure and return() wait for them.
 /** See the module. */
-export class MappedIterator<T> implements AsyncIterableIterator<T> {
-  readonly [closesWhilePending] = true;
+export class MappedIterator<T> extends ClosedOnce<T>
+  implements AsyncIterableIterator<T> {
   readonly #source: PullIterator<unknown>;
   readonly #mappers: readonly Mapper<unknown, unknown>[];
   /** The index that each mapper is given next. */
@@ -29,15 +30,14 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   readonly #inFlight = new Set<PromiseLike<unknown>>();
   #last: Answer<T> | undefined = undefined;
   #outstanding = 0;
-  #isOver = false;
   /** What it was stopped for: a failure, or the reason of return(). */
   #reason: unknown = undefined;
-  readonly #closing = new Closing();
 
   constructor(
     source: PullIterator<unknown>,
     mappers: readonly Mapper<unknown, unknown>[],
   ) {
+    super();
     this.#source = source;
     this.#mappers = mappers;
     this.#indexes = mappers.map(() => 0);
@@ -49,7 +49,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   next(): Answer<T> {
     if (this.#outstanding > 0) return this.#queue();
-    if (this.#isOver) return Promise.resolve(DONE);
+    if (this.isOver) return Promise.resolve(DONE);
     try {
       const frame = this.#source.direct();
       let value;
@@ -65,7 +65,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
           });
         }
         if (result.done) {
-          this.#isOver = true;
+          this.isOver = true;
           return Promise.resolve(DONE);
         }
         value = result.value;
@@ -79,17 +79,8 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  async return(reason?: unknown): Answer<T> {
-    if (this.#isOver) await this.#closing.ended;
-    else {
-      this.#isOver = true;
-      this.#reason = reason;
-      await this.#closing.begin(this.#close(reason));
-    }
-    return DONE;
-  }
-
-  async #close(reason: unknown): Promise<void> {
+  protected override async close(reason: unknown): Promise<void> {
+    this.#reason = reason;
     await this.#source.return(reason);
     await Promise.allSettled(this.#inFlight);
   }
@@ -100,9 +91,9 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   /** The element of the only pending answer was read. @internal */
   arrived(reading: Reading<T>, result: IteratorResult<unknown>): void {
-    if (result.done || this.#isOver) {
+    if (result.done || this.isOver) {
       this.#outstanding--;
-      this.#isOver = true;
+      this.isOver = true;
       reading.answer(DONE);
       return;
     }
@@ -115,7 +106,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     }
     const give = (value: unknown) => {
       this.#outstanding--;
-      reading.answer(this.#isOver ? DONE : { done: false, value: value as T });
+      reading.answer(this.isOver ? DONE : { done: false, value: value as T });
     };
     if (isThenable(mapped)) {
       mapped.then(give, (error) => this.failed(reading, error));
@@ -133,7 +124,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
   /** One more while others are pending: read and mapped now, answered in its turn. */
   #queue(): Answer<T> {
     const mapped = this.#source.next().then((result) => {
-      if (result.done || this.#isOver) return DONE;
+      if (result.done || this.isOver) return DONE;
       const mapped = this.#map(result.value, 0);
       return isThenable(mapped)
         ? mapped.then(element)
@@ -148,7 +139,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   async #answer(before: Answer<T> | undefined, mapped: Answer<T>): Answer<T> {
     if (before !== undefined) await before.then(undefined, () => {});
-    if (this.#isOver) {
+    if (this.isOver) {
       mapped.catch((error) => reportLate(STOPPED, error, this.#reason));
       return DONE;
     }
@@ -158,8 +149,8 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     } catch (error) {
       return await this.#fail(error);
     }
-    if (this.#isOver) return DONE;
-    if (result.done) this.#isOver = true;
+    if (this.isOver) return DONE;
+    if (result.done) this.isOver = true;
     return result;
   }
 
@@ -170,7 +161,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
     } catch (error) {
       return await this.#fail(error);
     }
-    return this.#isOver ? DONE : { done: false, value: value as T };
+    return this.isOver ? DONE : { done: false, value: value as T };
   }
 
   /** Counts `answer` as pending until it settles. */
@@ -191,7 +182,7 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   #mapLater(value: PromiseLike<unknown>, place: number): Promise<unknown> {
     const mapping = Promise.resolve(value)
-      .then((value) => this.#isOver ? undefined : this.#map(value, place));
+      .then((value) => this.isOver ? undefined : this.#map(value, place));
     this.#inFlight.add(mapping);
     const done = () => void this.#inFlight.delete(mapping);
     mapping.then(done, done);
@@ -200,9 +191,8 @@ export class MappedIterator<T> implements AsyncIterableIterator<T> {
 
   /** Closes the source (which knows whether it failed by itself), waits for the rest, and fails. */
   async #fail(error: unknown): Promise<never> {
-    this.#isOver = true;
-    this.#reason = error;
-    await this.#closing.begin(this.#close(error)).catch((second) =>
+    this.isOver = true;
+    await this.closing.begin(this.close(error)).catch((second) =>
       reportLate(UNCLOSED, second, error)
     );
     throw error;

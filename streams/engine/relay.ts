@@ -4,16 +4,12 @@
  *
  * @module
  */
-import {
-  closesWhilePending,
-  DONE,
-  nextOf,
-  type Wait,
-} from "../../_internal/iterators.ts";
+import { DONE, nextOf, type Wait } from "../../_internal/iterators.ts";
 import { reportLate } from "../../_internal/late_failure.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { PullableIterator } from "./types.ts";
-import { Closing, STOPPED } from "../../_internal/upstream.ts";
+import { STOPPED } from "../../_internal/upstream.ts";
+import { ClosedOnce } from "./wrapped.ts";
 
 /** What the operator does for its relay. */
 export interface RelaySource {
@@ -50,18 +46,16 @@ export class SharedFailure {
 // was pushed before `end` or `fail` is still given out, then comes the failure, once. A failure for
 // which the consumer has not stayed, or that comes after it has left, is told.
 /** See the module. */
-export class Relay<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
+export class Relay<T> extends ClosedOnce<T> implements PullableIterator<T> {
   readonly #source: RelaySource;
   readonly #items = new Ring<T>();
   #resolve: ((result: IteratorResult<T>) => void) | undefined = undefined;
   #reject: ((error: unknown) => void) | undefined = undefined;
-  #isOver = false;
   #reason: unknown = undefined;
   #failure: SharedFailure | undefined = undefined;
-  readonly #closing = new Closing();
 
   constructor(source: RelaySource) {
+    super();
     this.#source = source;
   }
 
@@ -75,14 +69,9 @@ export class Relay<T> implements PullableIterator<T> {
     return this.#resolve !== undefined;
   }
 
-  /** Whether it has ended or failed or was returned. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Gives one element to the consumer; does nothing after the end. */
   push(value: T): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     const resolve = this.#resolve;
     if (resolve === undefined) this.#items.push(value);
     else {
@@ -111,8 +100,8 @@ export class Relay<T> implements PullableIterator<T> {
 
   /** No more elements. */
   end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.isOver) return;
+    this.isOver = true;
     this.#settle();
   }
 
@@ -123,11 +112,11 @@ export class Relay<T> implements PullableIterator<T> {
 
   /** The same of one that other relays have, too. */
   failAlso(failure: SharedFailure): void {
-    if (this.#isOver) {
+    if (this.isOver) {
       failure.lost(this.#reason);
       return;
     }
-    this.#isOver = true;
+    this.isOver = true;
     this.#failure = failure;
     this.#settle();
   }
@@ -137,35 +126,30 @@ export class Relay<T> implements PullableIterator<T> {
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    if (!this.#isOver) this.#source.demand();
+    if (!this.isOver) this.#source.demand();
     if (this.#items.size > 0) {
       const value = this.#items.shift() as T;
-      if (!this.#isOver) this.#source.taken?.();
+      if (!this.isOver) this.#source.taken?.();
       return { done: false, value };
     }
-    if (this.#isOver) return this.#ending();
+    if (this.isOver) return this.#ending();
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  async return(reason?: unknown): Promise<IteratorResult<T>> {
+  override return(reason?: unknown): Promise<IteratorResult<T>> {
     this.#items.clear();
-    if (this.#isOver) {
-      this.#failure?.lost(reason);
-      this.#failure = undefined;
-      await this.#closing.ended;
-      return DONE;
-    }
-    this.#isOver = true;
-    this.#reason = reason;
-    this.#settle();
-    await this.#closing.begin(this.#close(reason));
-    return DONE;
+    // There is one only when it is over.
+    this.#failure?.lost(reason);
+    this.#failure = undefined;
+    return super.return(reason);
   }
 
-  async #close(reason: unknown): Promise<void> {
+  protected override async close(reason: unknown): Promise<void> {
+    this.#reason = reason;
+    this.#settle();
     await this.#source.close(reason);
   }
 

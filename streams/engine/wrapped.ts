@@ -18,21 +18,40 @@ import type { PullableIterator } from "./types.ts";
 /** What `pull` answers: an element or the end, or a promise of them. */
 export type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
 
+// Invariant: `isOver` is set once: by a subclass, at an end of its own, or by return(). `close` is
+// called by the return() that set it, and by no other.
+/** An iterator of ours that is closed once, whatever is pending; every return() waits for that. */
+export abstract class ClosedOnce<T> {
+  readonly [closesWhilePending] = true;
+  isOver = false;
+  protected readonly closing = new Closing();
+
+  /** Stops, for the sake of a consumer that leaves. */
+  protected abstract close(reason: unknown): Promise<void>;
+
+  async return(reason?: unknown): Promise<IteratorResult<T>> {
+    if (this.isOver) await this.closing.ended;
+    else {
+      this.isOver = true;
+      await this.closing.begin(this.close(reason));
+    }
+    return DONE;
+  }
+}
+
 /** Nothing to read, and nothing to close. */
 export const NOTHING: AnyIterator<never> = { next: () => DONE };
 
-// Invariant: `isOver` is set once, by the end or the failure of what is read, by return(), or by a
-// subclass that has had enough; after it `pull` says done, and neither `ended` nor `failed` is
-// called. `close` is called by the return() that set it, and by no other.
+// Invariant: the end or the failure of what is read sets `isOver`, too; after it `pull` says done,
+// and neither `ended` nor `failed` is called.
 /** An iterator of ours around another one: what it does at the end, at a failure and in between. */
-export abstract class Wrapped<T> implements PullableIterator<T> {
-  readonly [closesWhilePending] = true;
+export abstract class Wrapped<T> extends ClosedOnce<T>
+  implements PullableIterator<T> {
   /** What is read. Ours, so that it can be closed while a read is pending. */
   protected inner: AnyIterator<T>;
-  protected isOver = false;
-  protected readonly closing = new Closing();
 
   constructor(inner: AnyIterator<T>) {
+    super();
     this.inner = inner;
   }
 
@@ -57,7 +76,7 @@ export abstract class Wrapped<T> implements PullableIterator<T> {
   }
 
   /** Stops reading and closes what is read. */
-  protected async close(reason: unknown): Promise<void> {
+  protected override async close(reason: unknown): Promise<void> {
     await this.inner.return?.(reason);
   }
 
@@ -75,15 +94,6 @@ export abstract class Wrapped<T> implements PullableIterator<T> {
     }
     if (isThenable(result)) return result.then(this.#settled, this.#rejected);
     return result.done ? this.#end() : result;
-  }
-
-  async return(reason?: unknown): Promise<IteratorResult<T>> {
-    if (this.isOver) await this.closing.ended;
-    else {
-      this.isOver = true;
-      await this.closing.begin(this.close(reason));
-    }
-    return DONE;
   }
 
   readonly #settled = (result: IteratorResult<T>): Pulled<T> => {

@@ -15,13 +15,8 @@ import {
   wrong,
 } from "../../_internal/validate.ts";
 import { later } from "../engine/later.ts";
-import {
-  ARRAY,
-  type Operator,
-  type Push,
-  type RunAccess,
-  type Wait,
-} from "../engine/types.ts";
+import { ARRAY } from "../engine/types.ts";
+import type { Operator, Push, RunAccess, Wait } from "../engine/types.ts";
 
 /** What becomes of a batch that is not full when the stream fails. */
 export type PartialBatch = "deliver" | "drop";
