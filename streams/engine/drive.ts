@@ -31,18 +31,14 @@ const CHAIN = 2;
 /** See the module. */
 export abstract class Drive extends PushLoop {
   #turn = 0;
-  protected isDriving = false;
+  /** Whether somebody is at it: an element is under way, or it is being closed. */
+  isDriving = false;
   #waitingFor: typeof NOTHING | typeof SOURCE | typeof CHAIN = NOTHING;
   /** What `read` waits for, and whose turn it was. After a cancel there is no second read. */
   #readFrame: Frame | undefined = undefined;
   #readTurn = 0;
   /** Whether what is waited for is a factory's promise of a source. */
   protected isOpening = false;
-
-  /** Whether somebody is at it: an element is under way, or it is being closed. */
-  get isBusy(): boolean {
-    return this.isDriving;
-  }
 
   /**
    * The frame that has the next element of the stream at hand, if one has. Whoever takes that

@@ -40,6 +40,8 @@ export class PullIterator<T>
   #waiting: Waiter<T> | undefined = undefined;
   #queue: Ring<Waiter<T>> | undefined = undefined;
   #hasToldFailure = false;
+  /** What the step has returned after which somebody must wait. */
+  #wait: Wait = undefined;
 
   /** `run` must have been made with `outputSink`. */
   constructor(run: Run) {
@@ -63,20 +65,8 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    if (this.#waiting !== undefined || this.#run.isBusy) {
-      return new Promise((resolve, reject) => {
-        (this.#queue ??= new Ring()).push({ resolve, reject });
-      });
-    }
-    const run = this.#run;
-    if (run.finished) return this.#end();
-    const wait = run.step();
-    if (run.hasOutput) return this.#give();
-    if (run.finished) return this.#end();
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#go(wait);
-    });
+    return this.#step() ??
+      new Promise((resolve, reject) => this.#await({ resolve, reject }));
   }
 
   /** See Run.direct. */
@@ -86,18 +76,30 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    if (this.#waiting !== undefined || this.#run.isBusy) {
-      (this.#queue ??= new Ring()).push(waiter);
-      return undefined;
-    }
+    const result = this.#step();
+    if (result === undefined) this.#await(waiter);
+    return result;
+  }
+
+  /** What can be told at once. Undefined: `#await` must come next. */
+  #step(): IteratorResult<T> | undefined {
     const run = this.#run;
+    if (this.#waiting !== undefined || run.isDriving) return undefined;
     if (run.finished) return this.#end();
     const wait = run.step();
     if (run.hasOutput) return this.#give();
     if (run.finished) return this.#end();
-    this.#waiting = waiter;
-    this.#go(wait);
+    this.#wait = wait;
     return undefined;
+  }
+
+  #await(waiter: Waiter<T>): void {
+    if (this.#waiting !== undefined || this.#run.isDriving) {
+      (this.#queue ??= new Ring()).push(waiter);
+      return;
+    }
+    this.#waiting = waiter;
+    this.#go(this.#wait);
   }
 
   /** The output of a step. A next() that was called within that step comes after it. */
