@@ -14,30 +14,19 @@ import { closeNow } from "../../_internal/upstream.ts";
 
 /** A source that is being read. One class for all kinds keeps the loops monomorphic. */
 export class Frame {
-  readonly kind: number;
-  readonly level: number;
-  readonly push: Push<unknown>;
-  readonly source: unknown;
-  /** An array's elements, or the present batch. */
-  items: readonly unknown[];
   index = 0;
   /** Whether its elements are the stream's: nothing comes between it and the consumer. */
   isDirect = false;
   below: Frame | undefined = undefined;
 
+  /** `items` are an array's elements, or the present batch. */
   constructor(
-    kind: number,
-    level: number,
-    push: Push<unknown>,
-    source: unknown,
-    items: readonly unknown[],
-  ) {
-    this.kind = kind;
-    this.level = level;
-    this.push = push;
-    this.source = source;
-    this.items = items;
-  }
+    readonly kind: number,
+    readonly level: number,
+    readonly push: Push<unknown>,
+    readonly source: unknown,
+    public items: readonly unknown[],
+  ) {}
 
   get closesWhilePending(): boolean {
     return this.kind === BATCH

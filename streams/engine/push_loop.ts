@@ -227,7 +227,13 @@ export abstract class PushLoop {
       if (result === undefined) this.leave(frame);
       else {
         // Anything else would be taken for an empty batch, for ever.
-        if (!Array.isArray(result)) throw noBatch(result);
+        if (!Array.isArray(result)) {
+          throw new TypeError(
+            `pull() of a source of batches must return an array, or undefined at the end, got ${
+              show(result)
+            }`,
+          );
+        }
         frame.items = result;
         frame.index = 0;
       }
@@ -238,12 +244,4 @@ export abstract class PushLoop {
     this.leave(frame);
     return undefined;
   }
-}
-
-function noBatch(result: unknown): TypeError {
-  return new TypeError(
-    `pull() of a source of batches must return an array, or undefined at the end, got ${
-      show(result)
-    }`,
-  );
 }

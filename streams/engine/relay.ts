@@ -26,11 +26,9 @@ export interface RelaySource {
  * when all of them were.
  */
 export class SharedFailure {
-  readonly error: unknown;
   #relays: number;
 
-  constructor(error: unknown, relays: number) {
-    this.error = error;
+  constructor(readonly error: unknown, relays: number) {
     this.#relays = relays;
     if (relays === 0) reportLate(STOPPED, error);
   }

@@ -126,9 +126,7 @@ export class AsyncQueue<T>
    * ```
    */
   put(item: T, options?: QueueWaitOptions): Promise<void> {
-    const wrong = options === undefined
-      ? undefined
-      : rejectWrong("put()", options);
+    const wrong = rejectWrong("put()", options);
     if (wrong !== undefined) return wrong;
     if (this.#isClosed) return Promise.reject(this.#refusal("put()"));
     const signal = options?.signal;
@@ -170,9 +168,7 @@ export class AsyncQueue<T>
    * ```
    */
   get(options?: QueueWaitOptions): Promise<T> {
-    const wrong = options === undefined
-      ? undefined
-      : rejectWrong("get()", options);
+    const wrong = rejectWrong("get()", options);
     if (wrong !== undefined) return wrong;
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -418,8 +414,9 @@ export class AsyncQueue<T>
 /** A rejection that says what is wrong with the options of a put or get. */
 function rejectWrong(
   what: string,
-  options: QueueWaitOptions,
+  options: QueueWaitOptions | undefined,
 ): Promise<never> | undefined {
+  if (options === undefined) return undefined;
   try {
     checkOptions(what, options, WAIT_CHECKS);
     return undefined;
