@@ -286,7 +286,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    */
   map<U>(fn: Mapper<T, U>, options?: ConcurrencyOptions): AsyncStream<U> {
     const stream = isConcurrent("map()", options)
-      ? this.#over(concurrentMap(fn, options))
+      ? over(this, concurrentMap(fn, options))
       : this.#then(map(fn), fn);
     return stream.#until(options);
   }
@@ -567,7 +567,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     const { timeout, onError } = takeBatch(size, options);
     return timeout === Infinity
       ? this.#then(batch<T>(size, onError))
-      : this.#over(timedBatch<T>(size, timeout, onError));
+      : over(this, timedBatch<T>(size, timeout, onError));
   }
 
   /**
@@ -635,7 +635,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   windowTime(period: number): AsyncStream<T[]> {
-    return this.#over(windowTime<T>(period));
+    return over(this, windowTime<T>(period));
   }
 
   // Operators over several sources
@@ -802,7 +802,8 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     keyOf: Mapper<T, K>,
     options: GroupOptions = {},
   ): AsyncStream<[K, AsyncStream<T>]> {
-    return this.#over(
+    return over(
+      this,
       groupBy(keyOf, options, (open) => ofIterator(open, false)),
     );
   }
@@ -841,7 +842,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   buffer(size: number): AsyncStream<T> {
-    return this.#over(buffer<T>(size));
+    return over(this, buffer<T>(size));
   }
 
   /**
@@ -860,7 +861,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   debounce(silence: number): AsyncStream<T> {
-    return this.#over(debounce<T>(silence));
+    return over(this, debounce<T>(silence));
   }
 
   /**
@@ -900,7 +901,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   sample(period: number): AsyncStream<T> {
-    return this.#over(sample<T>(period));
+    return over(this, sample<T>(period));
   }
 
   /**
@@ -926,7 +927,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    */
   delay(period: number, options: DelayOptions = {}): AsyncStream<T> {
     const operator = delay<T>(period, options);
-    return period === 0 ? this : this.#over(operator);
+    return period === 0 ? this : over(this, operator);
   }
 
   // Operators on failures and ends
@@ -945,7 +946,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   timeout(limit: number): AsyncStream<T> {
-    return this.#over(timeout<T>(limit));
+    return over(this, timeout<T>(limit));
   }
 
   /**
@@ -969,7 +970,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   retry(options: RetryOptions = {}): AsyncStream<T> {
-    return this.#over(retry<T>(this[PLAN].origin, options));
+    return over(this, retry<T>(this[PLAN].origin, options));
   }
 
   /**
@@ -990,7 +991,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
   catch<U>(
     fn: (error: unknown) => StreamSource<U> | PromiseLike<StreamSource<U>>,
   ): AsyncStream<T | U> {
-    return this.#over(recover<T, U>(fn));
+    return over(this, recover<T, U>(fn));
   }
 
   /**
@@ -1005,7 +1006,7 @@ export class AsyncStream<T> implements AsyncIterable<T> {
    * ```
    */
   finally(fn: () => unknown): AsyncStream<T> {
-    return this.#over(finalize<T>(fn));
+    return over(this, finalize<T>(fn));
   }
 
   // Web Streams and stages
@@ -1361,12 +1362,6 @@ export class AsyncStream<T> implements AsyncIterable<T> {
     return ofPlan(this[PLAN].then(operator, mapper));
   }
 
-  /** An operator that reads this stream by itself. */
-  #over<U>(operator: ReadingOperator<T, U>): AsyncStream<U> {
-    const plan = this[PLAN];
-    return ofIterator(() => operator(plan), plan.origin.isRepeatable);
-  }
-
   /** This stream, which fails when the signal aborts, if one is given. */
   #until(
     options: { signal?: AbortSignal | undefined } | undefined,
@@ -1387,4 +1382,13 @@ export function ofIterator<T>(
   isRepeatable: boolean,
 ): AsyncStream<T> {
   return ofPlan(Plan.of(iteratorOrigin(open, isRepeatable)));
+}
+
+/** The stream of an operator that reads `stream` by itself. */
+export function over<T, U>(
+  stream: AsyncStream<T>,
+  operator: ReadingOperator<T, U>,
+): AsyncStream<U> {
+  const plan = stream[PLAN];
+  return ofIterator(() => operator(plan), plan.origin.isRepeatable);
 }

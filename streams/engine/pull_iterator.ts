@@ -7,8 +7,8 @@
 import { closesWhilePending, DONE, nextOf } from "../../_internal/iterators.ts";
 import { Ring } from "../../_internal/ring.ts";
 import type { Run } from "./engine.ts";
-import type { Frame } from "./frame.ts";
 import type { PullableIterator, Push, Wait } from "./types.ts";
+import type { Frame } from "./frame.ts";
 
 /** Somebody who waits for an element: told once, later. */
 export interface Waiter<T> {
@@ -40,8 +40,6 @@ export class PullIterator<T>
   #waiting: Waiter<T> | undefined = undefined;
   #queue: Ring<Waiter<T>> | undefined = undefined;
   #hasToldFailure = false;
-  /** What the step has returned after which somebody must wait. */
-  #wait: Wait = undefined;
 
   /** `run` must have been made with `outputSink`. */
   constructor(run: Run) {
@@ -65,8 +63,20 @@ export class PullIterator<T>
   }
 
   pull(): IteratorResult<T> | Promise<IteratorResult<T>> {
-    return this.#step() ??
-      new Promise((resolve, reject) => this.#await({ resolve, reject }));
+    if (this.#waiting !== undefined || this.#run.isDriving) {
+      return new Promise((resolve, reject) => {
+        (this.#queue ??= new Ring()).push({ resolve, reject });
+      });
+    }
+    const run = this.#run;
+    if (run.finished) return this.#end();
+    const wait = run.step();
+    if (run.hasOutput) return this.#give();
+    if (run.finished) return this.#end();
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#go(wait);
+    });
   }
 
   /** See Run.direct. */
@@ -76,30 +86,18 @@ export class PullIterator<T>
 
   /** `pull` without a promise: answers now, or `waiter` later (then it returns undefined). */
   ask(waiter: Waiter<T>): IteratorResult<T> | undefined {
-    const result = this.#step();
-    if (result === undefined) this.#await(waiter);
-    return result;
-  }
-
-  /** What can be told at once. Undefined: `#await` must come next. */
-  #step(): IteratorResult<T> | undefined {
+    if (this.#waiting !== undefined || this.#run.isDriving) {
+      (this.#queue ??= new Ring()).push(waiter);
+      return undefined;
+    }
     const run = this.#run;
-    if (this.#waiting !== undefined || run.isDriving) return undefined;
     if (run.finished) return this.#end();
     const wait = run.step();
     if (run.hasOutput) return this.#give();
     if (run.finished) return this.#end();
-    this.#wait = wait;
-    return undefined;
-  }
-
-  #await(waiter: Waiter<T>): void {
-    if (this.#waiting !== undefined || this.#run.isDriving) {
-      (this.#queue ??= new Ring()).push(waiter);
-      return;
-    }
     this.#waiting = waiter;
-    this.#go(this.#wait);
+    this.#go(wait);
+    return undefined;
   }
 
   /** The output of a step. A next() that was called within that step comes after it. */

@@ -11,6 +11,7 @@ import {
   duration,
   functionNamed,
   integer,
+  takeOptions,
   word,
   wrong,
 } from "../../_internal/validate.ts";
@@ -47,6 +48,7 @@ export interface WindowOptions {
 
 const onError = word("deliver", "drop");
 const BATCH_CHECKS: Checks<TimedBatchOptions> = { onError, timeout: duration };
+const BATCH_DEFAULTS = { timeout: Infinity, onError: "deliver" } as const;
 const BYTES_CHECKS: Checks<BatchBytesOptions<never>> = {
   onError,
   bytesOf: functionNamed,
@@ -59,12 +61,7 @@ export function takeBatch(
   options: TimedBatchOptions,
 ): { timeout: number; onError: PartialBatch } {
   integer("size", size, 1);
-  const { timeout = Infinity, onError = "deliver" } = checkOptions(
-    "batch()",
-    options,
-    BATCH_CHECKS,
-  );
-  return { timeout, onError };
+  return takeOptions("batch()", options, BATCH_CHECKS, BATCH_DEFAULTS);
 }
 
 /**

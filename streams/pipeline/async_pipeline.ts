@@ -6,7 +6,7 @@
 import { checkOptions, type Checks, show } from "../../_internal/validate.ts";
 import { activeTracer } from "../../telemetry/provider.ts";
 import { AsyncQueue } from "../queue/async_queue.ts";
-import { AsyncStream, ofIterator } from "../async_stream.ts";
+import { AsyncStream, ofIterator, over } from "../async_stream.ts";
 import {
   type DeadLetter,
   PipelineStage,
@@ -155,11 +155,8 @@ export class AsyncPipeline<In, Out = In> {
     for (const stage of this.#stages) stream = stage.apply(stream, putAside);
     const tracer = activeTracer();
     if (tracer !== undefined) {
-      const plan = stream[PLAN];
-      stream = ofIterator(
-        () => new TracedRun(plan, tracer, () => this.stats()),
-        plan.origin.isRepeatable,
-      );
+      const stats = () => this.stats();
+      stream = over(stream, (plan) => new TracedRun(plan, tracer, stats));
     }
     return stream as AsyncStream<Out>;
   }

@@ -16,14 +16,14 @@ import {
   takeOptions,
   word,
 } from "../../_internal/validate.ts";
-import { type AsyncStream, ofIterator } from "../async_stream.ts";
+import { type AsyncStream, over } from "../async_stream.ts";
 import type { Mapper } from "../engine/types.ts";
 import {
   CONCURRENCY_CHECKS,
   type ConcurrencyOptions,
 } from "../operators/concurrent.ts";
 import { isTransform, type TransformPair } from "../operators/web.ts";
-import { PLAN, type Plan } from "../engine/plan.ts";
+import type { Plan } from "../engine/plan.ts";
 import { type Pulled, Wrapped } from "../engine/wrapped.ts";
 import { eachOf, SKIPPED, type StageFunction } from "./stages.ts";
 
@@ -247,9 +247,5 @@ function clocked<T>(
   stream: AsyncStream<T>,
   took: (time: number) => void,
 ): AsyncStream<T> {
-  const plan = stream[PLAN];
-  return ofIterator(
-    () => new Clocked(plan, took),
-    plan.origin.isRepeatable,
-  );
+  return over(stream, (plan) => new Clocked(plan, took));
 }
