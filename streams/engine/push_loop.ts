@@ -227,13 +227,7 @@ export abstract class PushLoop {
       if (result === undefined) this.leave(frame);
       else {
         // Anything else would be taken for an empty batch, for ever.
-        if (!Array.isArray(result)) {
-          throw new TypeError(
-            `pull() of a source of batches must return an array, or undefined at the end, got ${
-              show(result)
-            }`,
-          );
-        }
+        if (!Array.isArray(result)) throw noBatch(result);
         frame.items = result;
         frame.index = 0;
       }
@@ -244,4 +238,12 @@ export abstract class PushLoop {
     this.leave(frame);
     return undefined;
   }
+}
+
+function noBatch(result: unknown): TypeError {
+  return new TypeError(
+    `pull() of a source of batches must return an array, or undefined at the end, got ${
+      show(result)
+    }`,
+  );
 }
