@@ -16,7 +16,6 @@ import type { Run } from "./engine/engine.ts";
 import { later } from "./engine/later.ts";
 import type { Plan } from "./engine/plan.ts";
 import type { Mapper, Predicate, Push, Wait } from "./engine/types.ts";
-import { scan } from "./operators/element.ts";
 
 /** What every terminal takes. */
 export interface TerminalOptions {
@@ -73,19 +72,34 @@ export async function reduce<T, U>(
   initial: { value: U } | undefined,
   options?: TerminalOptions,
 ): Promise<U> {
-  const accumulate = scan(fn, initial);
-  let hasResult = initial !== undefined;
-  let result = initial?.value as U;
-  const keep = (value: U): Wait => {
-    hasResult = true;
-    result = value;
-    return undefined;
-  };
-  await consume(plan, (run, level) => accumulate(keep, run, level), options);
-  if (hasResult) return result;
-  throw new TypeError(
-    "reduce() of an empty stream needs an initial value. Pass one as the second argument.",
-  );
+  functionNamed("fn", fn);
+  let hasAccumulator = initial !== undefined;
+  let accumulator = initial?.value as U;
+  await consume(plan, (run, level) => {
+    let index = 0;
+    const keep = (result: U): Wait => {
+      accumulator = result;
+      return undefined;
+    };
+    return (value) => {
+      if (!hasAccumulator) {
+        hasAccumulator = true;
+        index++;
+        // Without an initial value U is T: the overloads of AsyncStream.reduce say so.
+        return keep(value as unknown as U);
+      }
+      const result = fn(accumulator, value, index++);
+      return isThenable(result)
+        ? later(run, level, result as PromiseLike<U>, keep)
+        : keep(result as U);
+    };
+  }, options);
+  if (!hasAccumulator) {
+    throw new TypeError(
+      "reduce() of an empty stream needs an initial value. Pass one as the second argument.",
+    );
+  }
+  return accumulator;
 }
 
 /** How many elements there are. */
