@@ -271,19 +271,27 @@ export function range(
   if (numberNamed("step", step) === 0) {
     throw new RangeError("step must not be 0, got 0");
   }
-  return () => {
-    // Counted and multiplied, not added up: no rounding error grows.
-    let index = 0;
-    return {
-      next(): IteratorResult<number> {
-        const value = start + step * index;
-        if (step > 0 ? value >= end : value <= end) return DONE;
-        index++;
-        return { done: false, value };
-      },
-      [Symbol.iterator]() {
-        return this;
-      },
-    };
+  return () => rangeIterator(start, end, step);
+}
+
+function rangeIterator(
+  start: number,
+  end: number,
+  step: number,
+): IterableIterator<number> {
+  // Counted and multiplied, not added up: no rounding error grows.
+  let index = 0;
+  return {
+    next(): IteratorResult<number> {
+      const value = start + step * index;
+      if (step > 0 ? value >= end : value <= end) {
+        return { done: true, value: undefined };
+      }
+      index++;
+      return { done: false, value };
+    },
+    [Symbol.iterator]() {
+      return this;
+    },
   };
 }
