@@ -18,11 +18,12 @@ import type { PullableIterator } from "./types.ts";
 /** What `pull` answers: an element or the end, or a promise of them. */
 export type Pulled<T> = IteratorResult<T> | PromiseLike<IteratorResult<T>>;
 
-// Invariant: `isOver` is set once: by a subclass, at an end of its own, or by return(). `close` is
-// called by the return() that set it, and by no other.
+// Invariant: `isOver` is set once: by a subclass, at an end of its own, or by return(), which calls
+// `close` only then.
 /** An iterator of ours that is closed once, whatever is pending; every return() waits for that. */
 export abstract class ClosedOnce<T> {
   readonly [closesWhilePending] = true;
+  /** Whether it has ended, failed or been returned. */
   isOver = false;
   protected readonly closing = new Closing();
 
