@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { LinkedList } from "./linked_list.ts";
 
 /** Told when the signal aborts. Called once, synchronously; must not throw. */
 export interface AbortTarget {
@@ -50,12 +51,11 @@ export function isAbortReason(error: unknown): boolean {
   return typeof error === "object" && error !== null && reasons.has(error);
 }
 
-class AbortHub {
+class AbortHub extends LinkedList<AbortSubscription> {
   readonly signal: AbortSignal;
-  #first: AbortSubscription | undefined = undefined;
-  #last: AbortSubscription | undefined = undefined;
 
   constructor(signal: AbortSignal) {
+    super();
     this.signal = signal;
     hubs.set(signal, this);
     signal.addEventListener("abort", this);
@@ -66,36 +66,23 @@ class AbortHub {
     const { reason } = this.signal;
     if (typeof reason === "object" && reason !== null) reasons.add(reason);
     // Always the present first: a target may unsubscribe any other while it is told.
-    for (
-      let first = this.#first;
-      first !== undefined;
-      first = this.#first
-    ) {
-      this.#unlink(first);
+    while (this.first !== undefined) {
+      const { first } = this;
+      this.remove(first);
       first.target.aborted(reason);
     }
   }
 
   add(target: AbortTarget): AbortSubscription {
     const link = new AbortSubscription(this, target);
-    link.previous = this.#last;
-    if (this.#last === undefined) this.#first = link;
-    else this.#last.next = link;
-    this.#last = link;
+    this.push(link);
     return link;
   }
 
-  remove(link: AbortSubscription): void {
-    this.#unlink(link);
-    if (this.#first === undefined) this.#close();
-  }
-
-  #unlink(link: AbortSubscription): void {
-    if (link.previous === undefined) this.#first = link.next;
-    else link.previous.next = link.next;
-    if (link.next === undefined) this.#last = link.previous;
-    else link.next.previous = link.previous;
-    link.previous = link.next = link.hub = undefined;
+  override remove(link: AbortSubscription): void {
+    super.remove(link);
+    link.hub = undefined;
+    if (this.first === undefined) this.#close();
   }
 
   #close(): void {

@@ -12,6 +12,7 @@ import {
   subscribeAbort,
 } from "./abort.ts";
 import { now } from "./clock.ts";
+import { LinkedList } from "./linked_list.ts";
 import { type TimerEntry, timers, type TimerTarget } from "./timer_queue.ts";
 
 /**
@@ -88,33 +89,28 @@ export class Waiter<R, I = undefined> implements AbortTarget, TimerTarget {
   }
 
   #leave(): void {
-    this.line?.unlink(this);
+    this.line?.remove(this);
     this.#subscription?.unsubscribe();
     if (this.#timer !== undefined) timers.remove(this.#timer);
   }
 }
 
-/** A doubly linked list of waiting calls: every operation is O(1). */
-export class WaitingLine<R = void, I = undefined> {
+/** The waiting calls; `first` has waited longest, and settling it makes the next one the first. */
+export class WaitingLine<R = void, I = undefined>
+  extends LinkedList<Waiter<R, I>> {
   /** @internal */
   readonly gaveUp: (() => void) | undefined;
-  #first: Waiter<R, I> | undefined = undefined;
-  #last: Waiter<R, I> | undefined = undefined;
   #size = 0;
 
   /** `gaveUp` is told after a call has left with an error. */
   constructor(gaveUp?: () => void) {
+    super();
     this.gaveUp = gaveUp;
   }
 
   /** How many wait. */
   get size(): number {
     return this.#size;
-  }
-
-  /** The call that has waited longest. Settling it makes the next one the first. */
-  get first(): Waiter<R, I> | undefined {
-    return this.#first;
   }
 
   /**
@@ -130,22 +126,16 @@ export class WaitingLine<R = void, I = undefined> {
   }
 
   /** Puts `waiter` at the end of the line. */
-  push(waiter: Waiter<R, I>): void {
+  override push(waiter: Waiter<R, I>): void {
+    super.push(waiter);
     waiter.line = this;
-    waiter.previous = this.#last;
-    if (this.#last === undefined) this.#first = waiter;
-    else this.#last.next = waiter;
-    this.#last = waiter;
     this.#size++;
   }
 
   /** Takes out one that is to be settled. @internal */
-  unlink(waiter: Waiter<R, I>): void {
-    if (waiter.previous === undefined) this.#first = waiter.next;
-    else waiter.previous.next = waiter.next;
-    if (waiter.next === undefined) this.#last = waiter.previous;
-    else waiter.next.previous = waiter.previous;
-    waiter.previous = waiter.next = waiter.line = undefined;
+  override remove(waiter: Waiter<R, I>): void {
+    super.remove(waiter);
+    waiter.line = undefined;
     this.#size--;
   }
 }

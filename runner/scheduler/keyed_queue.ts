@@ -6,7 +6,8 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { isActive, type Job, JobList } from "./job.ts";
+import { LinkedList } from "../../_internal/linked_list.ts";
+import { isActive, type Job } from "./job.ts";
 import type { TaskPriority } from "../priority.ts";
 import {
   agedLevel,
@@ -18,7 +19,7 @@ import {
 
 /** The waiting jobs of one key in one level. A job without a key is a group of its own. */
 class KeyGroup {
-  readonly jobs: JobList = new JobList();
+  readonly jobs: LinkedList<Job> = new LinkedList();
   readonly level: number;
   readonly state: KeyState | undefined;
   next: KeyGroup | undefined = undefined;
@@ -59,8 +60,7 @@ interface KeyState {
 
 /** The groups of a level, in turn. */
 interface Turn {
-  first: KeyGroup | undefined;
-  last: KeyGroup | undefined;
+  readonly groups: LinkedList<KeyGroup>;
   count: number;
   /** Only with aging. */
   readonly oldest: OldestGroups | undefined;
@@ -82,8 +82,7 @@ export class KeyedQueue implements WaitingQueue {
     this.#maxPerKey = maxPerKey;
     this.#aging = aging;
     this.#turns = Array.from({ length: LEVELS }, () => ({
-      first: undefined,
-      last: undefined,
+      groups: new LinkedList<KeyGroup>(),
       count: 0,
       oldest: aging < Infinity ? new OldestGroups() : undefined,
     }));
@@ -151,7 +150,7 @@ export class KeyedQueue implements WaitingQueue {
   peek(): Job | undefined {
     if (this.#startable === 0) return undefined;
     if (this.#aging < Infinity) return this.#eldest();
-    for (const { first } of this.#turns) {
+    for (const { groups: { first } } of this.#turns) {
       if (first !== undefined) return first.jobs.first;
     }
     return undefined;
@@ -244,9 +243,7 @@ export class KeyedQueue implements WaitingQueue {
 
   /** Groups in turn are in the turns; those that stepped aside belong to a key. */
   *#groups(): Iterable<KeyGroup> {
-    for (const turn of this.#turns) {
-      for (let group = turn.first; group; group = group.next) yield group;
-    }
+    for (const { groups } of this.#turns) yield* groups;
     for (const { groups } of this.#keys.values()) {
       for (const group of groups) if (group && !group.inTurn) yield group;
     }
@@ -259,7 +256,7 @@ export class KeyedQueue implements WaitingQueue {
   #eldest(): Job | undefined {
     const time = now();
     let best: Job | undefined;
-    for (const { first, oldest } of this.#turns) {
+    for (const { groups: { first }, oldest } of this.#turns) {
       const inTurn = first?.jobs.first;
       if (inTurn === undefined) continue;
       const longest = oldest?.oldest()?.jobs.first;
@@ -300,11 +297,7 @@ export class KeyedQueue implements WaitingQueue {
 
   #joinTurn(group: KeyGroup): void {
     const turn = this.#turn(group.level);
-    group.previous = turn.last;
-    group.next = undefined;
-    if (turn.last === undefined) turn.first = group;
-    else turn.last.next = group;
-    turn.last = group;
+    turn.groups.push(group);
     turn.count++;
     group.inTurn = true;
     this.#noteAge(group);
@@ -312,11 +305,7 @@ export class KeyedQueue implements WaitingQueue {
 
   #leaveTurn(group: KeyGroup): void {
     const turn = this.#turn(group.level);
-    if (group.previous === undefined) turn.first = group.next;
-    else group.previous.next = group.next;
-    if (group.next === undefined) turn.last = group.previous;
-    else group.next.previous = group.previous;
-    group.next = group.previous = undefined;
+    turn.groups.remove(group);
     turn.count--;
     group.inTurn = false;
   }

@@ -3,15 +3,16 @@
  *
  * @module
  */
+import { LinkedList } from "../../_internal/linked_list.ts";
 import { AdaptiveLimit, type AdaptiveOptions } from "./adaptive_limit.ts";
-import { type Job, JobList } from "./job.ts";
+import type { Job } from "./job.ts";
 
 /** The running jobs of a scheduler and the limit that they stand under. */
 export class Slots {
   // Invariant: #used is the sum of the slots of the jobs in #running. It rises above #limit only
   // when that is lowered below it, or when a job that has become heavier than it runs alone.
   // A job is in #running from the moment it starts until its function has really ended.
-  readonly #running = new JobList();
+  readonly #running = new LinkedList<Job>();
   readonly #adaptive: AdaptiveLimit | undefined;
   #count = 0;
   #used = 0;

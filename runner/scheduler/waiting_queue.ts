@@ -6,7 +6,8 @@
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { type Job, JobList } from "./job.ts";
+import { LinkedList } from "../../_internal/linked_list.ts";
+import type { Job } from "./job.ts";
 import type { TaskPriority } from "../priority.ts";
 
 /** How many levels there are. */
@@ -48,9 +49,9 @@ export interface WaitingQueue {
 export class LevelQueue implements WaitingQueue {
   // Invariant: bit n of #occupied is set exactly while levels[n] is not empty; #size is the sum
   // of their lengths.
-  readonly #levels: JobList[] = Array.from(
+  readonly #levels: LinkedList<Job>[] = Array.from(
     { length: LEVELS },
-    () => new JobList(),
+    () => new LinkedList<Job>(),
   );
   /** Of the levels to which jobs have been moved. */
   readonly #indexes: (AgeIndex | undefined)[] = [];
@@ -166,7 +167,7 @@ export class LevelQueue implements WaitingQueue {
     );
   }
 
-  #level(level: number): JobList {
+  #level(level: number): LinkedList<Job> {
     // Levels are checked where they come in: 0 to 4.
     return this.#levels[level]!;
   }
@@ -208,12 +209,12 @@ export class AgeIndex {
   // it; a search drops those that it comes across and those that are older than the whole list,
   // so that one which is never empty does not keep all that ever were in it. Whoever walks further
   // than SPACING sets landmarks on the way, so no way is walked twice.
-  readonly #list: JobList;
+  readonly #list: LinkedList<Job>;
   readonly #holds: (job: Job) => boolean;
   #landmarks: Job[] = [];
 
   /** `holds`: does this job stand in the list? Asked of jobs that have stood in it. */
-  constructor(list: JobList, holds: (job: Job) => boolean) {
+  constructor(list: LinkedList<Job>, holds: (job: Job) => boolean) {
     this.#list = list;
     this.#holds = holds;
   }
