@@ -7,7 +7,7 @@
 import type { Attributes, Span, Tracer } from "@opentelemetry/api";
 import type { BatchSource } from "../streams/engine/types.ts";
 import { ReadingSpan } from "../telemetry/reading_span.ts";
-import { sharedTelemetry } from "../telemetry/shared.ts";
+import { sharedTelemetry } from "../telemetry/provider.ts";
 import { recordError, spanUntil } from "../telemetry/span.ts";
 
 /** The tracer for files; `undefined` while nobody listens. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Counter, Gauge, Meter } from "@opentelemetry/api";
-import { sharedTelemetry } from "../../telemetry/shared.ts";
+import { sharedTelemetry } from "../../telemetry/provider.ts";
 import { CircuitState } from "./circuit_state.ts";
 
 /** The telemetry of circuit breakers; `undefined` while nobody listens. */

@@ -15,7 +15,7 @@ import {
   type Tracer,
 } from "@opentelemetry/api";
 import { now } from "../../_internal/clock.ts";
-import { sharedTelemetry } from "../../telemetry/shared.ts";
+import { sharedTelemetry } from "../../telemetry/provider.ts";
 import { recordError } from "../../telemetry/span.ts";
 import type { RequestBody } from "../request/body.ts";
 import type { CircuitBreaker } from "../breaker/circuit_breaker.ts";
