@@ -107,38 +107,6 @@ export const timePoint: NumberCheck = numberThat(
   "a point on the performance.now() line",
 );
 
-/** A number between two bounds, both included. */
-export function between(
-  name: string,
-  value: unknown,
-  low: number,
-  high: number,
-): number {
-  return numberThat(
-    (value) => value >= low && value <= high,
-    `a number from ${low} to ${high}`,
-  )(name, value);
-}
-
-/** One of the listed words. */
-export function oneOf<T extends string>(
-  name: string,
-  value: unknown,
-  words: readonly T[],
-): T {
-  if (
-    typeof value === "string" && (words as readonly string[]).includes(value)
-  ) {
-    return value as T;
-  }
-  throw wrong(
-    name,
-    `one of ${words.map((word) => `"${word}"`).join(", ")}`,
-    value,
-    typeof value === "string",
-  );
-}
-
 /** An object, for what has options of its own; `or` names what else may be given. */
 export function object(name: string, value: unknown, or = ""): void {
   if (typeof value === "object" && value !== null) return;
@@ -221,13 +189,24 @@ export function limitFrom(least: number): Check {
 }
 
 /** A number between two bounds, both included. */
-export function numberBetween(low: number, high: number): Check {
-  return (name, value) => between(name, value, low, high);
+export function numberBetween(low: number, high: number): NumberCheck {
+  return numberThat(
+    (value) => value >= low && value <= high,
+    `a number from ${low} to ${high}`,
+  );
 }
 
 /** One of the listed words. */
 export function word(...words: string[]): Check {
-  return (name, value) => oneOf(name, value, words);
+  return (name, value) => {
+    if (typeof value === "string" && words.includes(value)) return value;
+    throw wrong(
+      name,
+      `one of ${words.map((word) => `"${word}"`).join(", ")}`,
+      value,
+      typeof value === "string",
+    );
+  };
 }
 
 /** One of the listed words, or a function. */

@@ -5,7 +5,6 @@
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import {
-  between,
   checkOptions,
   type Checks,
   duration,
@@ -13,9 +12,10 @@ import {
   functionNamed,
   integer,
   integerOrInfinity,
-  oneOf,
+  numberBetween,
   required,
   show,
+  word,
 } from "../../_internal/validate.ts";
 
 Deno.test("show() is short, says what was given, and never throws", () => {
@@ -69,8 +69,8 @@ Deno.test("Checks return good values, and name option and value of bad ones", ()
   assertEquals(duration("d", 0), 0);
   assertEquals(duration("d", Infinity), Infinity);
   assertEquals(finiteDuration("d", 0.5), 0.5);
-  assertEquals(between("b", 1, 0, 1), 1);
-  assertEquals(oneOf("o", "a", ["a", "b"]), "a");
+  assertEquals(numberBetween(0, 1)("b", 1), 1);
+  assertEquals(word("a", "b")("o", "a"), "a");
   assertEquals(functionNamed("f", show), show);
 
   const bad: [() => unknown, ErrorConstructor, string][] = [
@@ -118,17 +118,17 @@ Deno.test("Checks return good values, and name option and value of bad ones", ()
     [() => finiteDuration("d", Infinity), RangeError, "got Infinity"],
     [() => finiteDuration("d", null), TypeError, "got null"],
     [
-      () => between("b", 2, 0, 1),
+      () => numberBetween(0, 1)("b", 2),
       RangeError,
       "b must be a number from 0 to 1, got 2",
     ],
-    [() => between("b", NaN, 0, 1), RangeError, "got NaN"],
+    [() => numberBetween(0, 1)("b", NaN), RangeError, "got NaN"],
     [
-      () => oneOf("o", "c", ["a", "b"]),
+      () => word("a", "b")("o", "c"),
       RangeError,
       'o must be one of "a", "b", got "c"',
     ],
-    [() => oneOf("o", 1, ["a"]), TypeError, "got 1"],
+    [() => word("a")("o", 1), TypeError, "got 1"],
     [
       () => functionNamed("f", {}),
       TypeError,
