@@ -47,67 +47,60 @@ export class JobContext implements TaskContext {
   // a task that uses none pays for none.
 
   get submit(): TaskContext["submit"] {
-    return <T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> =>
-      this.#submit(task, options);
+    return <T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> => {
+      const core = this.#core;
+      const parent = this.#job;
+      const handle = new ChildHandle<T>(task, core);
+      const weight = options?.weight ?? 1;
+      if (weight > parent.weight) {
+        throw new RangeError(
+          `weight must not be above that of the parent task (${parent.weight}), whose slots a child may have to use, got ${weight}`,
+        );
+      }
+      const extras = core.extrasOf(parent);
+      if (parent.state !== "running") {
+        core.refuse(
+          handle,
+          "cancelled",
+          extras.cutOff?.reason ??
+            abortError(`Task ${parent.name} has ended: it can submit no more`),
+        );
+        return handle;
+      }
+      core.submit(
+        handle,
+        options?.priority === undefined
+          ? { ...options, priority: parent.priority }
+          : options,
+        familyOf(extras).children,
+        true,
+        parent,
+      );
+      return handle;
+    };
   }
 
   get progress(): TaskContext["progress"] {
-    return (value) => this.#progress(value);
+    return (value) => {
+      const job = this.#job;
+      const listener = job.extras?.onProgress;
+      if (listener === undefined || job.state !== "running") return;
+      try {
+        listener(value);
+      } catch (error) {
+        report(`onProgress of task ${job.name} threw`, error);
+      }
+    };
   }
 
   get shield(): TaskContext["shield"] {
-    return (fn) => this.#shield(fn);
-  }
-
-  #submit<T>(task: Task<T>, options?: SubmitOptions): TaskHandle<T> {
-    const core = this.#core;
-    const parent = this.#job;
-    const handle = new ChildHandle<T>(task, core);
-    const weight = options?.weight ?? 1;
-    if (weight > parent.weight) {
-      throw new RangeError(
-        `weight must not be above that of the parent task (${parent.weight}), whose slots a child may have to use, got ${weight}`,
-      );
-    }
-    const extras = core.extrasOf(parent);
-    if (parent.state !== "running") {
-      core.refuse(
-        handle,
-        "cancelled",
-        extras.cutOff?.reason ??
-          abortError(`Task ${parent.name} has ended: it can submit no more`),
-      );
-      return handle;
-    }
-    core.submit(
-      handle,
-      options?.priority === undefined
-        ? { ...options, priority: parent.priority }
-        : options,
-      familyOf(extras).children,
-      true,
-      parent,
-    );
-    return handle;
-  }
-
-  #progress(value: unknown): void {
-    const job = this.#job;
-    const listener = job.extras?.onProgress;
-    if (listener === undefined || job.state !== "running") return;
-    try {
-      listener(value);
-    } catch (error) {
-      report(`onProgress of task ${job.name} threw`, error);
-    }
-  }
-
-  #shield<T>(fn: (signal: AbortSignal) => T | PromiseLike<T>): Promise<T> {
-    functionNamed("fn", fn);
-    const job = this.#job;
-    const work = (async () => await fn(new AbortController().signal))();
-    if (isActive(job)) familyOf(this.#core.extrasOf(job)).shield(work);
-    // Not `work` itself, whose failure counts as seen: this one nobody has looked at yet.
-    return work.then((value) => value);
+    return (fn) => {
+      functionNamed("fn", fn);
+      const job = this.#job;
+      const work = (async () => await fn(new AbortController().signal))();
+      if (isActive(job)) familyOf(this.#core.extrasOf(job)).shield(work);
+      // Not `work` itself, whose failure counts as seen: this one nobody has looked at yet.
+      return work.then((value) => value);
+    };
   }
 }
