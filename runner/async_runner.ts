@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../_internal/abort.ts";
 import { DisposedError } from "../_internal/errors.ts";
 import { array, type Checks, takeOptions } from "../_internal/validate.ts";
 import { type RaceOptions, withDefaults } from "./batch/batch.ts";
@@ -14,7 +14,6 @@ import {
   type TaskResults,
 } from "./batch/gather.ts";
 import { JobHandle } from "./scheduler/handle.ts";
-import { isShielding } from "./scheduler/job_family.ts";
 import { RunnerGroup } from "./scheduler/job_group.ts";
 import { any, race } from "./batch/race.ts";
 import { map, type RunnerMapOptions } from "./batch/map.ts";
@@ -97,12 +96,9 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     const core = this.#core = coreOf(this.#scheduler);
     const group = this.#group = isShared ? new RunnerGroup() : undefined;
     this.#host = new SchedulerHost(core, group, defaults);
-    const { signal } = options;
-    // An own scheduler listens to it itself.
-    if (group === undefined || signal === undefined) return;
-    const abort = (reason: unknown) => group.cancelAll(reason, true);
-    if (signal.aborted) abort(signal.reason);
-    else this.#subscription = onAbort(signal, abort);
+    // An own scheduler listens to the signal itself.
+    this.#subscription = group &&
+      heedAbort(options.signal, (reason) => group.cancelAll(reason, true));
   }
 
   /**
@@ -371,18 +367,7 @@ export class AsyncRunner implements TaskRunner, AsyncDisposable {
     group: RunnerGroup,
     options: ShutdownOptions,
   ): Promise<ShutdownReport> {
-    if (this.#shutdown === undefined) {
-      this.#shutdown = new Shutdown({
-        get isShielded() {
-          return group.running().some(isShielding);
-        },
-        whenOver: (signal) => group.when(() => group.isOver, signal),
-        cancelAll: (reason) => group.cancelAll(reason),
-        runningJobs: () => group.running(),
-      });
-      const release = () => this.#subscription?.unsubscribe();
-      this.#shutdown.report.then(release, release);
-    }
+    this.#shutdown ??= new Shutdown(group, this.#subscription);
     this.#shutdown.apply(options);
     return this.#shutdown.report;
   }

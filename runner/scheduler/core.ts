@@ -44,8 +44,7 @@ import {
   type JobExtras,
   JobTiming,
 } from "./job.ts";
-import { isShielding } from "./job_family.ts";
-import type { JobGroup } from "./job_group.ts";
+import { isShielding, type JobGroup } from "./job_group.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import { Listeners } from "./listeners.ts";
 import {
@@ -129,12 +128,9 @@ export class SchedulerCore {
       this.#statistics,
       this.#listeners,
       this.#endings,
-      {
-        contextOf,
-        telemetry,
-        rateLimit: options.rateLimit,
-        paused: options.paused ?? false,
-      },
+      contextOf,
+      telemetry,
+      options,
     );
     this.#bound = new QueueBound(
       options.maxQueue ?? Infinity,
@@ -164,9 +160,12 @@ export class SchedulerCore {
     return this.#slots.count === 0 && this.#queue.size === 0;
   }
 
-  /** Whether everything has ended, work that may submit more included. */
-  get isOver(): boolean {
-    return this.isIdle && !this.admission.hasWork;
+  /** Resolves when everything has ended, work that may submit more included. */
+  whenOver(signal: AbortSignal): Promise<void> {
+    return this.conditions.wait(
+      () => this.isIdle && !this.admission.hasWork,
+      signal,
+    );
   }
 
   get isFull(): boolean {
@@ -194,11 +193,6 @@ export class SchedulerCore {
   /** How many slots are free: all of them when nothing runs. */
   get freeSlots(): number {
     return this.#slots.free;
-  }
-
-  /** Whether the limit changes by itself. */
-  get isAdaptive(): boolean {
-    return this.#slots.isAdaptive;
   }
 
   runningJobs(): Job[] {
@@ -258,14 +252,9 @@ export class SchedulerCore {
     if (this.#slots.hasFree) this.#dispatcher.schedule();
   }
 
-  /** The scheduler's own signal has aborted: everything is cancelled, now and later. */
-  abort(reason: unknown): void {
-    this.cancelAll(reason, true);
-  }
-
   /**
    * Cancels everything, queued and running, and what belongs to it and is submitted from now on;
-   * returns what had no outcome yet.
+   * returns what had no outcome yet. `isAbort`: the scheduler's own signal has aborted.
    */
   cancelAll(reason: unknown, isAbort = false): Job[] {
     // The waiting ones first, so that none of them starts meanwhile.

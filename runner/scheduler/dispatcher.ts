@@ -15,7 +15,8 @@ import type { Endings } from "./endings.ts";
 import type { Job, JobExtras } from "./job.ts";
 import { SlotLending } from "./job_family.ts";
 import type { Listeners } from "./listeners.ts";
-import { RateGate, type RateLimitOptions } from "./rate_gate.ts";
+import type { SchedulerOptions } from "./options.ts";
+import { RateGate } from "./rate_gate.ts";
 import type { Slots } from "./slots.ts";
 import type { Statistics } from "./statistics.ts";
 import type { TaskTelemetry } from "../observe/task_telemetry.ts";
@@ -51,13 +52,9 @@ export class Dispatcher {
     statistics: Statistics,
     listeners: Listeners,
     endings: Endings,
-    { contextOf, telemetry, rateLimit, paused }: {
-      /** Makes what the function of a job is given. */
-      contextOf: (job: Job) => TaskContext;
-      telemetry: TaskTelemetry | undefined;
-      rateLimit: RateLimitOptions | undefined;
-      paused: boolean;
-    },
+    contextOf: (job: Job) => TaskContext,
+    telemetry: TaskTelemetry | undefined,
+    { rateLimit, paused = false }: SchedulerOptions,
   ) {
     this.#queue = queue;
     this.#slots = slots;

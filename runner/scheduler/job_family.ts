@@ -129,11 +129,6 @@ function familyOfParent(parent: Job): JobFamily {
   return parent.extras!.family!;
 }
 
-/** Whether the job runs work that must not be cut off. */
-export function isShielding(job: Job): boolean {
-  return (job.extras?.family?.shields.size ?? 0) > 0;
-}
-
 /** The running tasks that await queued children. */
 export class SlotLending {
   // Invariant: a task is in #lenders if it is running, awaits a queued child and has not lent its

@@ -11,7 +11,8 @@ import { isActive, isOpen, type Job } from "./job.ts";
 /** A set of jobs that have not really ended. A job is added when it is accepted. */
 export class JobGroup {
   readonly #jobs = new Set<Job>();
-  readonly #conditions = new Conditions();
+  /** Looked at when a job ends, and at `check`. */
+  protected readonly conditions: Conditions = new Conditions();
   /** Who is let in, where that is not for the scheduler alone to say. */
   readonly admission: Admission | undefined = undefined;
 
@@ -31,17 +32,12 @@ export class JobGroup {
 
   /** Something that somebody may wait for has changed. */
   check(): void {
-    if (this.#conditions.hasWaiters) this.#conditions.check();
+    if (this.conditions.hasWaiters) this.conditions.check();
   }
 
   /** Resolves when every job has really ended. */
   whenEmpty(signal?: AbortSignal): Promise<void> {
-    return this.#conditions.wait(() => this.isEmpty, signal, "empty");
-  }
-
-  /** Resolves when `holds`, which is looked at when a job ends, and at `check`. */
-  when(holds: () => boolean, signal?: AbortSignal): Promise<void> {
-    return this.#conditions.wait(holds, signal);
+    return this.conditions.wait(() => this.isEmpty, signal, "empty");
   }
 
   /** Cancels every job that has no outcome yet. */
@@ -60,7 +56,7 @@ export class JobGroup {
   }
 
   /** The jobs whose function has not ended, and their children. */
-  running(): Job[] {
+  runningJobs(): Job[] {
     return this.#generations(isActive).flat();
   }
 
@@ -85,13 +81,25 @@ export class JobGroup {
   }
 }
 
+/** Whether the job runs work that must not be cut off. */
+export function isShielding(job: Job): boolean {
+  return (job.extras?.family?.shields.size ?? 0) > 0;
+}
+
 /** What one runner has submitted to a scheduler that it shares. */
 export class RunnerGroup extends JobGroup {
   override readonly admission: Admission = new Admission();
 
-  /** Whether everything of the runner has ended, work that may submit more included. */
-  get isOver(): boolean {
-    return this.isEmpty && !this.admission.hasWork;
+  /** Resolves when everything of the runner has ended, work that may submit more included. */
+  whenOver(signal: AbortSignal): Promise<void> {
+    return this.conditions.wait(
+      () => this.isEmpty && !this.admission.hasWork,
+      signal,
+    );
+  }
+
+  get isShielded(): boolean {
+    return this.runningJobs().some(isShielding);
   }
 
   /**

@@ -38,28 +38,24 @@ export class Listeners {
 
   /** A job has joined the queue. */
   queued(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("queued", job);
+    this.#observers?.tell("queued", job);
   }
 
   /** A job has left the queue and has its slots. */
   started(job: Job): void {
-    if (this.#observers !== undefined) this.#observers.tell("started", job);
+    this.#observers?.tell("started", job);
     this.moved();
     if (this.#stall !== undefined) this.#stall.moved();
   }
 
   /** A job has its outcome; `reason` is its error or cancel reason. */
   settled(job: Job, reason: unknown): void {
-    if (this.#observers !== undefined) {
-      this.#observers.tell("settled", job, reason);
-    }
+    this.#observers?.tell("settled", job, reason);
   }
 
   /** The function of a job has really ended; `late`: what nobody has been told that it failed with. */
   ended(job: Job, late: LateFailure | undefined): void {
-    if (this.#observers !== undefined) {
-      this.#observers.tell("ended", job, late?.error);
-    }
+    this.#observers?.tell("ended", job, late?.error);
     if (late !== undefined) {
       tellLate("ended", job.name, late.error, this.#observers);
     }

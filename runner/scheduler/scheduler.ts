@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { abortError, DisposedError } from "../../_internal/errors.ts";
 import { checkOptions, integer } from "../../_internal/validate.ts";
 import { JobContext } from "./context.ts";
@@ -46,7 +46,7 @@ let accessCore: (scheduler: TaskScheduler) => SchedulerCore;
  */
 export class TaskScheduler implements TaskRunner, AsyncDisposable {
   readonly #core: SchedulerCore;
-  #subscription: AbortSubscription | undefined;
+  readonly #subscription: AbortSubscription | undefined;
   #shutdown: Shutdown | undefined;
 
   static {
@@ -65,12 +65,10 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
       (job) => new JobContext(job, core),
     );
     this.#core = core;
-    const { signal } = options;
-    if (signal === undefined) return;
-    if (signal.aborted) core.abort(signal.reason);
-    else {
-      this.#subscription = onAbort(signal, (reason) => core.abort(reason));
-    }
+    this.#subscription = heedAbort(
+      options.signal,
+      (reason) => core.cancelAll(reason, true),
+    );
   }
 
   /**
@@ -189,17 +187,8 @@ export class TaskScheduler implements TaskRunner, AsyncDisposable {
     if (this.#shutdown === undefined) {
       const core = this.#core;
       core.admission.close(() => new DisposedError("TaskScheduler.submit()"));
-      this.#shutdown = new Shutdown({
-        get isShielded() {
-          return core.isShielded;
-        },
-        whenOver: (signal) => core.conditions.wait(() => core.isOver, signal),
-        cancelAll: (reason) => core.cancelAll(reason),
-        runningJobs: () => core.runningJobs(),
-      });
+      this.#shutdown = new Shutdown(core, this.#subscription);
       core.resume();
-      const release = () => this.#subscription?.unsubscribe();
-      this.#shutdown.report.then(release, release);
     }
     this.#shutdown.apply(options);
     return this.#shutdown.report;

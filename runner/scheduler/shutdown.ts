@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AbortSubscription } from "../../_internal/abort.ts";
 import { abortError } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
 import { now } from "../../_internal/clock.ts";
@@ -73,9 +74,15 @@ export class Shutdown {
   #timer: TimerEntry | undefined;
   #grace = Infinity;
 
-  constructor(target: ShutdownTarget) {
+  /** `subscription`: what aborts the target, released at the end. */
+  constructor(
+    target: ShutdownTarget,
+    subscription: AbortSubscription | undefined,
+  ) {
     this.#target = target;
     this.report = this.#run();
+    const release = () => subscription?.unsubscribe();
+    this.report.then(release, release);
   }
 
   /** Applies the options of a call: the most impatient one wins. */
