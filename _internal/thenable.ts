@@ -27,3 +27,32 @@ export function callingOnce<T>(thenable: PromiseLike<T>): PromiseLike<T> {
     ? thenable
     : Promise.resolve(thenable);
 }
+
+/**
+ * Calls `fn` and tells what came of it, and `about` with it; at once, unless it is a promise. So
+ * nothing is allocated for a function that is synchronous.
+ */
+export function tellOutcome<A, T, C>(
+  fn: (argument: A) => T | PromiseLike<T>,
+  argument: A,
+  about: C,
+  done: (about: C, result: T) => void,
+  failed: (about: C, error: unknown) => void,
+): void {
+  let result: T | PromiseLike<T>;
+  try {
+    result = fn(argument);
+    if (isThenable(result)) {
+      // Promise.resolve: a foreign thenable may settle twice or throw.
+      Promise.resolve(result).then(
+        (result) => done(about, result),
+        (error) => failed(about, error),
+      );
+      return;
+    }
+  } catch (error) {
+    failed(about, error);
+    return;
+  }
+  done(about, result);
+}

@@ -1,46 +1,16 @@
 /**
- * Calling what a pool was given (factory, validate, cleanup): whatever these functions do, exactly
- * one outcome comes of a call, no later than its limit, and failures are not asked for in a loop.
+ * Calling what a pool was given (factory, validate, cleanup): an outcome comes no later than its
+ * limit, and failures are not asked for in a loop.
  *
  * @module
  */
 import { now } from "../../_internal/clock.ts";
-import { isThenable } from "../../_internal/thenable.ts";
 import {
   idleTimers,
   type TimerEntry,
   timers,
   type TimerTarget,
 } from "../../_internal/timer_queue.ts";
-
-/**
- * Calls `fn` and tells what came of it, and `about` with it; at once, unless it is a promise. So
- * nothing is allocated for a function that is synchronous.
- */
-export function tellOutcome<A, T, C>(
-  fn: (argument: A) => T | PromiseLike<T>,
-  argument: A,
-  about: C,
-  done: (about: C, result: T) => void,
-  failed: (about: C, error: unknown) => void,
-): void {
-  let result: T | PromiseLike<T>;
-  try {
-    result = fn(argument);
-    if (isThenable(result)) {
-      // Promise.resolve: a foreign thenable may settle twice or throw.
-      Promise.resolve(result).then(
-        (result) => done(about, result),
-        (error) => failed(about, error),
-      );
-      return;
-    }
-  } catch (error) {
-    failed(about, error);
-    return;
-  }
-  done(about, result);
-}
 
 /** Waits for `pending`; after `limit` milliseconds rejects with the error that `late` makes. */
 export function within<T>(
@@ -52,16 +22,8 @@ export function within<T>(
   return new Promise((resolve, reject) => {
     const timer = timers.add(now() + limit, { timeUp: () => reject(late()) });
     // What comes too late goes nowhere.
-    Promise.resolve(pending).then(
-      (value) => {
-        timers.remove(timer);
-        resolve(value);
-      },
-      (error) => {
-        timers.remove(timer);
-        reject(error);
-      },
-    );
+    Promise.resolve(pending).then(resolve, reject)
+      .then(() => timers.remove(timer));
   });
 }
 

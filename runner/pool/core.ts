@@ -47,9 +47,9 @@
 import { now } from "../../_internal/clock.ts";
 import { DisposedError, report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
-import { isThenable } from "../../_internal/thenable.ts";
+import { isThenable, tellOutcome } from "../../_internal/thenable.ts";
 import { Waiter, WaitingLine } from "../../_internal/waiting_line.ts";
-import { Backoff, tellOutcome, within } from "./calls.ts";
+import { Backoff, within } from "./calls.ts";
 import {
   AcquireTimeoutError,
   LeaseReleasedError,
@@ -369,26 +369,22 @@ export class PoolCore<R> {
 
   // To cleaning.
   #end(entry: PoolEntry<R>): void {
-    this.#cleaning++;
-    this.#changed();
-    this.#clean(entry);
+    this.#endAll([entry]);
   }
 
   // The same for idle ones. All are counted before the first clean-up is called.
   #endAll(entries: PoolEntry<R>[]): void {
     this.#cleaning += entries.length;
     this.#changed();
-    for (const entry of entries) this.#clean(entry);
-  }
-
-  #clean(entry: PoolEntry<R>): void {
-    tellOutcome(
-      this.#cleanup,
-      entry.resource,
-      entry,
-      this.#cleaned,
-      this.#notCleaned,
-    );
+    for (const entry of entries) {
+      tellOutcome(
+        this.#cleanup,
+        entry.resource,
+        entry,
+        this.#cleaned,
+        this.#notCleaned,
+      );
+    }
   }
 
   readonly #cleanup = (resource: R): unknown => {

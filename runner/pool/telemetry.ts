@@ -7,80 +7,51 @@
  *
  * @module
  */
-import type {
-  Attributes,
-  Counter,
-  Meter,
-  UpDownCounter,
-} from "@opentelemetry/api";
-import { sharedTelemetry } from "../../telemetry/shared.ts";
+import type { Meter } from "@opentelemetry/api";
+import { sharedTelemetry } from "../../telemetry/provider.ts";
 import type { ResourcePoolStats } from "./types.ts";
 
-const STATES = [
-  "creating",
-  "idle",
-  "validating",
-  "leased",
-  "cleaning",
-] as const;
-
-const ATTRIBUTES: Readonly<Record<(typeof STATES)[number], Attributes>> = {
+const STATES = {
   creating: { "async_core.pool.state": "creating" },
   idle: { "async_core.pool.state": "idle" },
   validating: { "async_core.pool.state": "validating" },
   leased: { "async_core.pool.state": "leased" },
   cleaning: { "async_core.pool.state": "cleaning" },
-};
+} as const;
 
 /** The instruments of all pools; `undefined` while nobody listens. */
 const poolInstruments: () => PoolInstruments | undefined = sharedTelemetry(
-  (_tracer, meter) =>
-    meter === undefined ? undefined : new PoolInstruments(meter),
+  (_tracer, meter) => meter && instruments(meter),
 );
 
-class PoolInstruments {
-  readonly resources: UpDownCounter;
-  readonly waiting: UpDownCounter;
-  readonly acquires: Counter;
-  readonly timeouts: Counter;
-  readonly failures: Counter;
+type PoolInstruments = ReturnType<typeof instruments>;
 
-  constructor(meter: Meter) {
-    this.resources = meter.createUpDownCounter("async_core.pool.resources", {
+function instruments(meter: Meter) {
+  return {
+    resources: meter.createUpDownCounter("async_core.pool.resources", {
       description: "Resources that exist, by state",
       unit: "{resource}",
-    });
-    this.waiting = meter.createUpDownCounter("async_core.pool.waiting", {
-      description: "Acquires that wait",
-      unit: "{acquire}",
-    });
-    this.acquires = meter.createCounter("async_core.pool.acquires", {
-      description: "Leases given",
-      unit: "{lease}",
-    });
-    this.timeouts = meter.createCounter("async_core.pool.timeouts", {
-      description: "Acquires that ran out of time",
-      unit: "{acquire}",
-    });
-    this.failures = meter.createCounter("async_core.pool.failures", {
-      description: "Calls of a factory that failed",
-      unit: "{call}",
-    });
-  }
+    }),
+    counts: {
+      waiting: meter.createUpDownCounter("async_core.pool.waiting", {
+        description: "Acquires that wait",
+        unit: "{acquire}",
+      }),
+      acquired: meter.createCounter("async_core.pool.acquires", {
+        description: "Leases given",
+        unit: "{lease}",
+      }),
+      timedOut: meter.createCounter("async_core.pool.timeouts", {
+        description: "Acquires that ran out of time",
+        unit: "{acquire}",
+      }),
+      failed: meter.createCounter("async_core.pool.failures", {
+        description: "Calls of a factory that failed",
+        unit: "{call}",
+      }),
+    },
+  };
 }
-
-/** Nothing has been told yet. */
-const NOTHING: ResourcePoolStats = {
-  ...{ total: 0, creating: 0, idle: 0, validating: 0, leased: 0, cleaning: 0 },
-  ...{
-    waiting: 0,
-    acquired: 0,
-    created: 0,
-    destroyed: 0,
-    failed: 0,
-    timedOut: 0,
-  },
-};
 
 /** Tells of one pool. */
 export class PoolTelemetry {
@@ -88,7 +59,7 @@ export class PoolTelemetry {
   // #isDue, so that every change that called `changed` is told in the end.
   readonly #instruments: PoolInstruments;
   readonly #stats: () => ResourcePoolStats;
-  #told = NOTHING;
+  #told: Partial<ResourcePoolStats> = {};
   #isDue = false;
 
   constructor(instruments: PoolInstruments, stats: () => ResourcePoolStats) {
@@ -107,22 +78,14 @@ export class PoolTelemetry {
     this.#isDue = false;
     const before = this.#told;
     const present = this.#told = this.#stats();
-    const { resources, waiting, acquires, timeouts, failures } =
-      this.#instruments;
-    for (const state of STATES) {
-      const difference = present[state] - before[state];
-      if (difference !== 0) resources.add(difference, ATTRIBUTES[state]);
+    const { resources, counts } = this.#instruments;
+    const grown = (count: keyof ResourcePoolStats) =>
+      present[count] - (before[count] ?? 0);
+    for (const state of Object.keys(STATES) as (keyof typeof STATES)[]) {
+      if (grown(state) !== 0) resources.add(grown(state), STATES[state]);
     }
-    const more = present.waiting - before.waiting;
-    if (more !== 0) waiting.add(more);
-    if (present.acquired > before.acquired) {
-      acquires.add(present.acquired - before.acquired);
-    }
-    if (present.timedOut > before.timedOut) {
-      timeouts.add(present.timedOut - before.timedOut);
-    }
-    if (present.failed > before.failed) {
-      failures.add(present.failed - before.failed);
+    for (const count of Object.keys(counts) as (keyof typeof counts)[]) {
+      if (grown(count) !== 0) counts[count].add(grown(count));
     }
   }
 }

@@ -10,7 +10,7 @@ import {
 } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { timeoutError } from "../../_internal/errors.ts";
-import { isThenable } from "../../_internal/thenable.ts";
+import { tellOutcome } from "../../_internal/thenable.ts";
 import {
   type TimerEntry,
   timers,
@@ -193,28 +193,14 @@ function callWithin<T>(
     const signal = signalOf(options);
     signal?.throwIfAborted();
     const limit = new TimeLimit(duration, signal, reject);
-    try {
-      const result = fn(limit.signal);
-      if (isThenable(result)) {
-        // After the limit has rejected, what follows is a resolve or reject without effect; the
-        // late error counts as handled.
-        Promise.resolve(result).then(
-          (value) => {
-            limit[Symbol.dispose]();
-            resolve(value);
-          },
-          (error) => {
-            limit[Symbol.dispose]();
-            reject(error);
-          },
-        );
-        return;
-      }
+    // After the limit has rejected, what follows is a resolve or reject without effect; the late
+    // error counts as handled.
+    tellOutcome(fn, limit.signal, limit, (limit, value) => {
       limit[Symbol.dispose]();
-      resolve(result);
-    } catch (error) {
+      resolve(value);
+    }, (limit, error) => {
       limit[Symbol.dispose]();
       reject(error);
-    }
+    });
   });
 }
