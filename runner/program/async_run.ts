@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { heedAbort, onAbort } from "../../_internal/abort.ts";
 import { now } from "../../_internal/clock.ts";
 import { report, timeoutError } from "../../_internal/errors.ts";
 import { type TimerEntry, timers } from "../../_internal/timer_queue.ts";
@@ -103,10 +103,6 @@ export class InterruptError extends Error {
   }
 }
 
-type Outcome<T> =
-  | { readonly isOk: true; readonly value: T }
-  | { readonly isOk: false; readonly error: unknown };
-
 /**
  * The runs under way. An interrupted process exits when the last of them has cleaned up; one that
  * ends before (it may be nested in another) rejects with the InterruptError.
@@ -163,18 +159,12 @@ class Run {
       defer: (cleanup) => this.defer(cleanup),
       use: (resource) => this.use(resource),
     };
-    let outcome: Outcome<T> | undefined;
-    const running = (async () => await main(context))().then(
-      (value) => {
-        outcome = { isOk: true, value };
-      },
-      (error) => {
-        if (outcome === undefined) outcome = { isOk: false, error };
-      },
-    );
+    let outcome: PromiseSettledResult<T> | undefined;
+    const running = Promise.allSettled([(async () => await main(context))()])
+      .then(([settled]) => void (outcome ??= settled));
     if (!await this.#settled(running)) {
       // Overdue: what main does from now on goes nowhere.
-      outcome = { isOk: false, error: this.signal.reason };
+      outcome = { status: "rejected", reason: this.signal.reason };
       report(
         `asyncRun: main has not ended within ${this.#gracePeriod} ms of the abort; cleaning up without it`,
         this.signal.reason,
@@ -189,7 +179,7 @@ class Run {
     }
     runs.delete(this);
     // Set above in both branches.
-    return this.#conclude(outcome as Outcome<T>, errors);
+    return this.#conclude(outcome!, errors);
   }
 
   /** False when `work` is still under way `gracePeriod` after the abort, or after now if later. */
@@ -202,9 +192,7 @@ class Run {
           timeUp: () => resolve(false),
         });
       };
-      let subscription: AbortSubscription | undefined;
-      if (this.signal.aborted) startClock();
-      else subscription = onAbort(this.signal, startClock);
+      const subscription = heedAbort(this.signal, startClock);
       work.then(() => {
         subscription?.unsubscribe();
         if (timer !== undefined) timers.remove(timer);
@@ -235,19 +223,20 @@ class Run {
     }
   }
 
-  #conclude<T>(outcome: Outcome<T>, cleanupErrors: unknown[]): T {
+  #conclude<T>(outcome: PromiseSettledResult<T>, cleanupErrors: unknown[]): T {
     const errors = [...cleanupErrors];
+    const hasFailed = outcome.status === "rejected";
     if (this.signal.aborted) {
       const { reason } = this.signal;
-      if (!outcome.isOk && !isCausedBy(outcome.error, reason)) {
-        errors.unshift(outcome.error);
+      if (hasFailed && !isCausedBy(outcome.reason, reason)) {
+        errors.unshift(outcome.reason);
       }
       if (this.#interrupt !== undefined && runs.size === 0) {
         for (const error of errors) report("asyncRun", error);
         exitProcess(this.#interrupt.exitCode);
       }
       errors.unshift(reason);
-    } else if (!outcome.isOk) errors.unshift(outcome.error);
+    } else if (hasFailed) errors.unshift(outcome.reason);
     else if (errors.length === 0) return outcome.value;
     if (errors.length === 1) throw errors[0];
     throw new AggregateError(

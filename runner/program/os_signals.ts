@@ -16,10 +16,14 @@ const SIGINT: OsSignal = { name: "SIGINT", exitCode: 130 };
 const SIGTERM: OsSignal = { name: "SIGTERM", exitCode: 143 };
 const SIGBREAK: OsSignal = { name: "SIGBREAK", exitCode: 149 };
 
-interface NodeProcess {
-  readonly platform?: string;
+/** What Node's `process` and Deno have alike. */
+interface SignalSource {
   on(name: string, listener: () => void): unknown;
   off(name: string, listener: () => void): unknown;
+}
+
+interface NodeProcess extends SignalSource {
+  readonly platform?: string;
   exit(code: number): void;
 }
 
@@ -38,41 +42,23 @@ export function listenToOsSignals(
   heard: (signal: OsSignal) => void,
 ): () => void {
   const stops: (() => void)[] = [];
-  const listen = (
-    signal: OsSignal,
-    add: (name: string, listener: () => void) => void,
-    remove: (name: string, listener: () => void) => void,
-  ) => {
+  const isDeno = typeof Deno !== "undefined";
+  const source: SignalSource | undefined = isDeno
+    ? {
+      on: (name, tell) => Deno.addSignalListener(name as Deno.Signal, tell),
+      off: (name, tell) => Deno.removeSignalListener(name as Deno.Signal, tell),
+    }
+    : nodeProcess();
+  const isWindows = isDeno
+    ? Deno.build.os === "windows"
+    : nodeProcess()?.platform === "win32";
+  for (const signal of [SIGINT, isWindows ? SIGBREAK : SIGTERM]) {
     const listener = () => heard(signal);
     try {
-      add(signal.name, listener);
-      stops.push(() => remove(signal.name, listener));
+      source?.on(signal.name, listener);
+      stops.push(() => source?.off(signal.name, listener));
     } catch {
       // This runtime does not know the signal, or does not offer it here (in a worker).
-    }
-  };
-  if (typeof Deno !== "undefined") {
-    const second = Deno.build.os === "windows" ? SIGBREAK : SIGTERM;
-    for (const signal of [SIGINT, second]) {
-      listen(
-        signal,
-        (name, listener) =>
-          Deno.addSignalListener(name as Deno.Signal, listener),
-        (name, listener) =>
-          Deno.removeSignalListener(name as Deno.Signal, listener),
-      );
-    }
-  } else {
-    const process = nodeProcess();
-    if (process !== undefined) {
-      const second = process.platform === "win32" ? SIGBREAK : SIGTERM;
-      for (const signal of [SIGINT, second]) {
-        listen(
-          signal,
-          (name, listener) => process.on(name, listener),
-          (name, listener) => process.off(name, listener),
-        );
-      }
     }
   }
   return () => {
