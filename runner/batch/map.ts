@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { type AbortSubscription, heedAbort } from "../../_internal/abort.ts";
 import { contextAccess } from "../../_internal/async_context.ts";
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
 import { callsBackOnce } from "../../_internal/thenable.ts";
@@ -105,6 +105,12 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
     return fn(this.value, this.index, context);
   }
 
+  /** Tells the outcome to whoever has called `then`. */
+  tell(state: TaskState, value: unknown): void {
+    if (state === "succeeded") this.succeed?.(value);
+    else this.fail?.(value);
+  }
+
   then<R1 = unknown, R2 = never>(
     succeed?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
     fail?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
@@ -193,14 +199,10 @@ class RunnerMap<T, U>
     const { refusal } = this.#host;
     if (refusal !== undefined) return this.#map.stopWith(refusal.reason);
     // One subscription for all elements: it also ends a map that waits for its source.
-    const { signal } = this.#settings;
-    if (signal === undefined) return;
-    const stop = (reason: unknown) => {
+    this.#subscription = heedAbort(this.#settings.signal, (reason) => {
       this.#map.stopWith(reason);
       this.#cancelFrom(0, reason);
-    };
-    if (signal.aborted) stop(signal.reason);
-    else this.#subscription = onAbort(signal, stop);
+    });
   }
 
   limitChanged(): void {
@@ -255,35 +257,27 @@ class RunnerMap<T, U>
     hasEnded: boolean,
   ): void {
     if (!hasEnded) job.early = { state, value };
-    else if (state === "succeeded") this.#succeed(job, value);
-    else this.#fail(job, state, value);
+    else this.#tell(job, state, value);
   }
 
   ended(job: MapJob, late: LateFailure | undefined): boolean {
     // Its outcome came before its end.
     const { state, value } = job.early!;
-    if (state === "succeeded") this.#succeed(job, value);
-    else this.#fail(job, state, value);
+    this.#tell(job, state, value);
     // It may be the very error that this fails with.
     return late !== undefined && this.#failures.includes(late.error);
   }
 
-  #succeed(job: MapJob, value: unknown): void {
-    this.#remove(job);
-    // Settled within submit, by an observer's doing: the map has not called `then` yet.
-    if (job.succeed === undefined) queueMicrotask(() => job.succeed?.(value));
-    else job.succeed?.(value);
-  }
-
-  #fail(job: MapJob, state: TaskState, error: unknown): void {
+  #tell(job: MapJob, state: TaskState, value: unknown): void {
     this.#remove(job);
     if (state === "failed") {
       job.hasFailed = true;
-      this.#failures.push(error);
+      this.#failures.push(value);
     }
-    // The same for a job that was refused.
-    if (job.fail === undefined) queueMicrotask(() => job.fail?.(error));
-    else job.fail?.(error);
+    // Settled within submit, refused or by an observer's doing: the map calls `then` after that.
+    if (job.succeed === undefined) {
+      queueMicrotask(() => job.tell(state, value));
+    } else job.tell(state, value);
   }
 
   /** The last takes the place of the one that goes: no order is needed here. */
