@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { type AbortSubscription, onAbort } from "../../_internal/abort.ts";
+import { onAbort } from "../../_internal/abort.ts";
 import { DisposedError, report } from "../../_internal/errors.ts";
 import { withResolvers } from "../../_internal/resolvers.ts";
 import { array, show, string } from "../../_internal/validate.ts";
@@ -167,11 +167,9 @@ class HostedWorker {
         { cause },
       );
     }
-    let subscription: AbortSubscription | undefined;
-    if (signal !== undefined) {
-      // A thread that computes cannot be asked to stop.
-      subscription = onAbort(signal, (reason) => this.end(reason));
-    }
+    // A thread that computes cannot be asked to stop.
+    const subscription = signal &&
+      onAbort(signal, (reason) => this.end(reason));
     try {
       return await pending.promise;
     } finally {

@@ -20,15 +20,9 @@ export type WorkerAnswer =
   | { readonly kind: "done"; readonly value: unknown }
   /** The function threw. */
   | { readonly kind: "failed"; readonly thrown: SentValue }
-  /** The call could not be made, or its result could not be sent. */
+  /** The call could not be made, or its result could not be sent; or the worker ends. */
   | {
-    readonly kind: "unusable";
-    readonly message: string;
-    readonly cause: SentValue | undefined;
-  }
-  /** The worker ends. */
-  | {
-    readonly kind: "gone";
+    readonly kind: "unusable" | "gone";
     readonly message: string;
     readonly cause: SentValue | undefined;
   };
