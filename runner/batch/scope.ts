@@ -27,6 +27,7 @@ import {
 import { spanUntil } from "../../telemetry/span.ts";
 import type { AcceptedWork } from "../scheduler/admission.ts";
 import { markHandled } from "../scheduler/handle.ts";
+import { isOpen } from "../scheduler/job.ts";
 import { checkOpen, withDefaults } from "./batch.ts";
 import type { BatchHost, JobOwner } from "./host.ts";
 import type {
@@ -325,9 +326,4 @@ class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
       await undefined;
     }
   }
-}
-
-/** Whether a task has no outcome yet. */
-function isOpen({ state }: TaskHandle<unknown>): boolean {
-  return state === "queued" || state === "running";
 }

@@ -133,8 +133,7 @@ export class SchedulerCore {
       options,
     );
     this.#bound = new QueueBound(
-      options.maxQueue ?? Infinity,
-      options.overflow ?? "wait",
+      options,
       this.#queue,
       this.#dispatcher,
       this.#endings,
@@ -209,11 +208,11 @@ export class SchedulerCore {
   }
 
   statistics(): SchedulerStatistics {
-    return this.#statistics.snapshot(
-      this.#queue.size,
-      this.#slots.count,
-      this.#slots.limit,
-    );
+    return this.#statistics.snapshot({
+      queued: this.#queue.size,
+      running: this.#slots.count,
+      maxConcurrent: this.#slots.limit,
+    });
   }
 
   // --- What can be changed ----------------------------------------------------------------

@@ -133,8 +133,8 @@ export function weightOf(job: Job): number {
 }
 
 /** Still without an outcome. */
-export function isOpen(job: Job): boolean {
-  return job.state === "queued" || job.state === "running";
+export function isOpen({ state }: Pick<TaskInfo, "state">): boolean {
+  return state === "queued" || state === "running";
 }
 
 /** Holds a slot (its own or a lent one): its function has started and not really ended. */

@@ -11,7 +11,7 @@ import { checkSignal } from "../../_internal/validate.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Endings } from "./endings.ts";
 import { isOpen, type Job } from "./job.ts";
-import type { OverflowPolicy } from "./options.ts";
+import type { OverflowPolicy, SchedulerOptions } from "./options.ts";
 import type { WaitingQueue } from "./waiting_queue.ts";
 
 /** At most `maxQueue` jobs wait, unless whoever submits does not ask (overflow "wait"). */
@@ -27,8 +27,7 @@ export class QueueBound {
   readonly #gate: ReadyGate;
 
   constructor(
-    maxQueue: number,
-    overflow: OverflowPolicy,
+    { maxQueue = Infinity, overflow = "wait" }: SchedulerOptions,
     queue: WaitingQueue,
     dispatcher: Dispatcher,
     endings: Endings,

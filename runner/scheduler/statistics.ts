@@ -96,29 +96,21 @@ export class Statistics {
   }
 
   snapshot(
-    queued: number,
-    running: number,
-    maxConcurrent: number,
+    present: Pick<SchedulerStatistics, "queued" | "running" | "maxConcurrent">,
   ): SchedulerStatistics {
     const { submitted, succeeded, failed, cancelled } = this;
     return {
-      queued,
-      running,
-      maxConcurrent,
+      ...present,
       submitted,
       succeeded,
       failed,
       cancelled,
-      byPriority: this.#byPriority(),
+      byPriority: Array.from({ length: LEVELS }, (_, level) => ({
+        started: this.#started[level] ?? 0,
+        wait: percentiles(this.#wait[level]),
+        run: percentiles(this.#run[level]),
+      })),
     };
-  }
-
-  #byPriority(): LevelStatistics[] {
-    return Array.from({ length: LEVELS }, (_, level) => ({
-      started: this.#started[level] ?? 0,
-      wait: percentiles(this.#wait[level]),
-      run: percentiles(this.#run[level]),
-    }));
   }
 }
 
