@@ -8,6 +8,7 @@
  * @module
  */
 import { now } from "./clock.ts";
+import { Heap } from "./heap.ts";
 
 /** The longest delay that `setTimeout` takes; with more it would fire at once. */
 const MAX_DELAY = 2 ** 31 - 1;
@@ -43,13 +44,13 @@ const SWEEP_FROM = 32;
 
 /** A heap of timeouts on one runtime timer. */
 export class TimerQueue {
-  // Invariant: heap[i] is not after heap[2i + 1] and heap[2i + 2] (by time, then by the order of
-  // adding, as with setTimeout); #live entries of the heap have a target, at most
+  // Invariant: the heap is ordered by time, then by the order of adding (as with setTimeout); #live
+  // entries of the heap have a target, at most
   // max(#live, SWEEP_FROM) have none; and, except while entries are told that their time is up,
   // a runtime timer is set exactly while #live > 0 (and, where it lingers, until it fires or
   // `rest` is called). It may be early (its entry was removed),
   // then it fires, finds nothing due and is set again; it is never late.
-  readonly #heap: TimerEntry[] = [];
+  readonly #heap = new Heap<TimerEntry>(isAfter);
   readonly #keepsAlive: boolean;
   readonly #lingers: boolean;
   #live = 0;
@@ -81,7 +82,6 @@ export class TimerQueue {
   add(time: number, target: TimerTarget): TimerEntry {
     const entry = new TimerEntry(time, target, this.#sequence++);
     this.#heap.push(entry);
-    this.#up(this.#heap.length - 1, entry);
     this.#live++;
     if (time < this.#timerTime) this.#set(time);
     return entry;
@@ -92,63 +92,13 @@ export class TimerQueue {
     if (entry.target === undefined) return;
     entry.target = undefined;
     if (--this.#live === 0) {
-      this.#heap.length = 0;
+      this.#heap.clear();
       if (!this.#lingers) this.rest();
       return;
     }
-    const removed = this.#heap.length - this.#live;
-    if (removed > SWEEP_FROM && removed > this.#live) this.#sweep();
-  }
-
-  /** Drops the removed entries. O(n) after n removals, so O(1) for each. */
-  #sweep(): void {
-    const heap = this.#heap;
-    let length = 0;
-    for (const entry of heap) {
-      if (entry.target !== undefined) heap[length++] = entry;
-    }
-    heap.length = length;
-    // Floyd's heap construction: each parent sinks to its place, the last one first.
-    for (let index = (length >> 1) - 1; index >= 0; index--) {
-      // Within the heap.
-      this.#down(index, heap[index]!);
-    }
-  }
-
-  #takeFirst(): void {
-    const last = this.#heap.pop();
-    if (last !== undefined && this.#heap.length > 0) this.#down(0, last);
-  }
-
-  #up(index: number, entry: TimerEntry): void {
-    const heap = this.#heap;
-    while (index > 0) {
-      const parentIndex = (index - 1) >> 1;
-      // Within the heap: its index is below a valid one.
-      const parent = heap[parentIndex]!;
-      if (!isAfter(parent, entry)) break;
-      heap[index] = parent;
-      index = parentIndex;
-    }
-    heap[index] = entry;
-  }
-
-  #down(index: number, entry: TimerEntry): void {
-    const heap = this.#heap;
-    for (;;) {
-      let childIndex = 2 * index + 1;
-      let child = heap[childIndex];
-      if (child === undefined) break;
-      const right = heap[childIndex + 1];
-      if (right !== undefined && isAfter(child, right)) {
-        child = right;
-        childIndex++;
-      }
-      if (!isAfter(entry, child)) break;
-      heap[index] = child;
-      index = childIndex;
-    }
-    heap[index] = entry;
+    const removed = this.#heap.size - this.#live;
+    // O(n) after n removals, so O(1) for each.
+    if (removed > SWEEP_FROM && removed > this.#live) this.#heap.keep(isLive);
   }
 
   #set(time: number): void {
@@ -176,13 +126,13 @@ export class TimerQueue {
     const added = this.#sequence;
     try {
       for (
-        let first = this.#heap[0];
+        let { first } = this.#heap;
         first !== undefined &&
         (first.target === undefined ||
           (first.time <= time && first.sequence < added));
-        first = this.#heap[0]
+        first = this.#heap.first
       ) {
-        this.#takeFirst();
+        this.#heap.shift();
         const { target } = first;
         if (target === undefined) continue;
         first.target = undefined;
@@ -190,7 +140,7 @@ export class TimerQueue {
         target.timeUp();
       }
     } finally {
-      const first = this.#heap[0];
+      const { first } = this.#heap;
       if (first === undefined) this.#unset();
       else this.#set(first.time);
     }
@@ -199,6 +149,10 @@ export class TimerQueue {
 
 function isAfter(a: TimerEntry, b: TimerEntry): boolean {
   return a.time > b.time || (a.time === b.time && a.sequence > b.sequence);
+}
+
+function isLive({ target }: TimerEntry): boolean {
+  return target !== undefined;
 }
 
 function unrefTimer(timer: ReturnType<typeof setTimeout>): void {
