@@ -8,7 +8,6 @@
  * @module
  */
 import { now } from "./clock.ts";
-import { Heap } from "./heap.ts";
 
 /** The longest delay that `setTimeout` takes; with more it would fire at once. */
 const MAX_DELAY = 2 ** 31 - 1;
@@ -44,13 +43,13 @@ const SWEEP_FROM = 32;
 
 /** A heap of timeouts on one runtime timer. */
 export class TimerQueue {
-  // Invariant: the heap is ordered by time, then by the order of adding (as with setTimeout); #live
-  // entries of the heap have a target, at most
+  // Invariant: heap[i] is not after heap[2i + 1] and heap[2i + 2] (by time, then by the order of
+  // adding, as with setTimeout); #live entries of the heap have a target, at most
   // max(#live, SWEEP_FROM) have none; and, except while entries are told that their time is up,
   // a runtime timer is set exactly while #live > 0 (and, where it lingers, until it fires or
   // `rest` is called). It may be early (its entry was removed),
   // then it fires, finds nothing due and is set again; it is never late.
-  readonly #heap = new Heap<TimerEntry>(isAfter);
+  readonly #heap: TimerEntry[] = [];
   readonly #keepsAlive: boolean;
   readonly #lingers: boolean;
   #live = 0;
@@ -82,6 +81,7 @@ export class TimerQueue {
   add(time: number, target: TimerTarget): TimerEntry {
     const entry = new TimerEntry(time, target, this.#sequence++);
     this.#heap.push(entry);
+    this.#up(this.#heap.length - 1, entry);
     this.#live++;
     if (time < this.#timerTime) this.#set(time);
     return entry;
@@ -92,13 +92,63 @@ export class TimerQueue {
     if (entry.target === undefined) return;
     entry.target = undefined;
     if (--this.#live === 0) {
-      this.#heap.clear();
+      this.#heap.length = 0;
       if (!this.#lingers) this.rest();
       return;
     }
-    const removed = this.#heap.size - this.#live;
-    // O(n) after n removals, so O(1) for each.
-    if (removed > SWEEP_FROM && removed > this.#live) this.#heap.keep(isLive);
+    const removed = this.#heap.length - this.#live;
+    if (removed > SWEEP_FROM && removed > this.#live) this.#sweep();
+  }
+
+  /** Drops the removed entries. O(n) after n removals, so O(1) for each. */
+  #sweep(): void {
+    const heap = this.#heap;
+    let length = 0;
+    for (const entry of heap) {
+      if (entry.target !== undefined) heap[length++] = entry;
+    }
+    heap.length = length;
+    // Floyd's heap construction: each parent sinks to its place, the last one first.
+    for (let index = (length >> 1) - 1; index >= 0; index--) {
+      // Within the heap.
+      this.#down(index, heap[index]!);
+    }
+  }
+
+  #takeFirst(): void {
+    const last = this.#heap.pop();
+    if (last !== undefined && this.#heap.length > 0) this.#down(0, last);
+  }
+
+  #up(index: number, entry: TimerEntry): void {
+    const heap = this.#heap;
+    while (index > 0) {
+      const parentIndex = (index - 1) >> 1;
+      // Within the heap: its index is below a valid one.
+      const parent = heap[parentIndex]!;
+      if (!isAfter(parent, entry)) break;
+      heap[index] = parent;
+      index = parentIndex;
+    }
+    heap[index] = entry;
+  }
+
+  #down(index: number, entry: TimerEntry): void {
+    const heap = this.#heap;
+    for (;;) {
+      let childIndex = 2 * index + 1;
+      let child = heap[childIndex];
+      if (child === undefined) break;
+      const right = heap[childIndex + 1];
+      if (right !== undefined && isAfter(child, right)) {
+        child = right;
+        childIndex++;
+      }
+      if (!isAfter(entry, child)) break;
+      heap[index] = child;
+      index = childIndex;
+    }
+    heap[index] = entry;
   }
 
   #set(time: number): void {
@@ -126,13 +176,13 @@ export class TimerQueue {
     const added = this.#sequence;
     try {
       for (
-        let { first } = this.#heap;
+        let first = this.#heap[0];
         first !== undefined &&
         (first.target === undefined ||
           (first.time <= time && first.sequence < added));
-        first = this.#heap.first
+        first = this.#heap[0]
       ) {
-        this.#heap.shift();
+        this.#takeFirst();
         const { target } = first;
         if (target === undefined) continue;
         first.target = undefined;
@@ -140,7 +190,7 @@ export class TimerQueue {
         target.timeUp();
       }
     } finally {
-      const { first } = this.#heap;
+      const first = this.#heap[0];
       if (first === undefined) this.#unset();
       else this.#set(first.time);
     }
@@ -149,10 +199,6 @@ export class TimerQueue {
 
 function isAfter(a: TimerEntry, b: TimerEntry): boolean {
   return a.time > b.time || (a.time === b.time && a.sequence > b.sequence);
-}
-
-function isLive({ target }: TimerEntry): boolean {
-  return target !== undefined;
 }
 
 function unrefTimer(timer: ReturnType<typeof setTimeout>): void {
