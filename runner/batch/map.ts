@@ -105,12 +105,6 @@ class MapJob extends OwnedJob implements PromiseLike<unknown> {
     return fn(this.value, this.index, context);
   }
 
-  /** Tells the outcome to whoever has called `then`. */
-  tell(state: TaskState, value: unknown): void {
-    if (state === "succeeded") this.succeed?.(value);
-    else this.fail?.(value);
-  }
-
   then<R1 = unknown, R2 = never>(
     succeed?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
     fail?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
@@ -257,27 +251,35 @@ class RunnerMap<T, U>
     hasEnded: boolean,
   ): void {
     if (!hasEnded) job.early = { state, value };
-    else this.#tell(job, state, value);
+    else if (state === "succeeded") this.#succeed(job, value);
+    else this.#fail(job, state, value);
   }
 
   ended(job: MapJob, late: LateFailure | undefined): boolean {
     // Its outcome came before its end.
     const { state, value } = job.early!;
-    this.#tell(job, state, value);
+    if (state === "succeeded") this.#succeed(job, value);
+    else this.#fail(job, state, value);
     // It may be the very error that this fails with.
     return late !== undefined && this.#failures.includes(late.error);
   }
 
-  #tell(job: MapJob, state: TaskState, value: unknown): void {
+  #succeed(job: MapJob, value: unknown): void {
+    this.#remove(job);
+    // Settled within submit, by an observer's doing: the map has not called `then` yet.
+    if (job.succeed === undefined) queueMicrotask(() => job.succeed?.(value));
+    else job.succeed?.(value);
+  }
+
+  #fail(job: MapJob, state: TaskState, error: unknown): void {
     this.#remove(job);
     if (state === "failed") {
       job.hasFailed = true;
-      this.#failures.push(value);
+      this.#failures.push(error);
     }
-    // Settled within submit, refused or by an observer's doing: the map calls `then` after that.
-    if (job.succeed === undefined) {
-      queueMicrotask(() => job.tell(state, value));
-    } else job.tell(state, value);
+    // The same for a job that was refused.
+    if (job.fail === undefined) queueMicrotask(() => job.fail?.(error));
+    else job.fail?.(error);
   }
 
   /** The last takes the place of the one that goes: no order is needed here. */
