@@ -194,6 +194,11 @@ export class SchedulerCore {
     return this.#slots.free;
   }
 
+  /** Whether the limit changes by itself. */
+  get isAdaptive(): boolean {
+    return this.#slots.isAdaptive;
+  }
+
   runningJobs(): Job[] {
     return this.#slots.jobs();
   }
