@@ -57,7 +57,7 @@ export class BullMqEngine implements Engine {
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #control: QueueEventsProducer;
-  readonly #closers = new Set<() => Promise<unknown>>();
+  readonly #toClose = new Set<{ close(): Promise<void> }>();
   #listener: EngineListener | undefined;
   #isClosing = false;
 
@@ -98,8 +98,7 @@ export class BullMqEngine implements Engine {
     const ended = (jobId: string, outcome: Outcome) =>
       listener.ended(fromJobId(jobId), outcome);
     const stream = this.#stream(this.#options.queue);
-    const close = () => stream.close();
-    this.#closers.add(close);
+    this.#toClose.add(stream);
     const opened = stream.open((events) => {
       events.on("active", ({ jobId }) => listener.started(fromJobId(jobId)));
       events.on(
@@ -124,8 +123,8 @@ export class BullMqEngine implements Engine {
       await opened;
     } catch (error) {
       // It will be opened anew, with a connection of its own.
-      this.#closers.delete(close);
-      await close();
+      this.#toClose.delete(stream);
+      await stream.close();
       throw error;
     }
   }
@@ -143,7 +142,7 @@ export class BullMqEngine implements Engine {
     const pipeline = this.#redis.pipeline();
     for (const id of ids) {
       pipeline.hmget(
-        this.#key(id),
+        this.#queue.toKey(toJobId(id)),
         "name",
         "finishedOn",
         "returnvalue",
@@ -241,36 +240,17 @@ export class BullMqEngine implements Engine {
   }
 
   serve(options: ServeOptions): EngineWorker {
-    const cancels = this.#stream(`${this.#options.queue}-control`);
     const worker = serve(options, {
       queue: this.#queue,
       prefix: this.#options.prefix,
       redis: this.#redis,
-      cancels,
+      cancels: this.#stream(`${this.#options.queue}-control`),
       now: () => this.now(),
       failed: this.#failed,
+      closed: () => this.#toClose.delete(worker),
     });
-    const end = async () => {
-      try {
-        await worker.close();
-      } finally {
-        await cancels.close();
-        this.#closers.delete(close);
-      }
-    };
-    let ending: Promise<void> | undefined;
-    const close = () => ending ??= end();
-    this.#closers.add(close);
-    return {
-      ready: worker.ready,
-      get concurrency() {
-        return worker.concurrency;
-      },
-      set concurrency(value) {
-        worker.concurrency = value;
-      },
-      close,
-    };
+    this.#toClose.add(worker);
+    return worker;
   }
 
   #stream(queue: string): EventStream {
@@ -285,16 +265,12 @@ export class BullMqEngine implements Engine {
     });
   }
 
-  #key(id: string): string {
-    return this.#queue.toKey(toJobId(id));
-  }
-
   /** Ends everything, in a bounded time even while Redis does not answer. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#connections.closing();
     const closed = Promise.allSettled([
-      ...[...this.#closers].map((close) => close()),
+      ...[...this.#toClose].map((one) => one.close()),
       this.#queue.close(),
       this.#control.close(),
     ]);

@@ -44,6 +44,8 @@ export interface ServeContext {
   readonly now: () => Promise<number>;
   /** The events by which workers hear of cancels; not open yet. */
   readonly cancels: EventStream;
+  /** The worker and its events are closed. */
+  readonly closed: () => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -86,7 +88,7 @@ class JobWorker extends Worker {
 /** Serves a queue until it is closed. */
 export function serve(
   options: ServeOptions,
-  { queue, prefix, redis, now, cancels, failed }: ServeContext,
+  { queue, prefix, redis, now, cancels, closed, failed }: ServeContext,
 ): EngineWorker {
   const worker = new JobWorker(
     queue.name,
@@ -138,7 +140,12 @@ export function serve(
   ready.catch(() => {});
   const close = async () => {
     clearInterval(timer);
-    await worker.close();
+    try {
+      await worker.close();
+    } finally {
+      await cancels.close();
+      closed();
+    }
   };
   return {
     ready,
