@@ -6,16 +6,7 @@
 import type { Envelope, TakenJob } from "../engine.ts";
 
 /** What came from the queue, checked. */
-export interface CheckedEnvelope {
-  readonly input: unknown;
-  readonly timeout: number | undefined;
-  readonly deadline: number | undefined;
-  readonly key: string | undefined;
-  readonly weight: number | undefined;
-  readonly trace: string | undefined;
-  readonly owner: string | undefined;
-  readonly lostRuns: number | undefined;
-}
+export type CheckedEnvelope = Omit<Envelope, "level">;
 
 /** What came from the queue is data: each part is taken only if it is of its kind. */
 export function readEnvelope({ envelope }: TakenJob): CheckedEnvelope {
