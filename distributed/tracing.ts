@@ -13,6 +13,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
+import type { TaskHandle } from "@specify/async-core/runner";
 
 const tracerName = "@specify/async-distributed";
 
@@ -74,8 +75,15 @@ export function runTraced<T>(
   );
 }
 
-/** Ends a span, with the error when there was one. */
-export function endSpan(
+/** Ends a span with the task of a handle, in its state and with its error. */
+export function endSpanWith(span: Span, handle: TaskHandle<unknown>): void {
+  handle.then(
+    () => endSpan(span, "succeeded", undefined),
+    (error) => endSpan(span, handle.state, error),
+  );
+}
+
+function endSpan(
   span: Span,
   state: string,
   error: unknown,

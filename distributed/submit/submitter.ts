@@ -46,7 +46,7 @@ import {
   type ClusterSubmitOptions,
 } from "./submit_options.ts";
 import type { SubmitterSettings } from "./submitter_settings.ts";
-import { endSpan, submitSpan, traceparentOf } from "../tracing.ts";
+import { endSpanWith, submitSpan, traceparentOf } from "../tracing.ts";
 
 /** Everything that this process knows of its tasks on the cluster. */
 export class Submitter implements HandleOwner {
@@ -219,12 +219,7 @@ export class Submitter implements HandleOwner {
     const content = contentOf(call, options, checked, maxInputBytes);
     handle.key = content.key;
     const span = submitSpan(handle.id, name, priority);
-    if (span !== undefined) {
-      handle.then(
-        () => endSpan(span, "succeeded", undefined),
-        (error) => endSpan(span, handle.state, error),
-      );
-    }
+    if (span !== undefined) endSpanWith(span, handle);
     const parcel: Parcel = {
       handle,
       deadline,

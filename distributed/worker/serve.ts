@@ -30,7 +30,7 @@ import { INTERVALS } from "../intervals.ts";
 import { LOST, writeReason } from "../outcome.ts";
 import { decode } from "../serialize/decode.ts";
 import { encode } from "../serialize/encode.ts";
-import { endSpan, runTraced } from "../tracing.ts";
+import { endSpanWith, runTraced } from "../tracing.ts";
 import { within } from "../submit/within.ts";
 import {
   type Answer,
@@ -261,8 +261,7 @@ export class Server {
     const progress = new Progress((value) => job.progress(value));
     let hasStarted = false;
     let thrown: { error: unknown } | undefined;
-    let tellEnded = () => {};
-    const ended = new Promise<void>((resolve) => tellEnded = resolve);
+    const ended = withResolvers<void>();
     const begin = (span: Span | undefined) => {
       const handle = this.#settings.runner.submit(
         async (context) => {
@@ -277,7 +276,7 @@ export class Server {
             thrown = { error };
             throw error;
           } finally {
-            tellEnded();
+            ended.resolve();
           }
         },
         {
@@ -291,12 +290,7 @@ export class Server {
             progress.push(encode(value, `The progress of task ${job.name}`)),
         },
       );
-      if (span !== undefined) {
-        handle.then(
-          () => endSpan(span, "succeeded", undefined),
-          (error) => endSpan(span, handle.state, error),
-        );
-      }
+      if (span !== undefined) endSpanWith(span, handle);
       return handle;
     };
     const handle = runTraced(envelope.trace, {
@@ -322,7 +316,7 @@ export class Server {
       }
       await progress.finish();
       if (running.ending !== undefined && failure !== undefined) {
-        if (hasStarted) await this.#endOf(ended, running.ending);
+        if (hasStarted) await this.#endOf(ended.promise, running.ending);
         const { error } = failure;
         const late = thrown && lateFailure(thrown.error, error);
         return endedEarly(running.ending, error, late);
