@@ -195,10 +195,8 @@ export class Encoder {
     const encoded: Record<string, Encoded> = {};
     for (const key of Object.keys(value)) {
       this.size += key.length + 4;
-      this.#path.push(key);
-      const part = this.encode((value as Record<string, unknown>)[key]);
-      this.#path.pop();
-      setOwn(encoded, key, part);
+      const part = (value as Record<string, unknown>)[key];
+      setOwn(encoded, key, this.#at(key, part));
     }
     return kind === "Object" && Object.hasOwn(encoded, "$")
       ? { $: "Object", v: encoded }
@@ -215,8 +213,8 @@ export class Encoder {
     });
   }
 
-  #at(index: number, value: unknown): Encoded {
-    this.#path.push(index);
+  #at(key: string | number, value: unknown): Encoded {
+    this.#path.push(key);
     const encoded = this.encode(value);
     this.#path.pop();
     return encoded;
