@@ -71,12 +71,9 @@ export class Sender {
   /** The level of a handle has changed. */
   reprioritise(handle: ClusterHandle<unknown>): void {
     // Not sent yet: it goes out with the new level. Being sent: #send looks at the level again.
-    if (handle.isStored) this.#reprioritise(handle);
-  }
-
-  #reprioritise({ id, priority }: ClusterHandle<unknown>): void {
+    if (!handle.isStored) return;
     const { engine, failed } = this.#options;
-    engine.reprioritise(id, priority).catch(failed);
+    engine.reprioritise(handle.id, handle.priority).catch(failed);
   }
 
   /** Never rejects. */
@@ -101,7 +98,7 @@ export class Sender {
         forget(handle);
         continue;
       }
-      if (handle.priority !== sentPriority) this.#reprioritise(handle);
+      if (handle.priority !== sentPriority) this.reprioritise(handle);
       if (handle.isShared && isUnsettled(handle)) shared.push(handle.id);
     }
     // A task of the same id may have ended long ago: no event will tell.

@@ -112,7 +112,7 @@ export class StoreCheck {
 
   #learn(task: OpenTask, found: Found | undefined): void {
     if (found !== undefined) {
-      this.#found(task);
+      this.notMissing(task);
       if (found.outcome !== undefined) {
         this.#options.ended(task, found.outcome);
       } else if (found.isRunning) this.#options.started(task.id);
@@ -144,14 +144,10 @@ export class StoreCheck {
     else this.#options.missing(task, new TaskNotFoundError(task.id));
   }
 
-  #found(task: OpenTask): void {
+  /** The task was found, or has ended: it is not missing. */
+  notMissing(task: OpenTask): void {
     clearTimeout(this.#missing.get(task));
     this.#missing.delete(task);
-  }
-
-  /** The task has ended. */
-  over(task: OpenTask): void {
-    this.#found(task);
   }
 
   close(): void {

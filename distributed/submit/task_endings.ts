@@ -140,7 +140,7 @@ export class Endings {
     open.delete(task.id);
     clearTimeout(task.removal);
     cancels.over(task);
-    check.over(task);
+    check.notMissing(task);
     for (const handle of task.handles) settler.ended(handle);
     for (const parcel of task.next) {
       // The id is free for those that waited for it; before anybody hears that nothing is open.
