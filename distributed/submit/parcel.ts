@@ -7,7 +7,7 @@
 import type { TaskPriority } from "@specify/async-core/runner";
 import type { ClusterHandle } from "../cluster_handle.ts";
 import type { Call } from "../define_task.ts";
-import type { KeepPolicy, NewJob } from "../engine.ts";
+import type { Envelope, KeepPolicy, NewJob } from "../engine.ts";
 import { encodeWithin } from "../serialize/limit.ts";
 import type { CheckedSubmit, ClusterSubmitOptions } from "./submit_options.ts";
 
@@ -39,10 +39,8 @@ interface Content {
   readonly name: string;
   readonly attempts: number;
   readonly keep: KeepPolicy | undefined;
-  readonly input: unknown;
-  readonly timeout: number | undefined;
-  readonly key: string | undefined;
-  readonly weight: number | undefined;
+  /** What is known of it at the submit. */
+  readonly envelope: Envelope;
 }
 
 /**
@@ -61,14 +59,16 @@ export function contentOf(
     name: definition.name,
     attempts: (definition.retry?.maxRetries ?? 0) + 1,
     keep: options.keep,
-    input: encodeWithin(
-      input,
-      `The input of task ${definition.name}`,
-      maxInputBytes,
-    ),
-    timeout: timeout === Infinity ? undefined : timeout,
-    key: key === undefined ? undefined : String(key),
-    weight: options.weight,
+    envelope: {
+      input: encodeWithin(
+        input,
+        `The input of task ${definition.name}`,
+        maxInputBytes,
+      ),
+      timeout: timeout === Infinity ? undefined : timeout,
+      key: key === undefined ? undefined : String(key),
+      weight: options.weight,
+    },
   };
 }
 
@@ -79,7 +79,7 @@ export function jobOf(
   owner: string | undefined,
   keep: KeepPolicy | undefined,
 ): NewJob {
-  const { name, attempts, input, timeout, key, weight } = content;
+  const { name, attempts, envelope } = content;
   return {
     id: handle.id,
     name,
@@ -88,11 +88,8 @@ export function jobOf(
     attempts,
     keep: content.keep ?? keep ?? {},
     envelope: {
-      input,
-      timeout,
+      ...envelope,
       deadline: deadline === Infinity ? undefined : deadline + toStoreTime,
-      key,
-      weight,
       trace,
       owner,
       level: handle.priority,

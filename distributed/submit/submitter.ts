@@ -217,7 +217,7 @@ export class Submitter implements HandleOwner {
     }
     const { maxInputBytes, sendTimeout } = this.#settings;
     const content = contentOf(call, options, checked, maxInputBytes);
-    handle.key = content.key;
+    handle.key = content.envelope.key;
     const span = submitSpan(handle.id, name, priority);
     if (span !== undefined) endSpanWith(span, handle);
     const parcel: Parcel = {
