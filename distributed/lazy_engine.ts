@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { addressOf, type RedisConnectionOptions } from "./address.ts";
+import { addressOf } from "./address.ts";
 import type { ClusterRunnerOptions } from "./cluster_options.ts";
 import type { TaskPriority } from "@specify/async-core/runner";
 import type {
@@ -120,8 +120,7 @@ export function engineOf(
   options: ClusterRunnerOptions,
   report: (error: Error) => void,
 ): Engine {
-  const connection: string | RedisConnectionOptions = options.connection ??
-    "redis://127.0.0.1:6379";
+  const connection = options.connection ?? "redis://127.0.0.1:6379";
   return new LazyEngine(addressOf(connection), async () => {
     const { BullMqEngine } = await import("./bullmq/engine.ts");
     return new BullMqEngine({

@@ -42,9 +42,7 @@ export interface SubmitDefaults {
 }
 
 /** The limits of one submit, complete. */
-export interface CheckedSubmit {
-  readonly priority: TaskPriority;
-  readonly timeout: number;
+export interface CheckedSubmit extends SubmitDefaults {
   readonly deadline: number;
 }
 

@@ -43,7 +43,7 @@ import {
 import { type CheckedEnvelope, readEnvelope } from "./envelope.ts";
 import { Owners } from "./owners.ts";
 import { Progress } from "./progress.ts";
-import { emptyStatistics, type WorkerStatistics } from "./statistics.ts";
+import type { WorkerStatistics } from "./statistics.ts";
 import { UnknownNames } from "./unknown_names.ts";
 
 /** How long a task that was told to stop may take to end before its job is handed back anyway. */
@@ -74,7 +74,15 @@ interface Running {
 export class Server {
   // Invariant: #running holds the jobs whose task was submitted to the runner and that were not
   // answered yet; #lastChances those of them that were lost as often as they may be.
-  readonly stats: WorkerStatistics = emptyStatistics();
+  readonly stats: WorkerStatistics = {
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    handedBack: 0,
+    takenOver: 0,
+    lost: 0,
+  };
   readonly #engine: Engine;
   readonly #settings: ServeSettings;
   readonly #worker: EngineWorker;

@@ -21,16 +21,3 @@ export interface WorkerStatistics {
   /** Lost to another worker, since this one was not heard of for too long. */
   lost: number;
 }
-
-/** Counts of nothing yet. */
-export function emptyStatistics(): WorkerStatistics {
-  return {
-    running: 0,
-    succeeded: 0,
-    failed: 0,
-    cancelled: 0,
-    handedBack: 0,
-    takenOver: 0,
-    lost: 0,
-  };
-}
