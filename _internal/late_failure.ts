@@ -47,39 +47,65 @@ const LINE_INTERVAL = 1000;
 let lastLineAt = -Infinity;
 let leftOut = 0;
 
-/** What a user's observer or a scope has been told of: each failure goes to one place only. */
-const told = new WeakSet<object>();
+/**
+ * Under this key the handle of a task says whether somebody is told of its failure, whoever looks at
+ * the handle: the user's observer, or a scope.
+ */
+export const isHeard: unique symbol = Symbol("isHeard");
 
-/** Notes that a failure has reached its place. Something thrown that is no object is not kept. */
-export function markTold(error: unknown): void {
-  if (typeof error === "object" && error !== null) told.add(error);
+/** What has been heard of elsewhere, and may come here by another promise than its handle. */
+const heard = new WeakSet<object>();
+
+/** Keeps the next report of `error`, if it is an object, from the console. */
+export function markHeard(error: unknown): void {
+  if (typeof error === "object" && error !== null) heard.add(error);
 }
 
 /**
- * Reports a late failure on the console, unless it is an echo of `reason` or was told elsewhere: one
- * line, and at most one a second, which says how many were left out since the one before. A server
- * in trouble must not drown in its own reports.
+ * Reports a late failure on the console, unless it is an echo of `reason` or was heard of
+ * elsewhere: one line, and at most one a second. How many were left out stands in the next one, or in
+ * a last one when the program ends. A server in trouble must not drown in its own reports.
  */
 export function reportLate(
   what: string,
   error: unknown,
   reason?: unknown,
 ): void {
-  if (isEcho(error, reason) || told.has(error as object)) return;
+  if (isEcho(error, reason) || heard.delete(error as object)) return;
   const time = now();
   const since = time - lastLineAt;
   // Negative: a test has put its clock back.
   if (since >= 0 && since < LINE_INTERVAL) {
     leftOut++;
+    if (!isAtExit) atExit(reportLeftOut);
+    isAtExit = true;
     return;
   }
   const text = error instanceof Error
     ? `${error.name}: ${error.message}`
     : show(error);
-  const others = leftOut === 0 ? "" : ` (and ${leftOut} more before it)`;
+  const others = leftOut === 0
+    ? ""
+    : ` (and ${leftOut} other late failures before it)`;
   lastLineAt = time;
   leftOut = 0;
   console.error(`${what}: ${text.replaceAll("\n", " ")}${others}`);
+}
+
+let isAtExit = false;
+
+function reportLeftOut(): void {
+  if (leftOut > 0) console.error(`${leftOut} other late failures`);
+}
+
+/** Calls `fn` when the program ends by itself; in a page, when that is left. */
+function atExit(fn: () => void): void {
+  const { process } = globalThis as {
+    process?: { once?(event: "exit", fn: () => void): unknown };
+  };
+  if (typeof Deno === "undefined" && process?.once !== undefined) {
+    process.once("exit", fn);
+  } else globalThis.addEventListener?.("unload", fn, { once: true });
 }
 
 /** The same of the task `name`. */

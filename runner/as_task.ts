@@ -3,7 +3,16 @@
  *
  * @module
  */
-import type { SubmitOptions, TaskContext, TaskRunner } from "./types.ts";
+import { isHeard, markHeard } from "../_internal/late_failure.ts";
+import type {
+  SubmitOptions,
+  TaskContext,
+  TaskHandle,
+  TaskRunner,
+} from "./types.ts";
+
+/** A handle; that of somebody else's runner may not say who hears of it. */
+export type Heard<T> = TaskHandle<T> & { readonly [isHeard]?: boolean };
 
 /** A runner; or a task's context, whose children wait for no room. */
 type Submitter =
@@ -23,9 +32,14 @@ export async function asTask<T>(
   // Again each time: others that waited too may have filled it since.
   while (runner.isFull) await runner.ready(options.signal);
   let running: Promise<T> | undefined;
+  const handle: Heard<T> = runner.submit(
+    (context) => running = work(context),
+    options,
+  );
   try {
-    return await runner.submit((context) => running = work(context), options);
+    return await handle;
   } catch (error) {
+    if (handle.state === "failed" && handle[isHeard]) markHeard(error);
     // What it ends with is the handle's affair, or comes too late for anybody.
     await running?.catch(() => {});
     throw error;

@@ -16,6 +16,7 @@ import {
   priorityOption,
   show,
   takeOptions,
+  timePoint,
 } from "../../_internal/validate.ts";
 import type { LateFailure } from "../../_internal/late_failure.ts";
 import { OwnedJob } from "../scheduler/job.ts";
@@ -26,7 +27,7 @@ import type { SubmitOptions, Task, TaskContext, TaskState } from "../types.ts";
 
 /** What `map` submits each call with. */
 export interface RunnerMapOptions
-  extends Pick<SubmitOptions, "priority" | "signal" | "timeout"> {
+  extends Pick<SubmitOptions, "priority" | "signal" | "timeout" | "deadline"> {
   /** How many elements may be in work. @default {maxWorkers, as it changes} */
   concurrency?: number | undefined;
   /** Results in the order of the source; `false` gives them as they end. @default {true} */
@@ -37,6 +38,7 @@ const CHECKS: Checks<RunnerMapOptions> = {
   priority: priorityOption,
   signal: checkSignal,
   timeout: duration,
+  deadline: timePoint,
   concurrency,
   ordered: boolean,
 };

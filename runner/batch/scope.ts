@@ -15,7 +15,6 @@ import { abortError, DisposedError } from "../../_internal/errors.ts";
 import {
   isAbortError,
   type LateFailure,
-  markTold,
 } from "../../_internal/late_failure.ts";
 import {
   checkOptions,
@@ -302,9 +301,7 @@ class Scope implements TaskScope, AcceptedWork, JobOwner<TaskHandle<unknown>> {
       this.signal.aborted &&
       (error === this.signal.reason || isAbortError(error))
     ) return;
-    if (this.#errors.includes(error)) return;
-    this.#errors.push(error);
-    markTold(error);
+    if (!this.#errors.includes(error)) this.#errors.push(error);
   }
 
   #end(reason: unknown): void {

@@ -279,6 +279,11 @@ export class SchedulerCore {
     this.#listeners.moved();
   }
 
+  /** Whether the user's observer is told of failures. */
+  get isObserved(): boolean {
+    return this.#listeners.isObserved;
+  }
+
   /** A job has failed, and no promise tells of that. */
   tellFailure(job: Job, error: unknown): void {
     this.#listeners.failedUnseen(job, error);

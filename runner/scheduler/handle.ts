@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isHeard } from "../../_internal/late_failure.ts";
 import type { SchedulerCore } from "./core.ts";
 import {
   idOf,
@@ -89,6 +90,11 @@ export class JobHandle<T> extends Promise<T> implements TaskHandle<T>, Job {
 
   setPriority(priority: TaskPriority): void {
     this.core.setPriority(this, priority);
+  }
+
+  /** See late_failure.ts. */
+  get [isHeard](): boolean {
+    return this.core.isObserved;
   }
 
   run(context: TaskContext): unknown {

@@ -63,6 +63,11 @@ export class Listeners {
     if (this.#stall !== undefined) this.#stall.moved();
   }
 
+  /** Whether the user's observer is told of outcomes. */
+  get isObserved(): boolean {
+    return this.#observers?.reachesUser("settled") === true;
+  }
+
   /** A job has failed, and no promise tells of that. */
   failedUnseen(job: Job, error: unknown): void {
     tellLate("settled", job.name, error, this.#observers);

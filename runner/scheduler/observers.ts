@@ -4,7 +4,7 @@
  * @module
  */
 import { report } from "../../_internal/errors.ts";
-import { markTold, reportLateTask } from "../../_internal/late_failure.ts";
+import { reportLateTask } from "../../_internal/late_failure.ts";
 import type { TaskInfo, TaskObserver } from "../types.ts";
 
 /** What an observer is told of. */
@@ -23,7 +23,6 @@ export class Observers {
 
   /** Something has happened to `task`; `reason` goes with `settled` and `ended`. */
   tell(event: TaskEvent, task: TaskInfo, reason?: unknown): void {
-    if (reason !== undefined && this.reachesUser(event)) markTold(reason);
     for (const observer of this.#observers) {
       try {
         observer[event]?.(task, reason);
@@ -50,6 +49,5 @@ export function tellLate(
   error: unknown,
   observers: Observers | undefined,
 ): void {
-  // What is no object could not be marked as told.
   if (!observers?.reachesUser(event)) reportLateTask(name, error);
 }

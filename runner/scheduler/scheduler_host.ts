@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LateFailure } from "../../_internal/late_failure.ts";
+import { isHeard, type LateFailure } from "../../_internal/late_failure.ts";
 import type { AcceptedWork, Refusal } from "./admission.ts";
 import type { BatchHost, JobOwner, LimitFollower } from "../batch/host.ts";
 import type { SchedulerCore } from "./core.ts";
@@ -111,6 +111,11 @@ class OwnedHandle<T> extends JobHandle<T> {
     // Its owner knows, so that it is no unhandled rejection as well.
     if (state === "failed") markHandled(this);
     this.#owner.settled(this, state, value, !isActive(this));
+  }
+
+  /** By its owner. */
+  override get [isHeard](): boolean {
+    return true;
   }
 
   [ended](late: LateFailure | undefined): boolean {

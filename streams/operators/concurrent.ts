@@ -4,7 +4,8 @@
  * @module
  */
 import { ConcurrentMap } from "../../_internal/concurrent_map.ts";
-import { reportLateTask } from "../../_internal/late_failure.ts";
+import { isHeard, reportLateTask } from "../../_internal/late_failure.ts";
+import type { Heard } from "../../runner/as_task.ts";
 import {
   boolean,
   checkOptions,
@@ -102,8 +103,10 @@ export function concurrentMap<T, U>(
         }
       },
       tellLate: (error, call) => {
-        const { name, state } = call as PromiseLike<unknown> as TaskHandle<U>;
-        if (state === "failed") reportLateTask(name, error);
+        const handle = call as PromiseLike<unknown> as Heard<U>;
+        if (handle.state === "failed" && !handle[isHeard]) {
+          reportLateTask(handle.name, error);
+        }
       },
     });
   };

@@ -4,9 +4,14 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { lateFailure, reportLate } from "../../_internal/late_failure.ts";
+import {
+  lateFailure,
+  markHeard,
+  reportLate,
+} from "../../_internal/late_failure.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { CapturedConsole, later } from "../support/captured_console.ts";
+import { testWith } from "../support/permissions.ts";
 
 Deno.test("lateFailure() takes the reason itself and every AbortError for an echo, and nothing else", () => {
   const reason = { any: "value" };
@@ -35,7 +40,39 @@ Deno.test("reportLate() prints one line a second at most, and how many it left o
   await clock.tick(1000);
   reportLate("Late", undefined);
   assertEquals(console.take(), [
-    'Late: "a text" (and 3 more before it)',
+    'Late: "a text" (and 3 other late failures before it)',
     "Late: undefined",
   ]);
 });
+
+Deno.test("reportLate() leaves out once what was heard of elsewhere", async () => {
+  using clock = new FakeClock();
+  using console = new CapturedConsole();
+  await later(clock);
+  const failure = new Error("of an observed task");
+  markHeard(failure);
+  reportLate("Late", failure);
+  assertEquals(console.take(), []);
+  // Another failure of the same object.
+  reportLate("Late", failure);
+  assertEquals(console.take(), ["Late: Error: of an observed task"]);
+});
+
+testWith(
+  ["run", "read"],
+  "reportLate() tells at the end of the program how many it has left out",
+  async () => {
+    const module = import.meta.resolve("../../_internal/late_failure.ts");
+    const program = `
+    import { reportLate } from ${JSON.stringify(module)};
+    for (const name of ["a", "b", "c"]) reportLate("Late", new Error(name));
+  `;
+    const { stderr, code } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", "--ext=ts", program],
+    }).output();
+    assertEquals(
+      [code, new TextDecoder().decode(stderr)],
+      [0, "Late: Error: a\n2 other late failures\n"],
+    );
+  },
+);

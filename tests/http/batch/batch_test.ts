@@ -663,3 +663,36 @@ Deno.test("asyncBatchRequests() in a runner ends the request of a task that is e
   assertEquals(aborted, 2);
   await assertNothingLeft(client);
 });
+
+Deno.test("asyncBatchRequests() with a runner tells its observer of later failures, or the console", async () => {
+  await using client = fakeClient();
+  for (const isObserved of [true, false]) {
+    using reports = captureReports();
+    const observed: unknown[] = [];
+    await using runner = new AsyncRunner({
+      observer: isObserved
+        ? { settled: (_, reason) => void observed.push(String(reason)) }
+        : undefined,
+    });
+    const fails: (() => void)[] = [];
+    const batch = asyncBatchRequests(urls(2), {
+      client,
+      runner,
+      map: async (_, index) => {
+        await new Promise<void>((resolve) => fails.push(resolve));
+        throw new Error(`${index}`);
+      },
+    });
+    const failed = assertRejects(async () => await batch, Error, "0");
+    while (fails.length < 2) await new Promise((done) => setTimeout(done));
+    for (const fail of fails) fail();
+    await failed;
+    assertEquals(observed, isObserved ? ["Error: 0", "Error: 1"] : []);
+    assertEquals(
+      reports.lines,
+      isObserved
+        ? []
+        : ["A request failed after its batch had ended: Error: 1"],
+    );
+  }
+});
