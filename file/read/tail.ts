@@ -71,7 +71,8 @@ export class TailSource implements BatchSource<string> {
   #isEnded = false;
   #isAtEnd = false;
   #failure: { error: unknown } | undefined;
-  #isPulling = false;
+  /** The last read, ended or not. */
+  #pulling: Promise<unknown> | undefined;
   readonly #waiting = new Wakeable();
   /** Something was heard since the last look. */
   #hasNews = false;
@@ -94,8 +95,11 @@ export class TailSource implements BatchSource<string> {
     this.#subscription = heedAbort(signal, (reason) => this.#fail(reason));
   }
 
-  async pull(): Promise<readonly string[] | undefined> {
-    this.#isPulling = true;
+  pull(): Promise<readonly string[] | undefined> {
+    return this.#pulling = this.#pull();
+  }
+
+  async #pull(): Promise<readonly string[] | undefined> {
     try {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure.error;
@@ -109,21 +113,25 @@ export class TailSource implements BatchSource<string> {
     } catch (error) {
       await this.#release();
       return await failReading(error);
-    } finally {
-      this.#isPulling = false;
     }
   }
 
   async close(): Promise<void> {
     this.#isEnded = true;
     this.#waiting.wake();
-    if (!this.#isPulling) await this.#release();
+    await this.#over();
   }
 
   /** The reader was disposed. */
   async dispose(): Promise<void> {
     this.#fail(disposed(this.#path));
-    if (!this.#isPulling) await this.#release();
+    await this.#over();
+  }
+
+  /** What is being read is waited for, so that nothing is open afterwards. */
+  async #over(): Promise<void> {
+    await this.#pulling?.catch(() => {});
+    await this.#release();
   }
 
   /** Reads once, or finds out what is to be done at the end, or waits. */
