@@ -110,7 +110,9 @@ export const timePoint: NumberCheck = numberThat(
 /** An object, for what has options of its own; `or` names what else may be given. */
 export function object(name: string, value: unknown, or = ""): void {
   if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`${name} must be ${or}an object, got ${show(value)}`);
+  // Text in place of options may be an address with a password, or a header.
+  const given = typeof value === "string" ? "a string" : show(value);
+  throw new TypeError(`${name} must be ${or}an object, got ${given}`);
 }
 
 /** A switch: a word or a number given for one is a mistake. */

@@ -234,7 +234,8 @@ export class Exchange implements TimerTarget {
 
   /** What to show for an error while the body was read. */
   bodyFailureOf(error: unknown): unknown {
-    if (this.isAborted) return this.reason;
+    // Dropped because of this very error, it keeps that.
+    if (this.isAborted && this.reason !== DISCARDED) return this.reason;
     // Told once, by whoever reads the chunks.
     const failure = error instanceof ResponseTooLargeError ||
         error instanceof NetworkError && error.failure === "body"

@@ -71,16 +71,21 @@ export async function sendByNode(
   if (target.protocol === "https:") {
     const { Agent, request } = await import("node:https");
     const agent = new Agent(ALONE);
+    let socket: Socket | undefined;
     if (proxy !== undefined) {
       const { connect } = await import("node:tls");
-      const socket = await openTunnel(proxy, target, signal);
+      socket = await openTunnel(proxy, target, signal);
       // What goes through it closes it.
       agent.createConnection = (options: ConnectionOptions) =>
         connect({ ...options, socket });
-      if (signal?.aborted) socket.destroy();
     }
-    signal?.throwIfAborted();
-    outgoing = request(target, { ...asked, agent });
+    try {
+      signal?.throwIfAborted();
+      outgoing = request(target, { ...asked, agent });
+    } catch (error) {
+      socket?.destroy();
+      throw error;
+    }
   } else {
     const { Agent, request } = await import("node:http");
     signal?.throwIfAborted();

@@ -27,8 +27,8 @@ export function proxiesOf(own: TransportOptions["proxy"]): readonly Proxy[] {
   if (own !== undefined) {
     const url = new URL(own.url);
     if (own.basicAuth !== undefined) {
-      url.username = own.basicAuth.username;
-      url.password = own.basicAuth.password;
+      url.username = encodeURIComponent(own.basicAuth.username);
+      url.password = encodeURIComponent(own.basicAuth.password);
     }
     add(url);
   }
@@ -61,10 +61,21 @@ export function authorizationOf(
   if (username === "" && password === "") return {};
   return {
     "proxy-authorization": basic({
-      username: decodeURIComponent(username),
-      password: decodeURIComponent(password),
+      username: decoded(username),
+      password: decoded(password),
     }),
   };
+}
+
+/** What is escaped in a part of an address; a `%` that escapes nothing stays. */
+function decoded(text: string): string {
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
 }
 
 function named(variable: string): URL | null {
@@ -96,10 +107,10 @@ async function isExempt(hostname: string): Promise<boolean> {
   const family = `ipv${version}` as "ipv4" | "ipv6";
   const exempt = new BlockList();
   for (const name of names) {
-    const [address = "", bits = width] = name.split("/");
-    if (isIP(address) === version && Number(bits) <= width) {
-      exempt.addSubnet(address, Number(bits), family);
-    }
+    const [address = "", bits = `${width}`] = name.split("/");
+    if (
+      isIP(address) === version && /^\d+$/.test(bits) && Number(bits) <= width
+    ) exempt.addSubnet(address, Number(bits), family);
   }
   return exempt.check(host, family);
 }

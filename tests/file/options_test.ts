@@ -101,7 +101,10 @@ Deno.test("everything in file/ refuses options that are no object, naming what i
   await using _ = nothingLeft();
   for (const { name, call } of [...calls, ...methods]) {
     for (
-      const [value, shown] of [[null, "null"], ["x", '"x"'], [5, "5"]] as const
+      const [value, shown] of [[null, "null"], ["x", "a string"], [
+        5,
+        "5",
+      ]] as const
     ) {
       await assertRejects(
         async () => await call(value as never),

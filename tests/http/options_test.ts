@@ -211,6 +211,9 @@ Deno.test("AsyncHTTPClient shows no secret in the error for a wrong option", asy
       { transport: { caCerts: text } },
       { transport: { proxy: { url: `http://user:${text}@` } } },
       { transport: { proxy: { url: `${text}@host` } } },
+      { transport: { proxy: `http://user:${text}@host` } },
+      { transport: { proxy: { url: ADDRESS, basicAuth: `user:${text}` } } },
+      { headers: `authorization: ${text}` },
       {
         transport: {
           proxy: {

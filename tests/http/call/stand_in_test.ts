@@ -11,6 +11,8 @@ import {
   type FetchFunction,
   HTTPTimeoutError,
   InvalidRequestError,
+  NetworkError,
+  RetryError,
 } from "../../../http/mod.ts";
 import { DisposedError } from "../../../_internal/errors.ts";
 import { assertNothingLeft } from "../../support/idle_client.ts";
@@ -53,6 +55,41 @@ Deno.test("a fetch may give its Response without a promise", async () => {
     fetch: (() => new Response("at once")) as unknown as FetchFunction,
   });
   assertEquals(await client.get("http://h/").text(), "at once");
+});
+
+Deno.test("a fetch whose Response was read, or is being read, fails as a body that cannot be read", async () => {
+  const readOnce = async () => {
+    const response = new Response("read already");
+    await response.text();
+    return response;
+  };
+  const heldByOthers = () => {
+    const response = new Response("held");
+    response.body?.getReader();
+    return Promise.resolve(response);
+  };
+  for (const fetch of [readOnce, heldByOthers]) {
+    let calls = 0;
+    await using client = new AsyncHTTPClient({
+      fetch: () => {
+        calls++;
+        return fetch();
+      },
+    });
+    for (const kind of ["text", "json", "bytes"] as const) {
+      await assertRejects(() => client.get("http://h/")[kind](), NetworkError);
+    }
+    const batch = asyncBatchRequests(["http://h/"], { client });
+    await assertRejects(async () => await batch, NetworkError);
+    const policy = { retryPolicy: { maxRetries: 1, baseDelay: 0 } };
+    calls = 0;
+    await assertRejects(
+      () => client.get("http://h/", policy).text(),
+      RetryError,
+    );
+    assertEquals(calls, 2);
+    await assertNothingLeft(client);
+  }
 });
 
 /** A body that never comes, and does not listen to any signal. */

@@ -100,6 +100,53 @@ testWith(
 
 testWith(
   ["net"],
+  "asyncUpload() tells a proxy of the same user as a call does, whatever stands in the password",
+  async () => {
+    await using target = serveTarget(false);
+    for (const password of ["50%off", "a%41b", "p%zz", "100%"]) {
+      for (const isInUrl of [false, true]) {
+        await using proxy = serveProxy();
+        const url = proxy.url.replace("//", `//u:${password}@`);
+        await using client = new AsyncHTTPClient({
+          transport: {
+            proxy: isInUrl
+              ? { url }
+              : { url: proxy.url, basicAuth: { username: "u", password } },
+          },
+        });
+        await client.get(target.url).text();
+        await (await asyncUpload(target.url, new Blob(["x"]), { client }))
+          .text();
+        const [call, upload] = proxy.heads.map((head) =>
+          /^proxy-authorization: (.*)$/im.exec(head)?.[1]?.trim()
+        );
+        assertEquals(upload, call, `${password} ${isInUrl}`);
+      }
+    }
+  },
+);
+
+testWith(
+  ["net"],
+  "asyncUpload() closes its tunnel when the request is refused before it is sent",
+  async () => {
+    await using target = serveTarget(true);
+    await using proxy = serveProxy();
+    await using client = new AsyncHTTPClient({
+      transport: { caCerts: [cert], proxy: { url: proxy.url } },
+    });
+    await assertRejects(() =>
+      asyncUpload(target.url, new Blob(["x"]), {
+        client,
+        headers: { x: "a\u1234" },
+      })
+    );
+    await assertNothingLeft(client, proxy);
+  },
+);
+
+testWith(
+  ["net"],
   "asyncUpload() lets go of a proxy that is silent, refuses or talks nonsense, and of a tunnel when it is aborted",
   async () => {
     for (const scheme of ["http", "https"]) {
@@ -182,6 +229,10 @@ testWith(
       [{ HTTP_PROXY, NO_PROXY: "a, 127.0.0.1" }, "target"],
       [{ HTTP_PROXY, NO_PROXY: "127.0.0.0/8,::/129,x/y" }, "target"],
       [{ HTTP_PROXY, NO_PROXY: "126.0.0.0/8,::1" }, "proxy"],
+      [
+        { HTTP_PROXY, NO_PROXY: "127.0.0.1/,127.0.0.0/-1,127.1.1.1/8.5" },
+        "proxy",
+      ],
       [{ HTTP_PROXY, no_proxy: "127.0.0.1" }, "target"],
       [{ own: true, NO_PROXY: "127.0.0.1" }, "target"],
       [{ HTTP_PROXY, host: "localhost" }, "proxy"],

@@ -143,7 +143,7 @@ Deno.test("submit() checks the task and every option, and queues nothing that is
   const scheduler = new TaskScheduler({ maxConcurrent: 4 });
   const wrong: Wrong[] = [
     [null, TypeError, "options must be an object, got null"],
-    ["HIGH", TypeError, 'options must be an object, got "HIGH"'],
+    ["HIGH", TypeError, "options must be an object, got a string"],
     [
       { priority: 7 },
       RangeError,
