@@ -15,6 +15,7 @@ import {
   TaskScheduler,
 } from "../../runner/mod.ts";
 import { nothingLeft } from "../support/nothing_left.ts";
+import { testWith } from "../support/permissions.ts";
 import { errorOf } from "../support/tasks.ts";
 
 const task = () => 1;
@@ -92,7 +93,7 @@ const takers: Taker[] = [
   },
   {
     what: "map()",
-    takes: "priority, signal, timeout, concurrency, ordered",
+    takes: `${BATCH}, concurrency, ordered`,
     call: (options, runner) => runner.map([1], task, options),
   },
   {
@@ -151,22 +152,26 @@ const takers: Taker[] = [
 const named = (name: string, value: unknown, needs: object = {}) =>
   ({ ...needs, [name]: value }) as never;
 
-Deno.test("everything in runner/ but submit() refuses options that it does not know, and names those that it knows", async () => {
-  await using runner = new AsyncRunner();
-  await using _ = nothingLeft({ runner });
-  for (const { what, takes, needs, call } of takers) {
-    const error = await errorOf(
-      (async () => await call(named("prioriti", 1, needs), runner))(),
-    );
-    assertEquals(
-      String(error),
-      `TypeError: ${what} has no option "prioriti"; it takes ${takes}`,
-    );
-    // What is left out is left out, whatever it is called.
-    await call(named("prioriti", undefined, needs), runner);
-  }
-  assertEquals(await runner.submit(task, named("prioriti", 1)), 1);
-});
+testWith(
+  ["read"],
+  "everything in runner/ but submit() refuses options that it does not know, and names those that it knows",
+  async () => {
+    await using runner = new AsyncRunner();
+    await using _ = nothingLeft({ runner });
+    for (const { what, takes, needs, call } of takers) {
+      const error = await errorOf(
+        (async () => await call(named("prioriti", 1, needs), runner))(),
+      );
+      assertEquals(
+        String(error),
+        `TypeError: ${what} has no option "prioriti"; it takes ${takes}`,
+      );
+      // What is left out is left out, whatever it is called.
+      await call(named("prioriti", undefined, needs), runner);
+    }
+    assertEquals(await runner.submit(task, named("prioriti", 1)), 1);
+  },
+);
 
 Deno.test("the options within an option of a scheduler are known by name, too", async () => {
   const report = () => {};
@@ -236,72 +241,76 @@ Deno.test("one wrong option has the same words wherever it is given", async () =
   }
 });
 
-Deno.test("options may be frozen, and getters of a class", async () => {
-  class Limits {
-    get maxWorkers() {
-      return 3;
+testWith(
+  ["read"],
+  "options may be frozen, and getters of a class",
+  async () => {
+    class Limits {
+      get maxWorkers() {
+        return 3;
+      }
+      get maxQueue() {
+        return 7;
+      }
+      get timeout() {
+        return undefined;
+      }
     }
-    get maxQueue() {
-      return 7;
+    await using runner = new AsyncRunner(new Limits());
+    await using _ = nothingLeft({ runner });
+    assertEquals(runner.maxWorkers, 3);
+    const waiting = Array.from(
+      { length: 10 },
+      () => runner.submit(() => Promise.resolve()),
+    );
+    assertEquals(runner.isFull, true);
+    await Promise.all(waiting);
+    class Urgent {
+      get priority() {
+        return TaskPriority.HIGH;
+      }
     }
-    get timeout() {
-      return undefined;
+    const priorityOf: (context: { priority: TaskPriority }) => TaskPriority = (
+      { priority },
+    ) => priority;
+    const { HIGH } = TaskPriority;
+    assertEquals(await runner.gather([priorityOf], new Urgent()), [HIGH]);
+    assertEquals(await runner.race([priorityOf], new Urgent()), HIGH);
+    assertEquals(
+      await Array.fromAsync(
+        runner.map([1], (_n, _i, context) => priorityOf(context), new Urgent()),
+      ),
+      [HIGH],
+    );
+    assertEquals(
+      await runner.scope((outer) =>
+        outer.scope((inner) => inner.submit(priorityOf), new Urgent())
+      ),
+      HIGH,
+    );
+    class InBackground extends Urgent {
+      get runner() {
+        return runner;
+      }
     }
-  }
-  await using runner = new AsyncRunner(new Limits());
-  await using _ = nothingLeft({ runner });
-  assertEquals(runner.maxWorkers, 3);
-  const waiting = Array.from(
-    { length: 10 },
-    () => runner.submit(() => Promise.resolve()),
-  );
-  assertEquals(runner.isFull, true);
-  await Promise.all(waiting);
-  class Urgent {
-    get priority() {
-      return TaskPriority.HIGH;
+    assertEquals(await asyncBackground(priorityOf, new InBackground()), HIGH);
+    await using other = new AsyncRunner();
+    const handle = other.offload(MODULE, "double", [2], new Urgent());
+    assertStrictEquals(handle.priority, HIGH);
+    assertEquals([handle.name, await handle], ["double", 4]);
+    class One {
+      readonly #resource = "one";
+      readonly maxResources = 1;
+      readonly factory = () => this.#resource;
+      get trackLeaks() {
+        return true;
+      }
     }
-  }
-  const priorityOf: (context: { priority: TaskPriority }) => TaskPriority = (
-    { priority },
-  ) => priority;
-  const { HIGH } = TaskPriority;
-  assertEquals(await runner.gather([priorityOf], new Urgent()), [HIGH]);
-  assertEquals(await runner.race([priorityOf], new Urgent()), HIGH);
-  assertEquals(
-    await Array.fromAsync(
-      runner.map([1], (_n, _i, context) => priorityOf(context), new Urgent()),
-    ),
-    [HIGH],
-  );
-  assertEquals(
-    await runner.scope((outer) =>
-      outer.scope((inner) => inner.submit(priorityOf), new Urgent())
-    ),
-    HIGH,
-  );
-  class InBackground extends Urgent {
-    get runner() {
-      return runner;
-    }
-  }
-  assertEquals(await asyncBackground(priorityOf, new InBackground()), HIGH);
-  await using other = new AsyncRunner();
-  const handle = other.offload(MODULE, "double", [2], new Urgent());
-  assertStrictEquals(handle.priority, HIGH);
-  assertEquals([handle.name, await handle], ["double", 4]);
-  class One {
-    readonly #resource = "one";
-    readonly maxResources = 1;
-    readonly factory = () => this.#resource;
-    get trackLeaks() {
-      return true;
-    }
-  }
-  await using pool = new ResourcePool(Object.freeze(new One()));
-  await using lease = await pool.acquire(Object.freeze({ timeout: 5 }));
-  assertEquals([lease.resource, pool.leases().length], ["one", 1]);
-});
+    await using pool = new ResourcePool(Object.freeze(new One()));
+    await using lease = await pool.acquire(Object.freeze({ timeout: 5 }));
+    assertEquals([lease.resource, pool.leases().length], ["one", 1]);
+  },
+);
 
 Deno.test("AsyncRunner takes an option of a scheduler that is undefined beside a shared one", () => {
   const scheduler = new TaskScheduler();
