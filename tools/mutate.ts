@@ -3,7 +3,7 @@
  * report of each area goes to mutation/.
  *
  * Usage: `deno task mutate [AREA or FILE...]`, for example `deno task mutate streams` or
- * `deno task mutate http/retry_after.ts`; everything without a name. Stryker needs Node and comes
+ * `deno task mutate http/retry/retry_after.ts`; everything without a name. Stryker needs Node and comes
  * from npm. The exit code is 1 when an area reaches less than the goal.
  *
  * @module
