@@ -46,6 +46,8 @@ const LINE_INTERVAL = 1000;
 
 let lastLineAt = -Infinity;
 let leftOut = 0;
+/** Whether what was left out is told at the end of the program. */
+let isAtExit = false;
 
 /**
  * Under this key the handle of a task says whether somebody is told of its failure, whoever looks at
@@ -92,8 +94,6 @@ export function reportLate(
   console.error(`${what}: ${text.replaceAll("\n", " ")}${others}`);
 }
 
-let isAtExit = false;
-
 function reportLeftOut(): void {
   if (leftOut > 0) console.error(`${leftOut} other late failures`);
 }
@@ -103,9 +103,11 @@ function atExit(fn: () => void): void {
   const { process } = globalThis as {
     process?: { once?(event: "exit", fn: () => void): unknown };
   };
-  if (typeof Deno === "undefined" && process?.once !== undefined) {
-    process.once("exit", fn);
-  } else globalThis.addEventListener?.("unload", fn, { once: true });
+  if (typeof Deno !== "undefined") {
+    globalThis.addEventListener("unload", fn, { once: true });
+  } else if (process?.once !== undefined) process.once("exit", fn);
+  // Not "unload", for which a browser keeps no page to come back to.
+  else globalThis.addEventListener?.("pagehide", fn, { once: true });
 }
 
 /** The same of the task `name`. */

@@ -495,6 +495,25 @@ Deno.test("map() whose host refuses a task fails, and is held by nobody", async 
   assertEquals(scheduler.size + scheduler.running, 0);
 });
 
+Deno.test("map() applies its deadline to every call, however late it begins", async () => {
+  using clock = new FakeClock();
+  await using runner = new AsyncRunner({ maxWorkers: 1 });
+  await using _ = nothingLeft({ runner });
+  const begun: number[] = [];
+  const results = runner.map([1, 2, 3], async (n, _index, { signal }) => {
+    begun.push(n);
+    if (n === 2) await aborted(signal);
+    return n;
+  }, { deadline: performance.now() + 100 });
+  assertEquals((await results.next()).value, 1);
+  const second = errorOf(results.next());
+  await clock.tick(99);
+  assertEquals(runner.stats().running, 1);
+  await clock.tick(1);
+  assertEquals((await second as Error).name, "TimeoutError");
+  assertEquals(begun, [1, 2]);
+});
+
 Deno.test("map() names a wrong argument", async () => {
   await using runner = new AsyncRunner();
   assertThrows(
